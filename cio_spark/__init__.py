@@ -1,0 +1,1 @@
+"""Delta tables to Customer.io with Spark."""

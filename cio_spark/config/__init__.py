@@ -1,0 +1,55 @@
+"""Configuration: models, loader, JSON schema."""
+
+from cio_spark.config.batch import (
+    BatchConfiguration,
+    BatchStatus,
+    BatchStrategy,
+    ErrorHandlingStrategy,
+    ProcessingPriority,
+)
+from cio_spark.config.calls import CALL_RULES, Call, CallRule, OnChange
+from cio_spark.config.json_schema import configuration_schema, render_schema
+from cio_spark.config.loader import load_config, load_configs
+from cio_spark.config.mapping import FieldMapping, Literal, Scalar
+from cio_spark.config.payload import PayloadSection
+from cio_spark.config.policies import NullHandling, NullPolicy, TimestampFormat, TimestampPolicy
+from cio_spark.config.secret import ApiKey
+from cio_spark.config.sections import ApiSection, Region, SecretRef, SourceSection, SyncSection, TablesSection
+from cio_spark.config.semantic_events import NEAR_MISSES, RESERVED_EVENTS, event_key, reserved_event
+from cio_spark.config.sync import SyncConfig
+
+__all__ = [
+    "CALL_RULES",
+    "NEAR_MISSES",
+    "RESERVED_EVENTS",
+    "ApiKey",
+    "ApiSection",
+    "BatchConfiguration",
+    "BatchStatus",
+    "BatchStrategy",
+    "Call",
+    "CallRule",
+    "ErrorHandlingStrategy",
+    "FieldMapping",
+    "Literal",
+    "NullHandling",
+    "NullPolicy",
+    "OnChange",
+    "PayloadSection",
+    "ProcessingPriority",
+    "Region",
+    "Scalar",
+    "SecretRef",
+    "SourceSection",
+    "SyncConfig",
+    "SyncSection",
+    "TablesSection",
+    "TimestampFormat",
+    "TimestampPolicy",
+    "configuration_schema",
+    "event_key",
+    "load_config",
+    "load_configs",
+    "render_schema",
+    "reserved_event",
+]

@@ -1,0 +1,137 @@
+"""How records are batched, sent, limited and retried: `BatchConfiguration` and the enumerations around it."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cio_spark.config.base import Real, TextEnum, Whole
+
+SECONDS_OF_OVERHEAD_PER_BATCH = 0.5
+
+
+class BatchStatus(TextEnum):
+    """Where a batch or a job stands."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    RETRYING = "retrying"
+    CANCELLED = "cancelled"
+
+
+class BatchStrategy(TextEnum):
+    """What the size of a request follows."""
+
+    SIZE_BASED = "size_based"
+    TIME_BASED = "time_based"
+    MEMORY_BASED = "memory_based"
+    ADAPTIVE = "adaptive"
+
+
+class ErrorHandlingStrategy(TextEnum):
+    """What a failure leads to."""
+
+    FAIL_FAST = "fail_fast"
+    CONTINUE_ON_ERROR = "continue_on_error"
+    RETRY_WITH_BACKOFF = "retry_with_backoff"
+    DEAD_LETTER_QUEUE = "dead_letter_queue"
+
+
+class ProcessingPriority(TextEnum):
+    """Which of several syncs runs first."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class BatchConfiguration(BaseModel):
+    """Size, speed, patience and error handling of one sync.
+
+    Fields, defaults and bounds are the notebook's. Unlike the other sections it can be changed after it was made;
+    every assignment is checked.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    max_batch_size: Whole = Field(1000, ge=1, le=10_000, description="Most records in one request.")
+    max_batch_bytes: Whole = Field(
+        500 * 1024,
+        ge=1024,
+        le=1024 * 1024,
+        description="Most bytes in one request body, before compression; the API's own limit of 500,000 bytes "
+        "holds whatever is set here.",
+    )
+    parallel_workers: Whole = Field(4, ge=1, le=20, description="Most requests in flight at a time in the whole job.")
+    retry_attempts: Whole = Field(
+        3, ge=0, le=10, description="How many times a request that failed transiently is tried again."
+    )
+    retry_backoff_seconds: Real = Field(
+        2.0, ge=0.1, le=60.0, description="Base of the exponential wait before a retry, in seconds."
+    )
+    timeout_seconds: Whole = Field(30, ge=1, le=300, description="Longest time for one request, in seconds.")
+    rate_limit_rps: Whole = Field(100, ge=1, le=1000, description="Most requests per second in the whole job.")
+    error_threshold_percent: Real = Field(
+        5.0,
+        ge=0.0,
+        le=100.0,
+        description="Error rate, in percent of the records to send, above which a run counts as failed "
+        "(always 0 for suppressions).",
+    )
+    strategy: BatchStrategy = Field(
+        BatchStrategy.ADAPTIVE,
+        description="What the size of a request follows: fixed limits, a target time, a memory budget, or all that "
+        "the API's answers tell (adaptive).",
+    )
+    error_handling: ErrorHandlingStrategy = Field(
+        ErrorHandlingStrategy.RETRY_WITH_BACKOFF,
+        description="What a failure leads to: stop the job, go on without retries, retry, or retry and then keep the "
+        "record as a dead letter.",
+    )
+    enable_compression: bool = Field(True, description="Send request bodies compressed with gzip.")
+    enable_monitoring: bool = Field(
+        True, description="Sample progress, CPU and memory, and evaluate alerts at the end of a run."
+    )
+
+    def calculate_optimal_batch_size(self, total_records: int) -> int:
+        """Records per batch as the notebook computed them: everything in one batch as long as it fits.
+
+        Args:
+            total_records: records to send.
+
+        Returns:
+            `total_records` when they fit into one batch, else an even share per worker, at most `max_batch_size`.
+        """
+        if total_records <= self.max_batch_size:
+            return total_records
+        return min(self.max_batch_size, math.ceil(total_records / self.parallel_workers))
+
+    def balanced_batch_size(self, total_records: int) -> int:
+        """Records per batch that keep every worker busy, also when all records would fit into one batch.
+
+        Args:
+            total_records: records to send.
+
+        Returns:
+            An even share per worker, at least 1 and at most `max_batch_size`.
+        """
+        return max(1, min(self.max_batch_size, math.ceil(total_records / self.parallel_workers)))
+
+    def estimate_processing_time(self, total_records: int) -> float:
+        """Seconds the notebook would expect, kept for compatibility; a run's plan has its own estimate.
+
+        Args:
+            total_records: records to send.
+
+        Returns:
+            Batches per worker times (batch size / rate limit + 0.5 s); 0.0 when there is nothing to send.
+        """
+        if total_records <= 0:
+            return 0.0
+        batch_size = self.calculate_optimal_batch_size(total_records)
+        batches_per_worker = math.ceil(math.ceil(total_records / batch_size) / self.parallel_workers)
+        return batches_per_worker * (batch_size / self.rate_limit_rps + SECONDS_OF_OVERHEAD_PER_BATCH)

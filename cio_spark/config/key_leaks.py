@@ -1,0 +1,49 @@
+"""Finds an API key where it must never be: in YAML or in --set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from cio_spark.config.located import Finding, Location
+
+ADVICE = (
+    "an API key never goes into YAML or --set: put it into the environment variable CUSTOMERIO_API_KEY, "
+    "or name a Databricks secret with api.secret: {scope: ..., key: ...}"
+)
+_WORDS = ("apikey", "secret", "token", "password", "passwd", "credential", "writekey", "accesskey", "privatekey")
+_KNOWN: frozenset[Location] = frozenset({("api", "secret"), ("api", "secret", "key"), ("payload", "device_token")})
+
+
+def looks_secret(key: object) -> bool:
+    """Whether what stands under this key may be a secret, so that it is not shown."""
+    bare = re.sub("[^a-z]", "", str(key).lower())
+    return bare in ("key", "auth", "authorization") or any(word in bare for word in _WORDS)
+
+
+def key_leaks(data: dict[str, Any]) -> list[Finding]:
+    """Places that look as if the API key were written there.
+
+    Args:
+        data: one layer or the merged configuration.
+
+    Returns:
+        A finding per place; what a payload computes (`payload.properties.set.token`) is the user's own matter.
+    """
+    return list(_leaks(data, ()))
+
+
+def _leaks(data: Any, location: Location) -> Iterator[Finding]:
+    if not isinstance(data, dict):
+        return
+    for key, value in data.items():
+        place = (*location, key)
+        if place == ("api", "secret"):
+            if value is not None and not isinstance(value, dict):
+                yield Finding(place, ADVICE)
+        elif looks_secret(key) and place not in _KNOWN:
+            yield Finding(place, ADVICE)
+            continue
+        if place[0] != "payload" or len(place) == 1:
+            yield from _leaks(value, place)

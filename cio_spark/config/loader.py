@@ -1,0 +1,144 @@
+"""Loads sync files: defaults < sync file < environment file < overrides, with every problem at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cio_spark.config.batch import ProcessingPriority
+from cio_spark.config.environments import read_environment
+from cio_spark.config.key_leaks import key_leaks
+from cio_spark.config.layers import merge_layers, origin, read_layer, read_overrides
+from cio_spark.config.located import Finding, Location
+from cio_spark.config.payload_rules import payload_problems
+from cio_spark.config.problems import validation_findings
+from cio_spark.config.rules import MISSING, source_problems
+from cio_spark.config.sync import SyncConfig
+from cio_spark.errors import ConfigurationError, Problem
+
+_SECTIONS = frozenset(SyncConfig.model_fields)
+_RULES = {"source": source_problems, "payload": payload_problems}
+_FIRST_TO_LAST = list(reversed(ProcessingPriority))
+
+
+def load_config(
+    path: str | os.PathLike[str],
+    *,
+    environment: str | None = None,
+    overrides: Sequence[str] = (),
+    conf_dir: Path | None = None,
+) -> SyncConfig:
+    """Load one sync file.
+
+    Args:
+        path: the sync file.
+        environment: name of an environment file, looked for in `conf_dir/environments`, in `../environments` beside the
+            sync file's folder, and in `conf/environments` under the current folder.
+        overrides: `key.path=value` texts that win over both files. The value is a YAML scalar, `[list]` or `{mapping}`.
+        conf_dir: a configuration folder to search for environments first.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        ConfigurationError: with all problems of all layers.
+    """
+    sync_file = Path(path)
+    layers = [read_layer(sync_file, may_be_empty=False)]
+    if environment is not None:
+        layers.append(read_environment(environment, sync_file, conf_dir))
+    layers.append(read_overrides(overrides))
+
+    problems = [problem for layer in layers for problem in layer.unreadable]
+    for layer in layers:
+        leaks = key_leaks(layer.data)
+        problems += [_problem(finding, layer.name) for finding in [*layer.findings, *leaks]]
+
+    config: SyncConfig | None = None
+    if not layers[0].unreadable:
+        merged = merge_layers(layers, _SECTIONS)
+        complete = not any(layer.unreadable for layer in layers)
+        config, findings = _check(merged, complete=complete)
+        told = [finding.location for layer in layers for finding in layer.findings]
+        told += [finding.location for finding in key_leaks(merged)]
+        problems += [
+            _problem(finding, origin(layers, finding.location))
+            for finding in findings
+            if not any(_follows_from(finding, place) for place in told)
+        ]
+    if problems or config is None:
+        raise ConfigurationError(list(dict.fromkeys(problems)))
+    return config
+
+
+def load_configs(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    environment: str | None = None,
+    overrides: Sequence[str] = (),
+    conf_dir: Path | None = None,
+) -> list[SyncConfig]:
+    """Load several sync files that run in one job.
+
+    Args:
+        paths: the sync files.
+        environment: as for `load_config`, for all of them.
+        overrides: as for `load_config`, for all of them.
+        conf_dir: as for `load_config`.
+
+    Returns:
+        The configurations in the order they run: critical priority first, else in the order given.
+
+    Raises:
+        ConfigurationError: with all problems of all files, and of two files that claim one name.
+    """
+    if not paths:
+        raise ConfigurationError.of("", "no sync file was given")
+    problems: list[Problem] = []
+    configs: list[SyncConfig] = []
+    named: dict[str, str] = {}
+    for path in paths:
+        try:
+            config = load_config(path, environment=environment, overrides=overrides, conf_dir=conf_dir)
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        name = config.sync.name
+        if name in named:
+            problems.append(Problem("sync.name", f"{name!r} names two syncs: {named[name]} and {path}; rename one"))
+        named.setdefault(name, str(path))
+        configs.append(config)
+    if problems:
+        raise ConfigurationError(list(dict.fromkeys(problems)))
+    return sorted(configs, key=lambda config: _FIRST_TO_LAST.index(config.sync.priority))
+
+
+def _check(merged: dict[str, Any], *, complete: bool) -> tuple[SyncConfig | None, list[Finding]]:
+    """Validate; where a layer could not be read, nothing is said about what may be missing only for that reason."""
+    findings: list[Finding] = []
+    config: SyncConfig | None = None
+    try:
+        config = SyncConfig.model_validate(merged)
+    except ValidationError as error:
+        findings = validation_findings(error, merged, SyncConfig)
+    if not complete:
+        return config, [finding for finding in findings if not finding.message.startswith(MISSING)]
+    for section, rule in _RULES.items():
+        written = merged.get(section)
+        for problem in rule(written) if isinstance(written, dict) else ():
+            findings.append(Finding((section, problem.path) if problem.path else (section,), problem.message))
+    return config, findings
+
+
+def _follows_from(finding: Finding, place: Location) -> bool:
+    """Whether a finding only repeats, or is caused by, what was already said about a place."""
+    within = finding.location[: len(place)] == place
+    return within and (finding.location == place or finding.message.startswith(MISSING))
+
+
+def _problem(finding: Finding, layer: str) -> Problem:
+    return Problem(finding.path, f"{finding.message} [{layer}]")

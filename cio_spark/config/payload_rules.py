@@ -1,0 +1,98 @@
+"""What a payload section must and must not have, depending on its call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cio_spark.config.calls import CALL_RULES, COMMON_FIELDS, Call, CallRule
+from cio_spark.config.rules import MISSING, given
+from cio_spark.config.semantic_events import RESERVED_EVENTS, reserved_event
+from cio_spark.errors import Problem
+
+PAYLOAD_FIELDS = (
+    *COMMON_FIELDS,
+    *dict.fromkeys(name for rule in CALL_RULES.values() for name in rule.fields),
+)
+_SQL_STRING = re.compile(r"""\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*""")
+_INSTEAD = {"traits": "properties", "traits_from": "properties_from"}
+_INSTEAD |= {instead: name for name, instead in _INSTEAD.items()}
+
+
+def payload_problems(section: Mapping[str, Any]) -> list[Problem]:
+    """Everything that is wrong with a payload section across its fields.
+
+    Args:
+        section: the section as written, by its YAML names; fields may be missing or malformed.
+
+    Returns:
+        Problems with paths relative to the section; none when the call itself is unknown.
+    """
+    try:
+        call = Call(section.get("call"))
+    except ValueError:
+        return []
+    rule = CALL_RULES[call]
+    return [
+        *_missing(section, call, rule),
+        *_misplaced(section, call, rule),
+        *_given_twice(section),
+        *_reserved_event_name(section, call),
+    ]
+
+
+def _missing(section: Mapping[str, Any], call: Call, rule: CallRule) -> Iterator[Problem]:
+    for alternatives in rule.needs:
+        if not any(given(section, name) for name in alternatives):
+            if len(alternatives) == 1:
+                yield Problem(alternatives[0], f"{MISSING}: {call} needs it")
+            else:
+                yield Problem(alternatives[0], f"{MISSING}: {call} needs {_one_of(alternatives)}")
+
+
+def _misplaced(section: Mapping[str, Any], call: Call, rule: CallRule) -> Iterator[Problem]:
+    for name in PAYLOAD_FIELDS:
+        if given(section, name) and name not in COMMON_FIELDS and name not in rule.fields:
+            yield Problem(name, f"does not go with {call}; {_hint(name, call, rule)}")
+
+
+def _hint(name: str, call: Call, rule: CallRule) -> str:
+    instead = _INSTEAD.get(name)
+    if instead in rule.fields:
+        return f"{call} has {instead}"
+    if name == "event" and call in RESERVED_EVENTS.values():
+        return "its event name is reserved and set for you"
+    return f"it takes {', '.join(rule.fields)}"
+
+
+def _given_twice(section: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in ("properties", "traits"):
+        if given(section, name) and given(section, f"{name}_from"):
+            yield Problem(f"{name}_from", f"cannot be used together with {name}; keep one of them")
+
+
+def _reserved_event_name(section: Mapping[str, Any], call: Call) -> Iterator[Problem]:
+    name = literal_text(section.get("event"))
+    reserved = reserved_event(name) if call is Call.TRACK and name is not None else None
+    if name is None or reserved is None:
+        return
+    meant = (
+        f"'{name}' is reserved by Customer.io" if name == reserved else f"'{name}' is all but the reserved '{reserved}'"
+    )
+    instead = RESERVED_EVENTS[reserved]
+    advice = f"write call: {instead}" if instead else "cio_spark has no call for it; choose another event name"
+    yield Problem("event", f"{meant}; {advice}")
+
+
+def literal_text(scalar: Any) -> str | None:
+    """The constant text a scalar stands for (`{value: x}`, the SQL string `'x'`); None when the row decides it."""
+    if isinstance(scalar, Mapping):
+        value = scalar.get("value")
+        return value if isinstance(value, str) else None
+    match = _SQL_STRING.fullmatch(scalar) if isinstance(scalar, str) else None
+    return (match[1] if match[1] is not None else match[2]) if match else None
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

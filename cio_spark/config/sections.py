@@ -1,0 +1,122 @@
+"""The small sections of a sync file: sync, source, api, tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from cio_spark.config.base import ConfigModel, Identifier, Name, Text, TextEnum, sentence
+from cio_spark.config.batch import ProcessingPriority
+from cio_spark.config.calls import OnChange
+from cio_spark.config.rules import raise_problems, source_problems
+
+
+class SyncSection(ConfigModel):
+    """The sync itself: its name, and how it takes its place among others."""
+
+    name: Name = Field(
+        description="The sync's name: 1 to 100 letters, digits, '_', '.', '-'. "
+        "Earlier runs are looked up by it, so a renamed sync starts anew."
+    )
+    priority: ProcessingPriority = Field(
+        ProcessingPriority.NORMAL, description="Several syncs in one job run one after another, critical first."
+    )
+    operation_type: Name | None = Field(
+        None, description="Label in the tables and batch ids; without it, it follows from the call."
+    )
+    on_change: OnChange | None = Field(
+        None,
+        description="What happens to an accepted record whose payload changed; without it, it follows from the call: "
+        "send for state (identify, group, suppressions, devices, deletions), ignore for events.",
+    )
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+SortExpressions = Annotated[
+    list[Text],
+    BeforeValidator(_as_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class SourceSection(ConfigModel):
+    """Where the rows come from: exactly one of table, path and query."""
+
+    table: Text | None = Field(
+        None, description="A Delta table or a view by name: table, schema.table or catalog.schema.table."
+    )
+    path: Text | None = Field(None, description="The folder or URI of a Delta table.")
+    query: Text | None = Field(None, description="A SELECT whose result is the source; it runs once per run.")
+    where: Text | None = Field(None, description="A Spark SQL condition that rows must fulfil.")
+    order_by: SortExpressions = Field(
+        default_factory=list,
+        description="SQL sort expressions, one or a list; of rows with one record id the first is kept.",
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one_source(self) -> SourceSection:
+        raise_problems(source_problems(self.model_dump()))
+        return self
+
+
+class Region(TextEnum):
+    """Where the Customer.io workspace lives."""
+
+    US = "us"
+    EU = "eu"
+
+
+REGION_URLS = {Region.US: "https://cdp.customer.io/v1", Region.EU: "https://cdp-eu.customer.io/v1"}
+
+
+class SecretRef(ConfigModel):
+    """The Databricks secret that holds the API key; names only, never the key."""
+
+    scope: Text = Field(description="The Databricks secret scope.")
+    key: Text = Field(description="The name of the secret inside the scope, not the API key itself.")
+
+
+def _address(url: str) -> str:
+    if any(character in url for character in "@?#"):
+        raise sentence("must be a plain address, without a key, user name, '?' or '#' in it")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(character.isspace() for character in url):
+        raise sentence(f"must be an address that starts with http:// or https:// and names a host, found {url[:60]!r}")
+    return url.rstrip("/")
+
+
+class ApiSection(ConfigModel):
+    """Customer.io's Data Pipelines API, as this sync uses it."""
+
+    region: Region = Field(Region.US, description="The workspace's region; it decides the address.")
+    base_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Address in place of the region's, up to and with /v1: a stand-in, a proxy."
+    )
+    strict_mode: bool = Field(
+        True,
+        description="Ask the API to refuse malformed requests; without it, it answers 200 and drops them silently.",
+    )
+    secret: SecretRef | None = Field(
+        None, description="The Databricks secret that holds the API key; CUSTOMERIO_API_KEY in the environment wins."
+    )
+
+    @property
+    def url(self) -> str:
+        """The base address requests go to, without a slash at its end."""
+        return self.base_url or REGION_URLS[self.region]
+
+
+class TablesSection(ConfigModel):
+    """Where the record of what was done is kept."""
+
+    catalog: Identifier | None = Field(None, description="Unity Catalog catalog; none: the session's current one.")
+    database: Identifier = Field("customerio", description="Database (schema) of the tables.")

@@ -1,0 +1,119 @@
+"""Every error cio_spark raises, one sentence each on when; all picklable, none with a payload value in its message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses of `cio-spark sync` and of the jobs; of several syncs the worst counts."""
+
+    SUCCESS = 0
+    INTERNAL_ERROR = 1
+    CONFIGURATION_ERROR = 2
+    ERROR_THRESHOLD_EXCEEDED = 3
+    KEY_REFUSED = 4
+    BOOKS_NOT_BALANCED = 5
+    API_UNAVAILABLE = 6
+    FAIL_FAST = 7
+    CANCELLED_SIGINT = 130
+    CANCELLED_SIGTERM = 143
+
+
+class CioSparkError(Exception):
+    """Root of all errors of this package; `exit_status` is what a command ends with when nobody handles it."""
+
+    exit_status: ExitStatus = ExitStatus.INTERNAL_ERROR
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with what the user wrote: where (`payload.properties.set.total`), and what to do about it."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class ConfigurationError(CioSparkError):
+    """What the user configured cannot work; carries every problem found, and nothing was sent."""
+
+    exit_status = ExitStatus.CONFIGURATION_ERROR
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    @classmethod
+    def of(cls, path: str, message: str) -> ConfigurationError:
+        """The error for a single problem."""
+        return cls([Problem(path, message)])
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class TableError(CioSparkError):
+    """A table of ours cannot be used: another schema, no write access; nothing was sent."""
+
+    exit_status = ExitStatus.CONFIGURATION_ERROR
+
+
+class ExpressionError(CioSparkError):
+    """A user's expression failed on a row while Spark evaluated it (error class and expression, never the value)."""
+
+    exit_status = ExitStatus.CONFIGURATION_ERROR
+
+
+class SyncAlreadyRunningError(CioSparkError):
+    """Another run of the same sync holds the claim."""
+
+    exit_status = ExitStatus.CONFIGURATION_ERROR
+
+
+class BooksNotBalancedError(CioSparkError):
+    """The states persisted for a run do not add up to its source rows."""
+
+    exit_status = ExitStatus.BOOKS_NOT_BALANCED
+
+
+class CustomerIOError(CioSparkError):
+    """The API refused or did not answer a request made through `CustomerIOClient`.
+
+    Args:
+        message: what happened, without payload.
+        status_code: the HTTP status, None when there was no answer.
+    """
+
+    def __init__(self, message: str, status_code: int | None = None) -> None:
+        super().__init__(message, status_code)
+        self.message = message
+        self.status_code = status_code
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class RateLimitError(CustomerIOError):
+    """HTTP 429: too many requests."""
+
+    exit_status = ExitStatus.API_UNAVAILABLE
+
+
+class ValidationError(CustomerIOError):
+    """HTTP 400 or 413: the API refused what was sent."""
+
+
+class NetworkError(CustomerIOError):
+    """No usable answer: no connection, a time-out, or a server error."""
+
+    exit_status = ExitStatus.API_UNAVAILABLE
+
+
+class AuthenticationError(CustomerIOError):
+    """HTTP 401 or 403: the API key was refused."""
+
+    exit_status = ExitStatus.KEY_REFUSED

@@ -1,0 +1,7 @@
+"""The stand-in for Customer.io's Data Pipelines API: a real HTTP server on loopback that obeys its contract."""
+
+from cio_spark.standin.faults import Fault
+from cio_spark.standin.server import StandIn
+from cio_spark.standin.serving import serve
+
+__all__ = ["Fault", "StandIn", "serve"]

@@ -1,0 +1,122 @@
+"""Reading a request's JSON one message at a time, so that every message keeps its place in the body and its size."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator
+from typing import NoReturn, TypeAlias
+
+from cio_spark.standin.contract import SAFE_ITEM_BYTES
+
+
+class MalformedBodyError(ValueError):
+    """The body is not the JSON that the call takes; the text never quotes it."""
+
+
+Item: TypeAlias = tuple[object, int, int, int]
+"""A message, where it stands (`text[start:end]`, in characters), and its size in bytes as `_size_bytes` tells it."""
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise MalformedBodyError("NaN and Infinity are not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
+_space = re.compile(r"[ \t\n\r]*").match
+
+
+def decode_body(body: bytes) -> str:
+    """The body as text.
+
+    Raises:
+        MalformedBodyError: it is not UTF-8.
+    """
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise MalformedBodyError("body is not UTF-8") from None
+
+
+def read_items(text: str, call: str) -> Iterator[Item]:
+    """The messages of a body: those of the `batch` array, or the body itself for every other call.
+
+    Raises:
+        MalformedBodyError: while iterating; what was yielded before then belongs to a broken body.
+    """
+    try:
+        if call == "batch":
+            yield from _read_batch(text)
+            return
+        start = _skip(text, 0)
+        value, end = _decode(text, start)
+        if _skip(text, end) != len(text):
+            raise MalformedBodyError("body goes on after its JSON value")
+        yield value, start, end, _size_bytes(text, start, end)
+    except MalformedBodyError:
+        raise
+    except (IndexError, ValueError, RecursionError):
+        raise MalformedBodyError("body is not JSON") from None
+
+
+def _read_batch(text: str) -> Iterator[Item]:
+    """The items of `{"batch": [...], ...}`, wherever the member stands."""
+    found = False
+    index = _after(text, _skip(text, 0), "{")
+    if text[index] == "}":
+        raise MalformedBodyError("batch is missing")
+    while True:
+        key, index = _decode(text, index)
+        index = _after(text, _skip(text, index), ":")
+        if key == "batch" and text[index] == "[" and not found:
+            found = True
+            index = yield from _read_array(text, index)
+        elif isinstance(key, str) and key != "batch":
+            _, index = _decode(text, index)
+        else:
+            raise MalformedBodyError("batch is not one array")
+        index = _skip(text, index)
+        if text[index] == "}":
+            break
+        index = _after(text, index, ",")
+    if not found:
+        raise MalformedBodyError("batch is missing")
+    if _skip(text, index + 1) != len(text):
+        raise MalformedBodyError("body goes on after its JSON value")
+
+
+def _read_array(text: str, index: int) -> Generator[Item, None, int]:
+    """The items of the array that opens at `index`; returns where it has closed."""
+    ascii_only = text.isascii()
+    index = _after(text, index, "[")
+    if text[index] == "]":
+        return index + 1
+    while True:
+        value, end = _decode(text, index)
+        yield value, index, end, end - index if ascii_only else _size_bytes(text, index, end)
+        if text[end] == "," and text[end + 1] == "{":  # the usual, compact separator
+            index = end + 1
+            continue
+        end = _skip(text, end)
+        if text[end] == "]":
+            return end + 1
+        index = _after(text, end, ",")
+
+
+def _after(text: str, index: int, mark: str) -> int:
+    """Where the next token starts behind `mark`, which must stand at `index`."""
+    if text[index] != mark:
+        raise MalformedBodyError("body is not JSON")
+    return _skip(text, index + 1)
+
+
+def _skip(text: str, index: int) -> int:
+    """The next place that is no white space."""
+    match = _space(text, index)
+    return match.end() if match else index
+
+
+def _size_bytes(text: str, start: int, end: int) -> int:
+    """Bytes of an item; only its characters when it is too short for the difference to matter to a limit."""
+    characters = end - start
+    return characters if characters * 4 <= SAFE_ITEM_BYTES else len(text[start:end].encode())

@@ -1,0 +1,147 @@
+"""What the API accepts: calls, limits, and the rules one message has to keep.
+
+Source: `components/schemas` and "Rate and payload limits" of Customer.io's Data Pipelines OpenAPI (August 2026).
+What that leaves open is an option of `Contract`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+ErrorShape = Literal["errors", "error"]
+
+CALLS = ("identify", "track", "page", "screen", "group", "alias")
+"""Types a message can have; each is also a path, beside `/batch`."""
+
+ITEM_LIMIT_BYTES = 32_768
+"""32 KB a call, in the lenient reading that the official clients have."""
+
+SAFE_ITEM_BYTES = 32_000
+"""32 KB a call, in the strict reading: larger items are accepted, but counted as over the limit."""
+
+BODY_LIMIT_BYTES = 500_000
+"""500 KB a body, uncompressed, envelope included."""
+
+ID_LIMIT_BYTES = 150
+EVENT_NAME_LIMIT_BYTES = 100
+
+EVENTS_WITHOUT_IDENTITY = frozenset({"Report Delivery Event", "Report Content Event"})
+"""Semantic events whose schema in the OpenAPI requires no identity."""
+
+_CALLS = frozenset(CALLS)
+_ISO_8601 = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[Tt ](?:[01]\d|2[0-3]):[0-5]\d(?::(?:[0-5]\d|60)(?:[.,]\d+)?)?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The answers to what Customer.io does not document.
+
+    Args:
+        strict_covers_size: strict mode answers `oversize_status` to what is too large; else that is dropped silently.
+        oversize_status: that answer.
+        keep_good_items_on_400: the valid items of a batch that is answered 400 count as received.
+        accept_gzip: compressed bodies are read; otherwise strict mode answers `gzip_refused_status`.
+        gzip_refused_status: that answer.
+        error_shape: `{"meta":{"errors":["text"]}}` or `{"meta":{"error":"text"}}`.
+        alias_in_batch: `/batch` takes `alias` items, as the official clients send them though the OpenAPI omits them.
+    """
+
+    strict_covers_size: bool = True
+    oversize_status: int = 400
+    keep_good_items_on_400: bool = False
+    accept_gzip: bool = True
+    gzip_refused_status: int = 415
+    error_shape: ErrorShape = "errors"
+    alias_in_batch: bool = True
+
+
+Message: TypeAlias = tuple[str, str | None, str | None, str | None, str | None]
+"""What is kept of a valid message beside its payload: type, person, message id, event, timestamp. A bare tuple, for a
+large batch makes thousands."""
+
+
+class RefusedMessageError(ValueError):
+    """A message breaks a rule; the text names the field and the rule, never the value."""
+
+
+def read_message(item: object, call: str, allow_alias: bool = True) -> Message:
+    """Check one message against the API's rules.
+
+    Args:
+        item: the decoded JSON value.
+        call: the path it came by, without slash: one of `CALLS`, or `batch`.
+        allow_alias: whether a batch may carry aliases.
+
+    Returns:
+        Its type and identifiers. The person is `userId`, else `anonymousId`, else `traits.email`, else `groupId`.
+
+    Raises:
+        RefusedMessageError: the message breaks a rule.
+    """
+    if not isinstance(item, dict):
+        raise RefusedMessageError("message is not an object")
+    kind = item.get("type") or (call if call != "batch" else None)
+    if not isinstance(kind, str) or kind not in _CALLS:
+        raise RefusedMessageError("type is missing or unknown")
+    if call not in (kind, "batch") or (kind == "alias" and call == "batch" and not allow_alias):
+        raise RefusedMessageError(f"type does not fit the call {call}")
+    user_id = _text(item, "userId")
+    anonymous_id = _text(item, "anonymousId") if "anonymousId" in item else None
+    person = user_id or anonymous_id
+    group_id = _text(item, "groupId") if "groupId" in item else None
+    event = None
+    if kind == "track":
+        event = _text(item, "event", EVENT_NAME_LIMIT_BYTES)
+        if not event:
+            raise RefusedMessageError("event is required")
+        if not (person or group_id or event in EVENTS_WITHOUT_IDENTITY):
+            raise RefusedMessageError("userId, anonymousId or groupId is required")
+    elif kind == "identify":
+        person = person or _email(item)
+        if not person:
+            raise RefusedMessageError("userId, anonymousId or traits.email is required")
+    elif kind == "group":
+        if not group_id:
+            raise RefusedMessageError("groupId is required")
+    elif kind == "alias":
+        if not (user_id and _text(item, "previousId")):
+            raise RefusedMessageError("userId and previousId are required")
+    elif not person:
+        raise RefusedMessageError("userId or anonymousId is required")
+    for name in ("traits", "properties", "context", "integrations"):
+        value = item.get(name)
+        if value is not None and not isinstance(value, dict):
+            raise RefusedMessageError(f"{name} is not an object")
+    timestamp = item.get("timestamp")
+    if timestamp is not None and not (isinstance(timestamp, str) and _ISO_8601.fullmatch(timestamp)):
+        raise RefusedMessageError("timestamp is not ISO 8601")
+    return kind, person or group_id, _text(item, "messageId"), event, timestamp
+
+
+def _text(item: dict[str, Any], name: str, limit_bytes: int = ID_LIMIT_BYTES) -> str | None:
+    """A short string member, None when absent, null or empty ("you can pass an empty userId", OpenAPI)."""
+    value = item.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise RefusedMessageError(f"{name} is not a string")
+    if len(value) * 4 > limit_bytes or not value.isascii():
+        try:
+            size_bytes = len(value.encode())
+        except UnicodeEncodeError:
+            raise RefusedMessageError(f"{name} is not Unicode text") from None
+        if size_bytes > limit_bytes:
+            raise RefusedMessageError(f"{name} is longer than {limit_bytes} bytes")
+    return value
+
+
+def _email(item: dict[str, Any]) -> str | None:
+    """The email that identifies a person who has no id; an email has no limit of its own in the OpenAPI."""
+    traits = item.get("traits")
+    return _text(traits, "email", ITEM_LIMIT_BYTES) if isinstance(traits, dict) else None

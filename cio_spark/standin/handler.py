@@ -1,0 +1,66 @@
+"""HTTP/1.1 on one connection: routes each request to the API or to the inspection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cio_spark.standin.answer import Answer, error_body
+from cio_spark.standin.contract import CALLS
+from cio_spark.standin.inspection import PREFIX
+from cio_spark.standin.wire import UnreadableBodyError, read_body
+
+if TYPE_CHECKING:
+    from cio_spark.standin.http_server import StandInHTTPServer
+
+API_PATHS = frozenset(f"/v1/{call}" for call in (*CALLS, "batch"))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves a connection until the client leaves or an answer ends it."""
+
+    server: StandInHTTPServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def serve_request(self) -> None:
+        """Answer one request of any method."""
+        path = urlsplit(self.path).path
+        if self.command == "POST" and path in API_PATHS:
+            self._serve_api(path)
+        else:
+            self._serve_other(path)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve_request  # noqa: N815  the names http.server looks for
+
+    def _serve_api(self, path: str) -> None:
+        reception = self.server.reception
+        arrival = reception.arrive(path, self.headers, self.connection)
+        try:
+            answer = reception.receive(arrival, self.rfile)
+            self._send(answer, arrival.visit.leave)
+        finally:
+            arrival.visit.leave()
+
+    def _serve_other(self, path: str) -> None:
+        try:
+            body = read_body(self.rfile, self.headers)
+        except UnreadableBodyError as error:
+            answer = Answer(error.status, error_body([error.reason], "errors"), close=True)
+        else:
+            if path in API_PATHS:
+                answer = Answer(405, error_body(["only POST"], "errors"), headers=(("Allow", "POST"),))
+            elif path.startswith(PREFIX):
+                answer = self.server.inspection.answer(self.command, self.path, body)
+            else:
+                answer = Answer(404, error_body(["no such path"], "errors"))
+        self._send(answer, lambda: None)
+
+    def _send(self, answer: Answer, before_last_byte: Callable[[], None]) -> None:
+        if not answer.send(self.connection, self.server.clock, before_last_byte):
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: `requests` of the store is the log."""

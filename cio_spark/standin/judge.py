@@ -1,0 +1,148 @@
+"""What the API does with one body: which messages it takes, which it refuses and why, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cio_spark.standin.body import MalformedBodyError, decode_body, read_items
+from cio_spark.standin.contract import (
+    BODY_LIMIT_BYTES,
+    ID_LIMIT_BYTES,
+    ITEM_LIMIT_BYTES,
+    SAFE_ITEM_BYTES,
+    Contract,
+    RefusedMessageError,
+    read_message,
+)
+from cio_spark.standin.store import DroppedRow, MessageRow
+from cio_spark.standin.wire import BrokenCompressionError, decompress
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One request, as it came.
+
+    Args:
+        number: of the request.
+        call: its path without slash.
+        body: the bytes on the wire.
+        encoding: its Content-Encoding, lower case, empty without one.
+        strict: whether `X-Strict-Mode: 1` was sent.
+        authorized: whether its key is right.
+        poison: ids of messages and persons to refuse, scripted.
+    """
+
+    number: int
+    call: str
+    body: bytes
+    encoding: str
+    strict: bool
+    authorized: bool
+    poison: frozenset[str] = frozenset()
+
+
+@dataclass
+class Verdict:
+    """The judgement on a delivery.
+
+    Args:
+        status: the HTTP status.
+        reasons: what a strict answer says.
+        body: the uncompressed body.
+        items: messages in it, as far as it could be read.
+        items_over_limit: those above 32,000 bytes.
+        persons: whose messages it carries.
+        messages: those the API takes.
+        dropped: those it refuses.
+    """
+
+    status: int = 200
+    reasons: list[str] = field(default_factory=list)
+    body: bytes = b""
+    items: int = 0
+    items_over_limit: int = 0
+    persons: frozenset[str] = frozenset()
+    messages: list[MessageRow] = field(default_factory=list)
+    dropped: list[DroppedRow] = field(default_factory=list)
+
+    def refuse(self, delivery: Delivery, status: int, reason: str) -> None:
+        """Take nothing of it; without strict mode the answer does not tell."""
+        self.messages = []
+        self.dropped = [(delivery.number, None, None, reason)]
+        self.status = status if delivery.strict else 200
+        self.reasons = [reason]
+
+
+def judge(delivery: Delivery, contract: Contract) -> Verdict:
+    """Apply the contract to a delivery. Source of the rules: docs of strict mode, see `contract.py`."""
+    verdict = Verdict()
+    oversize_status = contract.oversize_status if contract.strict_covers_size else 200
+    try:
+        verdict.body = _expand(delivery, contract)
+        statuses = _read_messages(delivery, contract, verdict, oversize_status)
+    except _RefusedBodyError as refusal:
+        verdict.refuse(delivery, *refusal.args)
+    else:
+        verdict.persons = frozenset(row[3] for row in verdict.messages if row[3] is not None)
+        loud = [status for status in statuses if status != 200]
+        if delivery.strict and loud:
+            verdict.status = loud[0]
+            if not contract.keep_good_items_on_400:
+                verdict.messages = []
+    if len(verdict.body) > BODY_LIMIT_BYTES:
+        verdict.refuse(delivery, oversize_status, f"body is larger than {BODY_LIMIT_BYTES} bytes")
+    if not delivery.authorized:
+        verdict.refuse(delivery, 401, "API key is missing or unknown")
+    return verdict
+
+
+class _RefusedBodyError(Exception):
+    """The whole body is refused: status, reason."""
+
+
+def _expand(delivery: Delivery, contract: Contract) -> bytes:
+    if delivery.encoding in ("", "identity"):
+        return delivery.body
+    if delivery.encoding != "gzip" or not contract.accept_gzip:
+        raise _RefusedBodyError(contract.gzip_refused_status, "Content-Encoding is not supported")
+    try:
+        return decompress(delivery.body)
+    except BrokenCompressionError:
+        raise _RefusedBodyError(400, "body is not gzip") from None
+
+
+def _read_messages(delivery: Delivery, contract: Contract, verdict: Verdict, oversize_status: int) -> list[int]:
+    """Fill in messages and dropped; the statuses that the dropped ones call for."""
+    number, call, poison, alias = delivery.number, delivery.call, delivery.poison, contract.alias_in_batch
+    take = verdict.messages.append
+    statuses: list[int] = []
+    position = -1
+    try:
+        for position, (value, start, stop, size_bytes) in enumerate(read_items(decode_body(verdict.body), call)):
+            status = 400
+            try:
+                if size_bytes > SAFE_ITEM_BYTES:
+                    verdict.items_over_limit += 1
+                    if size_bytes > ITEM_LIMIT_BYTES:
+                        status = oversize_status
+                        raise RefusedMessageError(f"message is larger than {ITEM_LIMIT_BYTES} bytes")
+                kind, person, message_id, event, timestamp = read_message(value, call, alias)
+                if poison and (message_id in poison or person in poison):
+                    raise RefusedMessageError("message is refused by the script")
+            except RefusedMessageError as refusal:
+                statuses.append(status)
+                verdict.reasons += [str(refusal)] if status != 200 else []
+                verdict.dropped.append((number, position, _message_id(value), str(refusal)))
+            else:
+                take((number, position, kind, person, message_id, event, timestamp, start, stop))
+    except MalformedBodyError as error:
+        raise _RefusedBodyError(400, str(error)) from None
+    finally:
+        verdict.items = position + 1
+    return statuses
+
+
+def _message_id(value: object) -> str | None:
+    """The id of a message that need not be valid."""
+    found = value.get("messageId") if isinstance(value, dict) else None
+    return found[:ID_LIMIT_BYTES] if isinstance(found, str) and found.isascii() else None

