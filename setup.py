@@ -33,7 +33,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["cio_spark", "cio_spark.*"]),
-    package_data={"cio_spark": ["py.typed"]},
+    package_data={"cio_spark": ["py.typed", "log4j2-quiet.properties"], "cio_spark.demo": ["*.yml"]},
     python_requires=">=3.10",
     install_requires=[
         "pydantic>=2.5,<3",

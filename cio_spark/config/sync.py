@@ -35,6 +35,21 @@ class SyncConfig(ConfigModel):
         """What happens to changed records: the user's word, else the call's."""
         return self.sync.on_change or CALL_RULES[self.payload.call].on_change
 
+    def expressions(self) -> dict[str, str]:
+        """Every SQL text of the configuration by its path, to name the one that failed."""
+        payload = self.payload
+        texts: dict[str, Any] = {
+            "source.where": self.source.where,
+            "source.query": self.source.query,
+            **{f"source.order_by.{index}": text for index, text in enumerate(self.source.order_by)},
+            **{f"payload.{name}": getattr(payload, name) for name in type(payload).model_fields if name != "record_id"},
+        }
+        for name in ("properties", "traits", "context"):
+            mapping = getattr(payload, name)
+            if mapping is not None:
+                texts |= {f"payload.{name}.set.{field}": scalar for field, scalar in mapping.set.items()}
+        return {path: text for path, text in texts.items() if isinstance(text, str) and path != "payload.call"}
+
     def describe(self) -> dict[str, Any]:
         """The resolved configuration as JSON-able data; it names where the key is kept, and never holds the key."""
         described = self.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,50 @@
+# Two commands do everything: `make demo` and `make test`.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# The first Python of at least 3.10 that can make a virtual environment; PYTHON=… chooses another
+FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \
+	command -v $$python >/dev/null 2>&1 || continue; \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || continue; \
+	echo $$python; exit 0; done; \
+	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint bench clean java
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
+
+demo: $(INSTALLED) java ## set up, then the main job end to end on real data, against the stand-in
+	@$(BIN)/cio-spark demo
+
+test: $(INSTALLED) java ## set up, then unit and Spark tests
+	@$(BIN)/pytest -q
+
+test-all: $(INSTALLED) java ## the same, and tests on a standalone cluster
+	@$(BIN)/pytest -q tests/unit tests/spark $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
+
+lint: $(INSTALLED) ## ruff and mypy
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/mypy --no-error-summary
+
+bench: $(INSTALLED) java ## throughput beside the floor and the official client
+	@$(BIN)/python benchmarks/throughput.py
+
+clean: ## remove what was set up, built and cached, and the local tables
+	@rm -rf $(VENV) .cio-spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+java:
+	@tools/ensure-java
+
+$(INSTALLED): setup.py pyproject.toml
+	@python=$$($(FIND_PYTHON)) || exit 1; \
+	echo "Installing cio_spark into $(VENV) …"; \
+	$$python -m venv $(VENV) && \
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' && \
+	touch $@

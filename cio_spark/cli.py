@@ -1,0 +1,172 @@
+"""The `cio-spark` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cio_spark import commands
+from cio_spark.commands import Selection
+from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.version import VERSION
+
+app = typer.Typer(
+    name="cio-spark",
+    help="Delta tables to Customer.io with Spark, and a Delta record of what became of every row.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Confs = Annotated[list[Path], typer.Argument(metavar="CONF...", help="Sync files, like conf/syncs/orders.yml.")]
+Conf = Annotated[Path, typer.Argument(metavar="CONF", help="A sync file, like conf/syncs/orders.yml.")]
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="Environment file: conf/environments/NAME.yml.")
+]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")]
+Warehouse = Annotated[
+    Path | None,
+    typer.Option(help="Folder of local tables (CIO_SPARK_WAREHOUSE; default .cio-spark/warehouse)."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show Spark's own messages, and stack traces.")]
+
+
+def _run(command: Callable[[Console], ExitStatus], *, debug: bool = False) -> None:
+    """Runs a command; an error becomes one sentence and an exit status."""
+    console = Console(highlight=False)
+    try:
+        exit_status = command(console)
+    except CioSparkError as error:
+        if debug:
+            raise
+        exit_status = commands.fail(Console(stderr=True, highlight=False), error)
+    except KeyboardInterrupt:
+        exit_status = ExitStatus.CANCELLED_SIGINT
+    raise typer.Exit(int(exit_status))
+
+
+@app.command()
+def sync(
+    confs: Confs,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many source rows.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; send nothing, write nothing.")] = False,
+    retry_held: Annotated[
+        bool, typer.Option("--retry-held", help="Also try records refused before with the same payload.")
+    ] = False,
+    warehouse: Warehouse = None,
+    debug: Debug = False,
+) -> None:
+    """Send what is new or changed in a source, and write down what became of every row."""
+    selection = Selection(confs, environment, overrides or (), warehouse, debug)
+    _run(
+        lambda console: commands.sync(selection, console, limit=limit, dry_run=dry_run, retry_held=retry_held),
+        debug=debug,
+    )
+
+
+@app.command()
+def setup(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    warehouse: Warehouse = None,
+    debug: Debug = False,
+) -> None:
+    """Create the tables and views, and add columns that are missing."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+    _run(lambda console: commands.setup(selection, console), debug=debug)
+
+
+@app.command()
+def status(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many runs.")] = 10,
+    everything: Annotated[bool, typer.Option("--all", help="Of every sync in these tables.")] = False,
+    warehouse: Warehouse = None,
+    debug: Debug = False,
+) -> None:
+    """Show the last runs."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+    _run(lambda console: commands.status(selection, console, limit=limit, everything=everything), debug=debug)
+
+
+@app.command()
+def standin(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8087,
+    api_key: Annotated[str, typer.Option(help="The key it accepts.")] = "standin-key",
+    store: Annotated[Path | None, typer.Option(help="SQLite file for what it gets; default: in memory.")] = None,
+) -> None:
+    """Run the stand-in for Customer.io: a real server that obeys the API's contract."""
+
+    def serve(console: Console) -> ExitStatus:
+        from cio_spark.standin import serve as serve_forever
+
+        def started(server: object) -> None:
+            root = getattr(server, "root_url", "")
+            console.print(f"listening on {getattr(server, 'url', '')}, key {api_key}; Ctrl-C ends it")
+            console.print(f"what it got: curl {root}/_standin/summary")
+
+        server = serve_forever(host, port, api_key, store, on_start=started)
+        console.print(f"got {server.received.count():,} messages")
+        return ExitStatus.SUCCESS
+
+    _run(serve)
+
+
+@app.command()
+def demo(
+    warehouse: Annotated[Path, typer.Option(help="Folder of the demo's tables.")] = Path(".cio-spark/demo/warehouse"),
+    debug: Debug = False,
+) -> None:
+    """Send 1.47 million real purchases to the stand-in, twice, and show the books."""
+
+    def run(console: Console) -> ExitStatus:
+        from cio_spark.demo import run_demo
+
+        return run_demo(console, warehouse, debug=debug)
+
+    _run(run, debug=debug)
+
+
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
+) -> None:
+    """Print the JSON schema of sync files, for editors."""
+
+    def render(console: Console) -> ExitStatus:
+        from cio_spark.config import render_schema
+
+        if out is None:
+            sys.stdout.write(render_schema())
+        else:
+            out.write_text(render_schema(), encoding="utf-8")
+            console.print(f"wrote {out}")
+        return ExitStatus.SUCCESS
+
+    _run(render)
+
+
+@app.callback(invoke_without_command=True)
+def main_options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Delta tables to Customer.io with Spark."""
+    if version:
+        Console().print(VERSION)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,123 @@
+"""What the commands and the jobs do, apart from their arguments: sessions, keys, order of several syncs, statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from cio_spark import runtime
+from cio_spark.config import SyncConfig, load_configs
+from cio_spark.console import ConsoleProgress, show_preview, show_runs
+from cio_spark.errors import CioSparkError, ExitStatus
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which configuration a command is about.
+
+    Attributes:
+        paths: sync files.
+        environment: name of an environment file.
+        overrides: `key=value`, as of `--set`.
+        warehouse: folder of local tables.
+        debug: leave Spark's messages on the terminal.
+    """
+
+    paths: Sequence[Path]
+    environment: str | None = None
+    overrides: Sequence[str] = ()
+    warehouse: Path | None = None
+    debug: bool = False
+
+    def load(self) -> list[SyncConfig]:
+        """The configurations, critical first."""
+        overrides = [*runtime.environment_overrides(), *self.overrides]
+        return load_configs(self.paths, environment=self.environment, overrides=overrides)
+
+
+def worst(statuses: Sequence[ExitStatus]) -> ExitStatus:
+    """The status that counts of several: an error is worse than a run that finished with errors."""
+    order = [
+        ExitStatus.SUCCESS,
+        ExitStatus.ERROR_THRESHOLD_EXCEEDED,
+        ExitStatus.FAIL_FAST,
+        ExitStatus.API_UNAVAILABLE,
+        ExitStatus.CONFIGURATION_ERROR,
+        ExitStatus.KEY_REFUSED,
+        ExitStatus.INTERNAL_ERROR,
+        ExitStatus.BOOKS_NOT_BALANCED,
+        ExitStatus.CANCELLED_SIGINT,
+        ExitStatus.CANCELLED_SIGTERM,
+    ]
+    return max(statuses, key=order.index, default=ExitStatus.SUCCESS)
+
+
+def fail(console: Console, error: CioSparkError, sync: str | None = None) -> ExitStatus:
+    """Shows an error in a sentence and gives its exit status."""
+    lines = str(error).splitlines()
+    for line in lines:
+        console.print(f"[red]error:[/red] {escape(f'{sync}: ' if sync else '')}{escape(line)}", soft_wrap=True)
+    return error.exit_status
+
+
+def sync(selection: Selection, console: Console, *, limit: int | None, dry_run: bool, retry_held: bool) -> ExitStatus:
+    """Runs, or previews, several syncs one after another; one that fails does not keep the others from running."""
+    configs = selection.load()
+    keys = {} if dry_run else {config.sync.name: runtime.find_api_key(config) for config in configs}
+    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    from cio_spark.pipeline import preview_sync, run_sync  # needs pyspark, which open_runtime has made sure of
+
+    statuses: list[ExitStatus] = []
+    for config in configs:
+        name = config.sync.name
+        try:
+            if dry_run:
+                preview = preview_sync(
+                    config, spark=opened.spark, warehouse=opened.warehouse, limit=limit, retry_held=retry_held
+                )
+                show_preview(console, name, preview)
+                continue
+            result = run_sync(
+                config,
+                spark=opened.spark,
+                api_key=keys[name],
+                warehouse=opened.warehouse,
+                limit=limit,
+                retry_held=retry_held,
+                progress=ConsoleProgress(console),
+            )
+            statuses.append(result.exit_status)
+        except CioSparkError as error:
+            statuses.append(fail(console, error, name if len(configs) > 1 else None))
+    return worst(statuses)
+
+
+def setup(selection: Selection, console: Console) -> ExitStatus:
+    """Creates tables and views."""
+    config = selection.load()[0]
+    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    from cio_spark.results import Tables, set_up_tables
+
+    done = set_up_tables(Tables(opened.spark, config.tables, opened.warehouse))
+    for line in done or ["everything is there already"]:
+        console.print(line, highlight=False)
+    return ExitStatus.SUCCESS
+
+
+def status(selection: Selection, console: Console, *, limit: int, everything: bool) -> ExitStatus:
+    """Shows the last runs."""
+    config = selection.load()[0]
+    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    from cio_spark.results import Tables, last_runs, set_up_tables
+
+    tables = Tables(opened.spark, config.tables, opened.warehouse)
+    if not tables.exists("sync_runs"):
+        console.print("no runs yet")
+        return ExitStatus.SUCCESS
+    set_up_tables(tables)
+    show_runs(console, last_runs(tables, None if everything else config.sync.name, limit))
+    return ExitStatus.SUCCESS

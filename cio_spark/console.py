@@ -1,0 +1,212 @@
+"""What the commands show: progress while a run is at work, tables at its end, one sentence when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cio_spark.clock import Clock, SystemClock
+from cio_spark.errors import ExitStatus
+from cio_spark.masking import mask_payload
+from cio_spark.model import DeliveryPlan, Reason, StateCounts, SyncResult
+
+if TYPE_CHECKING:
+    from cio_spark.pipeline import Preview
+
+_PHASES = {
+    "check": "checking source, tables and API",
+    "claim": "claiming the sync",
+    "survey": "looking for what still needs sending",
+    "deliver": "sending",
+    "books": "balancing the books",
+    "end": "closing the run",
+}
+_PLAIN_EVERY_SECONDS = 5.0
+
+
+class ConsoleProgress:
+    """Progress of a run: a live bar on a terminal, plain lines elsewhere.
+
+    Args:
+        console: where to.
+        clock: time.
+    """
+
+    def __init__(self, console: Console, clock: Clock | None = None) -> None:
+        self._console = console
+        self._clock = clock or SystemClock()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._records = 0
+        self._began = 0.0
+        self._told = 0.0
+
+    def phase(self, name: str) -> None:
+        """Names the phase; the end of the delivery ends its bar."""
+        if name != "deliver":
+            self._stop()
+            self._console.print(f"[dim]… {_PHASES.get(name, name)}[/dim]")
+
+    def planned(self, sync: str, plan: DeliveryPlan) -> None:
+        """Shows the plan in a line and starts the bar."""
+        self._records, self._began = plan.records, self._clock.monotonic()
+        self._told = self._began
+        self._console.print(
+            f"{sync}: {plan.records:,} records in about {plan.batches:,} requests, {plan.partitions} partitions, "
+            f"{plan.concurrent_tasks * plan.lanes} in flight; about {duration(plan.eta_seconds)}, "
+            f"limited by {plan.limited_by}"
+        )
+        if self._console.is_terminal:
+            columns = ("[bold]sending", BarColumn(), "{task.percentage:>3.0f} %", TextColumn("{task.fields[rate]}"))
+            self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+            self._task = self._bar.add_task("sending", total=None, rate="")
+            self._bar.start()
+
+    def delivered(self, done: int, total: int) -> None:
+        """Moves the bar: the share of completed tasks stands for the share of records."""
+        now = self._clock.monotonic()
+        seconds = max(now - self._began, 1e-9)
+        share = done / total if total else 0.0
+        rate = ""
+        if share > 0:
+            left = seconds * (1 - share) / share
+            rate = f"about {share * self._records / seconds:,.0f} records/s, {duration(left)} left"
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, rate=rate)
+        elif now - self._told >= _PLAIN_EVERY_SECONDS:
+            self._told = now
+            self._console.print(f"  sending: {share:.0%} after {duration(seconds)}" + (f", {rate}" if rate else ""))
+
+    def finished(self, result: SyncResult) -> None:
+        """Shows the summary."""
+        self._stop()
+        show_result(self._console, result)
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def duration(seconds: float) -> str:
+    """`0.8 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def show_result(console: Console, result: SyncResult) -> None:
+    """The books of one run as a table, and why records were not accepted."""
+    books, survey, delivery = result.books, result.books.survey, result.books.delivery
+    table = Table(title=f"{result.sync} · run {result.run_id}", title_justify="left")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    table.add_row("[bold]source rows", f"[bold]{survey.source_rows:,}")
+    for name, count in (
+        ("accepted", delivery.accepted),
+        ("invalid", delivery.invalid),
+        ("rejected", delivery.rejected),
+        ("failed", delivery.failed),
+        ("not_attempted", delivery.not_attempted),
+        ("unchanged", survey.unchanged),
+        ("changed_ignored", survey.changed_ignored),
+        ("held", survey.held),
+        ("superseded", survey.superseded),
+        ("not_started", books.not_started),
+        ("in_doubt", books.in_doubt),
+    ):
+        if count or name in ("accepted", "unchanged"):
+            table.add_row(f"  {name}", f"{count:,}")
+    table.add_row("books", "balanced" if books.balanced else f"[red]{books.accounted:,} accounted for")
+    table.add_section()
+    table.add_row("requests", f"{delivery.requests:,}")
+    table.add_row("retries", f"{delivery.retries:,}")
+    if delivery.bytes:
+        sent = f", {delivery.compressed_bytes / 1e6:,.1f} MB on the wire" if delivery.compressed_bytes else ""
+        table.add_row("bytes", f"{delivery.bytes / 1e6:,.1f} MB{sent}")
+    if result.delivery_seconds:
+        table.add_row("records/s while sending", f"{delivery.accepted / result.delivery_seconds:,.0f}")
+    table.add_row("seconds", f"{result.seconds:.1f}")
+    console.print(table)
+    show_reasons(console, delivery.reasons)
+    colour = "green" if result.exit_status is ExitStatus.SUCCESS else "red"
+    console.print(f"[{colour}]{escape(result.message)}[/{colour}]")
+
+
+def show_reasons(console: Console, reasons: Sequence[Reason]) -> None:
+    """Why records were not accepted."""
+    if not reasons:
+        return
+    table = Table(title="not accepted, and why", title_justify="left")
+    for column in ("status", "code", "reason"):
+        table.add_column(column)
+    table.add_column("records", justify="right")
+    for reason in reasons:
+        table.add_row(reason.status, reason.code, escape(reason.message), f"{reason.records:,}")
+    console.print(table)
+
+
+def show_preview(console: Console, sync: str, preview: Preview) -> None:
+    """The plan of `--dry-run`."""
+    counts, plan = preview.counts, preview.plan
+    table = Table(title=f"{sync} · plan, nothing is sent", title_justify="left")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    table.add_row("source", escape(preview.source))
+    for name in ("source_rows", "new", "changed", "again", "unchanged", "changed_ignored", "held", "superseded"):
+        table.add_row(name.replace("_", " "), f"{getattr(counts, name):,}")
+    table.add_row("invalid", f"{counts.invalid or 0:,}")
+    table.add_section()
+    for name, value in _plan_rows(counts, plan):
+        table.add_row(name, value)
+    console.print(table)
+    show_reasons(console, preview.reasons)
+    for payload in preview.samples:
+        console.print(mask_payload(payload), markup=False, highlight=False)
+
+
+def _plan_rows(counts: StateCounts, plan: DeliveryPlan) -> list[tuple[str, str]]:
+    return [
+        ("requests", f"{plan.batches:,}"),
+        ("records per request, at most", f"{plan.max_records:,}"),
+        ("bytes per request, at most", f"{plan.max_bytes:,}"),
+        ("JSON bytes", f"{counts.payload_bytes:,}"),
+        ("partitions", str(plan.partitions)),
+        ("requests in flight", f"{plan.concurrent_tasks} tasks × {plan.lanes} lanes"),
+        ("expected duration", duration(plan.eta_seconds)),
+        ("limited by", plan.limited_by),
+    ]
+
+
+def show_runs(console: Console, runs: Sequence[Any]) -> None:
+    """The newest runs, for `cio-spark status`."""
+    if not runs:
+        console.print("no runs yet")
+        return
+    table = Table()
+    for column in ("sync", "run", "started (UTC)", "status", "exit"):
+        table.add_column(column)
+    for column in ("source", "accepted", "invalid", "failed", "unchanged", "requests"):
+        table.add_column(column, justify="right")
+    for run in runs:
+        counts = [f"{run[name]:,}" if run[name] is not None else "–" for name in _RUN_COLUMNS]
+        exit_status = "–" if run["exit_status"] is None else str(run["exit_status"])
+        started = f"{run['started_at']:%Y-%m-%d %H:%M:%S}"
+        table.add_row(run["sync"], run["run_id"], started, run["status"], exit_status, *counts)
+    console.print(table)
+    for run in runs:
+        if run["error"]:
+            console.print(f"{run['run_id']}: {escape(run['error'])}")
+
+
+_RUN_COLUMNS = ("source_rows", "accepted", "invalid", "failed", "unchanged", "requests")

@@ -1,0 +1,23 @@
+"""Delivery: batching, HTTP, retry and rate; iterator in, iterator out, and no pyspark but in `engine.py`."""
+
+from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict
+from cio_spark.delivery.outcome import BatchFacts, Fate, OutcomeGroup
+from cio_spark.delivery.partition import deliver_partition
+from cio_spark.delivery.probe import probe
+from cio_spark.delivery.process_state import ProcessState
+from cio_spark.delivery.records import PreparedRow
+from cio_spark.delivery.settings import DeliverySettings
+
+__all__ = [
+    "BatchFacts",
+    "DeliverySettings",
+    "ErrorCategory",
+    "Fate",
+    "Outcome",
+    "OutcomeGroup",
+    "PreparedRow",
+    "ProcessState",
+    "Verdict",
+    "deliver_partition",
+    "probe",
+]

@@ -1,0 +1,195 @@
+"""The API for a notebook or a script: a client that sends a few records and raises when that fails."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from cio_spark.clock import Clock, SystemClock
+from cio_spark.config import ApiKey, Region
+from cio_spark.config.sections import REGION_URLS
+from cio_spark.delivery.batching import Batch, BatchBuilder
+from cio_spark.delivery.classification import ErrorCategory, Verdict
+from cio_spark.delivery.client import PipelinesClient
+from cio_spark.delivery.compression import Compression
+from cio_spark.delivery.rate import RateSchedule
+from cio_spark.delivery.retry import RetryPolicy
+from cio_spark.delivery.sending import Sender
+from cio_spark.delivery.stopping import Stop
+from cio_spark.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    CustomerIOError,
+    NetworkError,
+    RateLimitError,
+    ValidationError,
+)
+
+MAX_ITEM_BYTES = 32_000
+MAX_BODY_BYTES = 500_000
+MAX_RECORDS = 10_000
+SECONDS_BETWEEN_REQUESTS = 0.001  # 3000 requests per 3 seconds (OpenAPI, "Rate and payload limits")
+
+_ERRORS: Mapping[ErrorCategory, type[CustomerIOError]] = {
+    ErrorCategory.RATE_LIMIT: RateLimitError,
+    ErrorCategory.NETWORK: NetworkError,
+    ErrorCategory.TIMEOUT: NetworkError,
+    ErrorCategory.SERVER: NetworkError,
+    ErrorCategory.VALIDATION: ValidationError,
+    ErrorCategory.TOO_LARGE: ValidationError,
+    ErrorCategory.AUTHENTICATION: AuthenticationError,
+}
+
+
+class CustomerIOClient:
+    """Sends records from the driver; for tables use `run_sync`. Calls of several threads take turns.
+
+    Args:
+        api_key: the key.
+        region: `us` or `eu`.
+        timeout: hard deadline of one request, in seconds.
+        max_retries: tries after the first one, for what failed transiently.
+        retry_backoff_factor: base of the exponential wait, in seconds.
+        enable_logging: log a line per request: counts, never payload.
+        spark_session: not needed; taken so that calls written for the notebook's client keep working.
+        base_url: an address instead of the region's, ending in `/v1`.
+        clock: time.
+
+    Raises:
+        ConfigurationError: an unknown region, or a key that cannot be one.
+    """
+
+    def __init__(
+        self,
+        api_key: str | ApiKey,
+        region: str = "us",
+        timeout: float = 30,
+        max_retries: int = 3,
+        retry_backoff_factor: float = 2.0,
+        enable_logging: bool = True,
+        spark_session: object = None,  # noqa: ARG002  see the docstring
+        base_url: str | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        key = api_key if isinstance(api_key, ApiKey) else ApiKey(api_key)
+        self._log = structlog.get_logger(__name__) if enable_logging else None
+        self._lock = threading.Lock()
+        self._client = PipelinesClient(base_url or _address_of(region), key, clock=clock)
+        self._sender = Sender(
+            self._client,
+            RateSchedule(SECONDS_BETWEEN_REQUESTS, clock),
+            Compression(wanted=False, strict_mode=True),
+            RetryPolicy(max_retries, retry_backoff_factor),
+            timeout,
+            Stop(clock),
+            clock,
+        )
+
+    def batch(self, requests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Send calls, each with its `type`, in as few requests as the limits allow.
+
+        Args:
+            requests: the calls; those without a `messageId` get a random one.
+
+        Returns:
+            `{"success": True, "processed": records, "requests": batches}`.
+
+        Raises:
+            ValidationError: a call is no JSON or too large (then nothing was sent), or the API refused a batch.
+            AuthenticationError, RateLimitError, NetworkError, CustomerIOError: a batch was not accepted; those before
+                it were.
+        """
+        batches = list(_batches(requests))
+        accepted = 0
+        with self._lock:
+            for batch in batches:
+                verdict = self._sender.send(batch.body()).verdict
+                if verdict is None or not verdict.accepted:
+                    raise _error(verdict, accepted)
+                accepted += len(batch.payloads)
+                if self._log is not None:
+                    self._log.info("customerio_batch_accepted", records=len(batch.payloads))
+        return {"success": True, "processed": accepted, "requests": len(batches)}
+
+    def identify(self, user_id: str, traits: Mapping[str, Any] | None = None, **members: Any) -> dict[str, Any]:
+        """Add or update a person; see `batch`.
+
+        Args:
+            user_id: whom.
+            traits: their attributes.
+            members: further members of the call, such as `timestamp`.
+        """
+        return self.batch([{"type": "identify", "userId": user_id, "traits": dict(traits or {}), **members}])
+
+    def track(
+        self, user_id: str, event: str, properties: Mapping[str, Any] | None = None, **members: Any
+    ) -> dict[str, Any]:
+        """Record an event; see `batch`.
+
+        Args:
+            user_id: whose.
+            event: its name.
+            properties: its properties.
+            members: further members of the call, such as `timestamp`.
+        """
+        call = {"type": "track", "userId": user_id, "event": event, "properties": dict(properties or {}), **members}
+        return self.batch([call])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def __enter__(self) -> CustomerIOClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _address_of(region: str) -> str:
+    try:
+        return REGION_URLS[Region(region)]
+    except ValueError:
+        raise ConfigurationError.of("region", f"found {region!r}, allowed: {', '.join(Region)}") from None
+
+
+def _batches(requests: Sequence[Mapping[str, Any]]) -> Iterator[Batch]:
+    builder = BatchBuilder(MAX_RECORDS, MAX_BODY_BYTES)
+    for position, request in enumerate(requests):
+        message_id = str(request.get("messageId") or uuid.uuid4().hex)
+        payload = _json({**request, "messageId": message_id}, position)
+        size = len(payload.encode())
+        if size > MAX_ITEM_BYTES:
+            raise ValidationError(f"request {position} has {size} bytes; the API takes {MAX_ITEM_BYTES}")
+        if (full := builder.add(payload, size, None, None, message_id, None)) is not None:
+            yield full
+    if (rest := builder.take()) is not None:
+        yield rest
+
+
+def _json(request: Mapping[str, Any], position: int) -> str:
+    """Compact JSON; errors do not quote values."""
+    try:
+        text = json.dumps(request, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text.encode()
+    except (TypeError, ValueError, RecursionError):
+        raise ValidationError(f"request {position} is no JSON: NaN, Infinity or a type JSON does not have") from None
+    return text
+
+
+def _error(verdict: Verdict | None, accepted: int) -> CustomerIOError:
+    if verdict is None:
+        return CustomerIOError("nothing was sent")
+    kind = _ERRORS.get(verdict.category, CustomerIOError) if verdict.category is not None else CustomerIOError
+    before = f" ({accepted} records before it were accepted)" if accepted else ""
+    return kind(f"{verdict.answer.reason}{before}", verdict.answer.status)

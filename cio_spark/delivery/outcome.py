@@ -1,0 +1,106 @@
+"""What delivery gives back: groups of records that share one fate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from cio_spark.delivery.records import Records
+
+ACCEPTED: Final = "accepted"
+INVALID: Final = "invalid"
+FAILED: Final = "failed"
+NOT_ATTEMPTED: Final = "not_attempted"
+
+HELD_BACK: Final = "held_back_after_failure"
+"""Code of records that wait because an earlier one of the same person failed."""
+
+STOPPED: Final = "stopped"
+"""Code of records that were not sent because their partition had stopped."""
+
+
+class BatchFacts(NamedTuple):
+    """How the sending of one root batch went; the same for all its groups.
+
+    Attributes:
+        wave, partition, lane: where it was sent.
+        worker: host and process id of the Python worker.
+        started_at, completed_at: UTC, from the first turn waited for to the last answer.
+        records: records in it.
+        bytes: its body before compression.
+        compressed_bytes: its body on the wire, None where it was sent plain.
+        requests: HTTP requests made for it.
+        attempts: tries; a compressed body sent again plain is one try with two requests.
+        splits: how often it was divided.
+        request_seconds: spent in requests.
+        throttled_seconds: spent waiting for rate slots and between retries.
+        memory_usage_mb: resident memory of the process at the end, if sampled.
+        cpu_usage_percent: of one core, since the sample before, if sampled.
+    """
+
+    wave: int
+    partition: int
+    lane: int
+    worker: str
+    started_at: datetime
+    completed_at: datetime
+    records: int
+    bytes: int
+    compressed_bytes: int | None
+    requests: int
+    attempts: int
+    splits: int
+    request_seconds: float
+    throttled_seconds: float
+    memory_usage_mb: float | None
+    cpu_usage_percent: float | None
+
+
+class Fate(NamedTuple):
+    """What all records of a group have in common: the first fields of `OutcomeGroup`.
+
+    Attributes:
+        status: accepted, invalid, failed or not_attempted.
+        error_category: of the failure; None for what was accepted or never sent.
+        error_code: short, stable word.
+        error_message: the same for people, without payload.
+        http_status: of the last answer.
+        batch_id: the root batch; None for what was never in a request.
+        attempts: tries.
+        attempted_at: UTC, when the last request started.
+        batch: facts of the root batch; None where `batch_id` is.
+    """
+
+    status: str
+    error_category: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    http_status: int | None = None
+    batch_id: str | None = None
+    attempts: int = 0
+    attempted_at: datetime | None = None
+    batch: BatchFacts | None = None
+
+
+class OutcomeGroup(NamedTuple):
+    """A fate and the records that share it, as parallel lists; fields as in `Fate` and `Records`."""
+
+    status: str
+    error_category: str | None
+    error_code: str | None
+    error_message: str | None
+    http_status: int | None
+    batch_id: str | None
+    attempts: int
+    attempted_at: datetime | None
+    batch: BatchFacts | None
+    record_ids: list[str | None]
+    person_keys: list[str | None]
+    message_ids: list[str | None]
+    payload_hashes: list[int | None]
+    payload_bytes: list[int | None]
+
+
+def group_of(fate: Fate, records: Records) -> OutcomeGroup:
+    """The group of these records."""
+    return OutcomeGroup(*fate, *records)

@@ -1,0 +1,145 @@
+"""Delivers one partition: rows in, groups of outcomes out, memory flat whatever its size."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cio_spark.clock import Clock, SystemClock
+from cio_spark.delivery.batching import Batch, BatchBuilder
+from cio_spark.delivery.lane import Finished, Lane, LaneEnd
+from cio_spark.delivery.outcome import OutcomeGroup
+from cio_spark.delivery.process_state import ProcessState, process_state
+from cio_spark.delivery.refusals import Refusals
+from cio_spark.delivery.resources import ResourceSampler
+from cio_spark.delivery.settings import DeliverySettings
+from cio_spark.delivery.stopping import Stop
+
+JOIN_SECONDS = 5.0
+SYSTEM_CLOCK = SystemClock()
+
+
+def deliver_partition(
+    partition_index: int,
+    rows: Iterable[tuple[Any, ...]],
+    settings: DeliverySettings,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    process: ProcessState | None = None,
+) -> Iterator[OutcomeGroup]:
+    """Send the rows of one partition.
+
+    Args:
+        partition_index: of the partition, for batch ids.
+        rows: `PreparedRow`s or tuples like them; read as they are needed.
+        settings: how to deliver.
+        clock: time.
+        process: connections and time slots; None: those of this worker process, kept for its next task.
+
+    Yields:
+        Groups of records that share one fate, as they are finished; every row is in exactly one.
+
+    Raises:
+        Exception: what a lane's thread raised; outcomes of the API never are exceptions.
+    """
+    refusals = Refusals()
+    lanes = _Lanes(partition_index, settings, clock, process)
+    builders = [BatchBuilder(settings.records_per_request, settings.max_bytes) for _ in range(settings.lanes)]
+    add = [builder.add for builder in builders]
+    count = settings.lanes
+    try:
+        # The hot loop: one unpacking, one call, a few appends per record (docs/performance.md).
+        for lane, payload, size, record_id, person_key, message_id, payload_hash, code, message in rows:
+            if code is not None:
+                refusals.add(code, message, record_id, person_key, message_id, payload_hash, size)
+                if refusals.full:
+                    yield from refusals.take()
+                continue
+            full = add[lane % count](payload, size, record_id, person_key, message_id, payload_hash)
+            if full is not None:
+                yield from lanes.hand_over(lane % count, full)
+        yield from refusals.take()
+        for number, builder in enumerate(builders):
+            if (rest := builder.take()) is not None:
+                yield from lanes.hand_over(number, rest)
+        yield from lanes.drain()
+    finally:
+        lanes.close()
+
+
+class _Lanes:
+    """The lanes of one partition, started when they get their first batch."""
+
+    def __init__(
+        self, partition_index: int, settings: DeliverySettings, clock: Clock, process: ProcessState | None
+    ) -> None:
+        self._partition_index = partition_index
+        self._settings = settings
+        self._clock = clock
+        self._process = process
+        self._stop = Stop(clock)
+        self._finished: Finished = queue.SimpleQueue()
+        self._sampler: ResourceSampler | None = None
+        self._lanes: dict[int, Lane] = {}
+        self._running = 0
+
+    def hand_over(self, number: int, batch: Batch) -> Iterator[OutcomeGroup]:
+        """Give a lane a batch, waiting while its inbox is full; yields what is finished meanwhile."""
+        lane = self._lanes.get(number) or self._start(number)
+        while not self._finished.empty():
+            yield from self._next()
+        while True:
+            try:
+                lane.inbox.put_nowait(batch)
+                return
+            except queue.Full:
+                # Whatever a lane reports may mean room; one with a full inbox will report something.
+                yield from self._next()
+
+    def drain(self) -> Iterator[OutcomeGroup]:
+        """Let the lanes finish; yields the rest."""
+        waiting = list(self._lanes.values())
+        while waiting or self._running:
+            waiting = [lane for lane in waiting if not _told_to_end(lane)]
+            if self._running:
+                yield from self._next()
+
+    def close(self) -> None:
+        """End the threads, also when the consumer has left or a lane has crashed."""
+        if self._running:
+            self._stop.set("the task was cancelled")
+            for lane in self._lanes.values():
+                lane.cancel()
+        for lane in self._lanes.values():
+            lane.join(JOIN_SECONDS)
+
+    def _start(self, number: int) -> Lane:
+        if self._process is None:
+            self._process = process_state(self._settings, self._clock)
+        if self._sampler is None and self._settings.sample_resources:
+            self._sampler = ResourceSampler(self._clock)
+        lane = Lane(
+            number, self._partition_index, self._settings, self._process, self._stop, self._sampler, self._finished
+        )
+        self._lanes[number] = lane
+        self._running += 1
+        return lane
+
+    def _next(self) -> Iterator[OutcomeGroup]:
+        """The lanes' next report, waited for: a group that is finished, or nothing to yield."""
+        report = self._finished.get()
+        if isinstance(report, LaneEnd):
+            self._running -= 1
+            if report.error is not None:
+                raise report.error
+        elif report is not None:
+            yield report
+
+
+def _told_to_end(lane: Lane) -> bool:
+    try:
+        lane.inbox.put_nowait(None)
+    except queue.Full:
+        return False
+    return True

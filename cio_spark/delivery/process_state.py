@@ -1,0 +1,111 @@
+"""What a Python worker process keeps from one task to the next: the only global state of the package."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TypeAlias
+
+from cio_spark.clock import Clock
+from cio_spark.config import ApiKey
+from cio_spark.delivery.client import BatchClient, PipelinesClient
+from cio_spark.delivery.compression import Compression
+from cio_spark.delivery.deadline import Watchdog
+from cio_spark.delivery.rate import RateSchedule
+from cio_spark.delivery.settings import DeliverySettings
+
+ClientFactory: TypeAlias = Callable[[], BatchClient]
+_Key: TypeAlias = tuple[int, str, str, ApiKey, bool, bool]
+
+
+class ProcessState:
+    """Connections, time slots and what was learned about gzip, for one run.
+
+    Args:
+        settings: of the run's tasks.
+        clock: time.
+        client_factory: makes a client; None: `PipelinesClient`.
+    """
+
+    def __init__(self, settings: DeliverySettings, clock: Clock, client_factory: ClientFactory | None = None) -> None:
+        watchdog = Watchdog()
+        self.clock = clock
+        self.compression = Compression(settings.compress, settings.strict_mode)
+        self._make_client = client_factory or (
+            lambda: PipelinesClient(
+                settings.base_url, settings.api_key, strict_mode=settings.strict_mode, clock=clock, watchdog=watchdog
+            )
+        )
+        self._lock = threading.Lock()
+        self._rate = RateSchedule(settings.seconds_between_requests, clock)
+        self._idle: list[BatchClient] = []
+        self._closed = False
+
+    def rate(self, seconds_between_requests: float) -> RateSchedule:
+        """The schedule; a new one where a wave has another share of the rate."""
+        with self._lock:
+            if self._rate.seconds_between_requests != seconds_between_requests:
+                self._rate = RateSchedule(seconds_between_requests, self.clock)
+            return self._rate
+
+    def borrow_client(self) -> BatchClient:
+        """A client for one lane, if possible one whose connection is open."""
+        with self._lock:
+            return self._idle.pop() if self._idle else self._make_client()
+
+    def return_client(self, client: BatchClient) -> None:
+        """The lane is done with it."""
+        with self._lock:
+            if not self._closed:
+                self._idle.append(client)
+                return
+        client.close()
+
+    def close(self) -> None:
+        """Close the connections, those that are still lent out on their return."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for client in idle:
+            client.close()
+
+
+class _Holder:
+    """The state of the run this process works for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: _Key | None = None
+        self._state: ProcessState | None = None
+
+    def get(self, settings: DeliverySettings, clock: Clock) -> ProcessState:
+        key = _key_of(settings)
+        with self._lock:
+            before, before_key = self._state, self._key
+            if before is not None and before_key == key and before.clock is clock:
+                return before
+            # A forked process must not close what it shares with its parent.
+            if before is not None and before_key is not None and before_key[0] == key[0]:
+                before.close()
+            self._key, self._state = key, ProcessState(settings, clock)
+            return self._state
+
+
+_holder = _Holder()
+
+
+def process_state(settings: DeliverySettings, clock: Clock) -> ProcessState:
+    """The state for these settings' run; a new run replaces the one before."""
+    return _holder.get(settings, clock)
+
+
+def _key_of(settings: DeliverySettings) -> _Key:
+    return (
+        os.getpid(),
+        settings.run_id,
+        settings.base_url,
+        settings.api_key,
+        settings.strict_mode,
+        settings.compress,
+    )

@@ -1,0 +1,81 @@
+"""When a batch is tried again, and after how long."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tenacity import RetryCallState, Retrying, retry_if_result
+
+from cio_spark.delivery.classification import ErrorCategory, Verdict
+
+MAX_WAIT_SECONDS = 300.0
+LEAST_WAIT_AFTER_429_SECONDS = 3.0
+RETRY_BUDGET_SECONDS = 900.0
+"""No retry of a batch starts later than this after its first request: three of the longest waits."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Bounded by attempts and by time.
+
+    Attributes:
+        retries: tries after the first one.
+        backoff_seconds: base of the exponential wait.
+        budget_seconds: no retry is decided on later than this after the start.
+        draw: a random number in [0, 1).
+    """
+
+    retries: int
+    backoff_seconds: float
+    budget_seconds: float = RETRY_BUDGET_SECONDS
+    draw: Callable[[], float] = random.random
+
+    def wait_seconds(self, retry: int, verdict: Verdict) -> float:
+        """The wait before a retry.
+
+        Args:
+            retry: its number, from 1.
+            verdict: on the try before.
+
+        Returns:
+            What the API asked for, else full jitter (AWS Architecture Blog, "Exponential Backoff and Jitter"), for a
+            429 at least 3 s, the window over which the API counts requests.
+        """
+        asked = verdict.answer.retry_after_seconds
+        if asked is not None:
+            return min(asked, MAX_WAIT_SECONDS)
+        wait = self.draw() * min(MAX_WAIT_SECONDS, self.backoff_seconds * 2.0**retry)
+        return max(wait, LEAST_WAIT_AFTER_429_SECONDS) if verdict.category is ErrorCategory.RATE_LIMIT else wait
+
+    def retrying(
+        self, elapsed_seconds: Callable[[], float], pause: Callable[[float], None], stopped: Callable[[], bool]
+    ) -> Retrying:
+        """The loop around the tries of one batch; it returns the last try's verdict.
+
+        Args:
+            elapsed_seconds: since the first try.
+            pause: waits.
+            stopped: whether to give up.
+        """
+
+        def wait(state: RetryCallState) -> float:
+            verdict = _verdict_of(state)
+            return 0.0 if verdict is None else self.wait_seconds(state.attempt_number, verdict)
+
+        def spent(state: RetryCallState) -> bool:
+            return state.attempt_number > self.retries or elapsed_seconds() >= self.budget_seconds or stopped()
+
+        return Retrying(
+            retry=retry_if_result(lambda verdict: verdict is not None and verdict.transient),
+            wait=wait,
+            stop=spent,
+            sleep=pause,
+            retry_error_callback=_verdict_of,
+        )
+
+
+def _verdict_of(state: RetryCallState) -> Verdict | None:
+    verdict: Verdict | None = state.outcome.result() if state.outcome is not None else None
+    return verdict

@@ -1,0 +1,70 @@
+"""What a task needs to know to deliver its partition; travels from the driver to the executors inside a closure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cio_spark.config import ApiKey, ErrorHandlingStrategy
+
+PATIENT = frozenset({ErrorHandlingStrategy.RETRY_WITH_BACKOFF, ErrorHandlingStrategy.DEAD_LETTER_QUEUE})
+"""Strategies that try again what failed transiently."""
+
+
+@dataclass(frozen=True)
+class DeliverySettings:
+    """How one partition is delivered.
+
+    Attributes:
+        base_url: the API's address, ending in `/v1`.
+        api_key: the key.
+        strict_mode: whether the API is asked to refuse aloud what it would drop silently.
+        compress: whether bodies are sent with gzip; see `compression`.
+        run_id: the run; also the key of what a process keeps between tasks.
+        operation_type: first part of batch ids.
+        wave: number of the wave.
+        lanes: requests in flight in this task, 1 to 20.
+        seconds_between_requests: least time between two requests of this task.
+        max_records: records a request may carry.
+        max_bytes: bytes a request body may have, envelope included, before compression.
+        one_item_per_request: every record in a request of its own (device events).
+        retry_attempts: how often a transient failure is tried again.
+        retry_backoff_seconds: base of the exponential wait.
+        timeout_seconds: hard deadline of one request.
+        error_handling: what a failure leads to.
+        hold_person_after_failure: whether a person's later records wait for the next run after one has failed.
+        sample_resources: whether memory and CPU are noted per batch.
+    """
+
+    base_url: str
+    api_key: ApiKey
+    strict_mode: bool
+    compress: bool
+    run_id: str
+    operation_type: str
+    wave: int
+    lanes: int
+    seconds_between_requests: float
+    max_records: int
+    max_bytes: int
+    one_item_per_request: bool
+    retry_attempts: int
+    retry_backoff_seconds: float
+    timeout_seconds: int
+    error_handling: ErrorHandlingStrategy
+    hold_person_after_failure: bool
+    sample_resources: bool
+
+    @property
+    def records_per_request(self) -> int:
+        """Records a request may carry, with `one_item_per_request` taken into account."""
+        return 1 if self.one_item_per_request else self.max_records
+
+    @property
+    def retries(self) -> int:
+        """Retries per batch under the strategy: none under `continue_on_error` and `fail_fast`."""
+        return self.retry_attempts if self.error_handling in PATIENT else 0
+
+    @property
+    def stops_at_first_failure(self) -> bool:
+        """Whether the first failed batch ends the partition."""
+        return self.error_handling is ErrorHandlingStrategy.FAIL_FAST

@@ -1,0 +1,17 @@
+"""What earlier runs did with each record, and what therefore has to be sent now; makes `message_id`."""
+
+from cio_spark.ledger.message_id import add_message_id
+from cio_spark.ledger.states import DELIVERED, classify_records, mark_all_new
+from cio_spark.ledger.survey import count_reasons, count_states, expect_all_new
+from cio_spark.ledger.tried import tried_records
+
+__all__ = [
+    "DELIVERED",
+    "add_message_id",
+    "classify_records",
+    "count_reasons",
+    "count_states",
+    "expect_all_new",
+    "mark_all_new",
+    "tried_records",
+]

@@ -1,0 +1,61 @@
+"""Deterministic, ULID-shaped message ids: 10 characters of time, 16 of hash, Crockford's base 32.
+
+Time is `occurred_at` in milliseconds (zero without one). The 80 bits of hash are two 40-bit halves of xxHash64 under
+two seeds over sync, record_id, payload_hash and the record's previously accepted message id, so that a payload that
+changes A → B → A gets three ids. The digits come from a table of all pairs, ten bits at a time: `conv` and
+`translate` cost ten times as much (docs/decisions/0003-message-ids.md).
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = ",".join(one + other for one in CROCKFORD for other in CROCKFORD)
+_LARGEST_TIME = 2**48 - 1
+_SEEDS = (1, 2)
+# What splicing adds to a payload: the key, its quotes and colon, the id, a comma
+MESSAGE_ID_BYTES = len('"messageId":"",') + 26
+
+
+def _digits(number: Column, characters: int) -> list[Column]:
+    """The lowest 5 × `characters` bits of a BIGINT as base-32 digits, two at a time."""
+    pairs = F.split(F.lit(_PAIRS), ",")
+    shifts = range(5 * (characters - 2), -1, -10)
+    return [pairs[F.shiftrightunsigned(number, shift).bitwiseAND(F.lit(1023)).cast("int")] for shift in shifts]
+
+
+def message_id(sync: str) -> Column:
+    """The id of a record, from its `occurred_at`, `record_id`, `payload_hash` and `accepted_message_id`."""
+    # In floating point first: a far-away timestamp must not overflow. Exact up to 2^53 ms.
+    millis = F.unix_micros("occurred_at") / F.lit(1000)
+    time = F.coalesce(F.least(F.greatest(F.floor(millis), F.lit(0)), F.lit(_LARGEST_TIME)), F.lit(0)).cast("bigint")
+    halves = [
+        F.xxhash64(F.lit(seed), F.lit(sync), F.col("record_id"), F.col("payload_hash"), F.col("accepted_message_id"))
+        for seed in _SEEDS
+    ]
+    return F.concat(*_digits(time, 10), *_digits(halves[0], 8), *_digits(halves[1], 8))
+
+
+def add_message_id(records: DataFrame, sync: str) -> DataFrame:
+    """Adds `message_id` and puts it into the payload, in front; `payload_bytes` then counts it too.
+
+    Records that validation refused are never sent: they get no id, and their payload goes no further.
+
+    Args:
+        records: classified records with `occurred_at`, `record_id`, `payload`, `payload_hash`, `payload_bytes`,
+            `accepted_message_id`, `error_code`.
+        sync: the sync's name.
+    """
+    valid = F.col("error_code").isNull()
+    text = F.col("payload")
+    spliced = F.concat(
+        F.lit('{"messageId":"'), F.col("message_id"), F.lit('",'), text.substr(F.lit(2), F.col("payload_bytes"))
+    )
+    size = F.col("payload_bytes") + F.when(valid, MESSAGE_ID_BYTES).otherwise(0)
+    return (
+        records.withColumn("message_id", F.when(valid, message_id(sync)))
+        .withColumn("payload", F.when(valid, spliced))
+        .withColumn("payload_bytes", size)
+    )

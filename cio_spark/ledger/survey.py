@@ -1,0 +1,63 @@
+"""Counts records by state, and their bytes, before anything is sent."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark.model import Reason, StateCounts
+
+_SAMPLE = 1000
+
+
+def count_states(records: DataFrame, *, source_rows: int, superseded: int) -> StateCounts:
+    """Counts every state in one pass over source and ledger.
+
+    Args:
+        records: classified records.
+        source_rows: rows of the source, counted on their own.
+        superseded: duplicates that were dropped, counted on their own.
+    """
+    rows = (
+        records.groupBy("state")
+        .agg(
+            F.count(F.lit(1)).alias("records"),
+            F.sum(F.col("payload_bytes").cast("bigint")).alias("bytes"),
+        )
+        .collect()
+    )
+    counted = {row["state"]: row["records"] for row in rows}
+    sent = sum(row["bytes"] or 0 for row in rows if row["state"] in ("new", "changed", "again"))
+    return StateCounts(
+        source_rows=source_rows,
+        superseded=superseded,
+        unchanged=counted.get("unchanged", 0),
+        changed_ignored=counted.get("changed_ignored", 0),
+        held=counted.get("held", 0),
+        new=counted.get("new", 0),
+        changed=counted.get("changed", 0),
+        again=counted.get("again", 0),
+        invalid=counted.get("invalid", 0),
+        payload_bytes=sent,
+    )
+
+
+def expect_all_new(records: DataFrame, *, source_rows: int, superseded: int) -> StateCounts:
+    """What a first run is planned for, without a pass over all payloads: bytes are those of a sample."""
+    new = source_rows - superseded
+    mean = records.limit(_SAMPLE).agg(F.avg("payload_bytes").alias("mean")).collect()[0]["mean"] if new else None
+    return StateCounts(
+        source_rows=source_rows, superseded=superseded, new=new, payload_bytes=int(new * float(mean or 0))
+    )
+
+
+def count_reasons(records: DataFrame) -> tuple[Reason, ...]:
+    """Why records are invalid, most frequent first."""
+    rows = (
+        records.where(F.col("state") == "invalid")
+        .groupBy("error_code", "error_message")
+        .agg(F.count(F.lit(1)).alias("records"))
+        .orderBy(F.col("records").desc())
+        .collect()
+    )
+    return tuple(Reason("invalid", "validation", row[0], row[1], row["records"]) for row in rows)

@@ -1,0 +1,45 @@
+"""Folds a sync's rows of `record_status` into one row per record: what was tried last, what was accepted last."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+# Statuses of records that were put on the wire; `invalid` and `not_attempted` ones never were.
+ATTEMPTED = ("accepted", "rejected", "failed")
+
+
+def record_key(record_id: Column, payload_hash: Column) -> Column:
+    """What joins source and ledger: the record id, or the content for rows that have none."""
+    return F.coalesce(record_id, F.concat(F.lit("\0"), payload_hash.cast("string")))
+
+
+def _newest(of: Column, where: Column) -> Column:
+    """`of` in the newest run (run ids sort by sequence) whose row fulfils `where`."""
+    return F.max_by(F.when(where, of), F.when(where, F.col("run_id")))
+
+
+def tried_records(record_status: DataFrame, sync: str) -> DataFrame:
+    """One row per record that earlier runs wrote.
+
+    Args:
+        record_status: the table at a pinned version, so that two overlapping syncs never conflict.
+        sync: the sync's name.
+
+    Returns:
+        `key`, `last_status`, `last_hash`, `attempted_status`, `attempted_hash`, `accepted_message_id`.
+    """
+    attempted = F.col("status").isin(*ATTEMPTED)
+    accepted = F.col("status") == "accepted"
+    everything = F.lit(True)
+    return (
+        record_status.where(F.col("sync") == sync)
+        .groupBy(record_key(F.col("record_id"), F.col("payload_hash")).alias("key"))
+        .agg(
+            _newest(F.col("status"), everything).alias("last_status"),
+            _newest(F.col("payload_hash"), everything).alias("last_hash"),
+            _newest(F.col("status"), attempted).alias("attempted_status"),
+            _newest(F.col("payload_hash"), attempted).alias("attempted_hash"),
+            _newest(F.col("message_id"), accepted).alias("accepted_message_id"),
+        )
+    )

@@ -1,0 +1,66 @@
+"""Delta's jars for local sessions: fetched once from Maven Central, then passed as files.
+
+Files, because Ivy's resolution costs seconds at every start, and because what `spark.jars.packages` names ends up on
+the import path of every Python worker, whose archives are read again before each task.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import delta
+import pyspark
+
+from cio_spark.errors import CioSparkError
+
+_RESOLVE = """
+import sys
+from delta import configure_spark_with_delta_pip
+from pyspark.sql import SparkSession
+builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+spark = configure_spark_with_delta_pip(builder).getOrCreate()
+jars = spark.sparkContext.getConf().get("spark.jars", "")
+spark.stop()
+open(sys.argv[1], "w").write(jars)
+"""
+_FETCH_TIMEOUT_SECONDS = 600
+
+
+def delta_jars(cache: Path, log: Path) -> list[str]:
+    """The jars a local session with Delta needs.
+
+    Args:
+        cache: folder for the list of jars, kept between runs.
+        log: file that gets what the fetching prints.
+
+    Raises:
+        CioSparkError: they could not be fetched.
+    """
+    versions = f"{pyspark.__version__}-{getattr(delta, '__version__', '')}"
+    listing = cache / f"delta-jars-{versions}.json"
+    if listing.is_file():
+        jars: list[str] = json.loads(listing.read_text())
+        if jars and all(Path(jar).is_file() for jar in jars):
+            return jars
+    cache.mkdir(parents=True, exist_ok=True)
+    found = cache / f"{listing.stem}.resolved"
+    with log.open("ab") as output:
+        try:
+            subprocess.run(
+                [sys.executable, "-c", _RESOLVE, str(found)],
+                stdout=output,
+                stderr=output,
+                check=True,
+                timeout=_FETCH_TIMEOUT_SECONDS,
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            raise CioSparkError(
+                f"Delta's jars could not be fetched from Maven Central; check the network, see {log}"
+            ) from None
+    jars = [jar.removeprefix("file://").removeprefix("file:") for jar in found.read_text().split(",") if jar]
+    found.unlink()
+    listing.write_text(json.dumps(jars))
+    return jars

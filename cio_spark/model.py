@@ -1,0 +1,170 @@
+"""What the stages hand each other: small frozen dataclasses, no behaviour beyond arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cio_spark.errors import ExitStatus
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many tasks can run at once.
+
+    Attributes:
+        count: task slots seen now.
+        fixed: False where more may appear later (dynamic allocation, autoscaling, unknown).
+    """
+
+    count: int
+    fixed: bool
+
+
+@dataclass(frozen=True)
+class DeliveryPlan:
+    """How a wave is cut and paced; see `planning.plan`.
+
+    Attributes:
+        records: records to send.
+        batches: requests expected without retries.
+        partitions: Spark partitions of the delivery.
+        concurrent_tasks: the most tasks that can run at once.
+        lanes: requests in flight per task.
+        seconds_between_requests: least time between two requests of one task.
+        max_records: records a request may carry.
+        max_bytes: bytes a request body may have, before compression.
+        eta_seconds: expected duration of the delivery.
+        limited_by: what limits the speed, for people.
+    """
+
+    records: int
+    batches: int
+    partitions: int
+    concurrent_tasks: int
+    lanes: int
+    seconds_between_requests: float
+    max_records: int
+    max_bytes: int
+    eta_seconds: float
+    limited_by: str
+
+
+@dataclass(frozen=True)
+class StateCounts:
+    """Rows by state: what the survey of source and ledger counted before the delivery.
+
+    Attributes:
+        source_rows: rows of the pinned source, counted on their own.
+        superseded: older duplicates of a record id.
+        unchanged, changed_ignored, held: not to be tried, see design §3.
+        new, changed: valid records to send, never accepted before, and accepted before with another payload.
+        again: valid records to send again: tried before, never settled.
+        invalid: refused by our validation; None where the survey did not look (first runs).
+        payload_bytes: JSON bytes to send.
+    """
+
+    source_rows: int
+    superseded: int = 0
+    unchanged: int = 0
+    changed_ignored: int = 0
+    held: int = 0
+    new: int = 0
+    changed: int = 0
+    again: int = 0
+    invalid: int | None = None
+    payload_bytes: int = 0
+
+    @property
+    def to_send(self) -> int:
+        """Records the delivery is planned for."""
+        return self.new + self.changed + self.again
+
+
+@dataclass(frozen=True)
+class DeliveryCounts:
+    """What `record_status` says of one run, read back after the delivery."""
+
+    accepted: int = 0
+    invalid: int = 0
+    rejected: int = 0
+    failed: int = 0
+    not_attempted: int = 0
+    requests: int = 0
+    retries: int = 0
+    bytes: int = 0
+    compressed_bytes: int = 0
+    throttled_seconds: float = 0.0
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def persisted(self) -> int:
+        """Rows the run wrote."""
+        return self.accepted + self.invalid + self.rejected + self.failed + self.not_attempted
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why records were not accepted, and how many."""
+
+    status: str
+    category: str
+    code: str
+    message: str
+    records: int
+
+
+@dataclass(frozen=True)
+class Books:
+    """Source rows against the sum of all states."""
+
+    survey: StateCounts
+    delivery: DeliveryCounts
+    not_started: int = 0
+    in_doubt: int = 0
+
+    @property
+    def accounted(self) -> int:
+        """Rows found in exactly one state."""
+        survey = self.survey
+        counted = survey.superseded + survey.unchanged + survey.changed_ignored + survey.held
+        return counted + self.delivery.persisted + self.not_started + self.in_doubt
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every source row is in a state."""
+        return self.accounted == self.survey.source_rows
+
+    @property
+    def error_rate_percent(self) -> float:
+        """(invalid + rejected + failed + held) / (source − unchanged) × 100; 0 where there was nothing to do."""
+        considered = self.survey.source_rows - self.survey.unchanged
+        delivery = self.delivery
+        wrong = delivery.invalid + delivery.rejected + delivery.failed + self.survey.held
+        return 100.0 * wrong / considered if considered > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What became of one run.
+
+    Attributes:
+        run_id: the run, sortable by sequence.
+        sync: the sync's name.
+        exit_status: what a command ends with.
+        books: all counts.
+        plan: how it was cut; None where there was nothing to send.
+        message: one sentence for people.
+        seconds: whole run.
+        delivery_seconds: the one action that sends.
+        phases: seconds by phase, in order.
+    """
+
+    run_id: str
+    sync: str
+    exit_status: ExitStatus
+    books: Books
+    plan: DeliveryPlan | None
+    message: str
+    seconds: float
+    delivery_seconds: float
+    phases: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,91 @@
+"""The JSON of each call, without its messageId, from the compiled parts of the payload section.
+
+Source of the shapes: reference/pipelines_openapi.json, components.schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from cio_spark.config.payload import Call
+from cio_spark.payload.fields import JsonObject, without_last_brace
+from cio_spark.payload.json_values import JSON_OPTIONS
+
+# Calls that are `track` with a reserved event name (api_facts, Payload: semantic events)
+SEMANTIC_EVENTS = {
+    Call.SUPPRESS: "User Suppressed",
+    Call.UNSUPPRESS: "User Unsuppressed",
+    Call.DELETE_PERSON: "User Deleted",
+    Call.DEVICE: "Device Created or Updated",
+    Call.DEVICE_DELETE: "Device Deleted",
+    Call.OBJECT_DELETE: "Object Deleted",
+    Call.RELATIONSHIP_DELETE: "Relationship Deleted",
+}
+DEFAULT_OBJECT_TYPE = 1
+
+
+def call_json(
+    call: Call,
+    texts: Mapping[str, Column | None],
+    occurred_at: Column | None,
+    objects: Mapping[str, JsonObject | None],
+) -> Column:
+    """The call as JSON text.
+
+    Args:
+        call: which call.
+        texts: compiled scalars by configuration name (`user_id`, `event`, …), strings.
+        occurred_at: the timestamp, or None.
+        objects: properties, traits and context by name.
+    """
+    fields: list[Column] = [F.lit("track" if call in SEMANTIC_EVENTS else call.value).alias("type")]
+    for name, key in (
+        ("user_id", "userId"),
+        ("anonymous_id", "anonymousId"),
+        ("previous_id", "previousId"),
+        ("group_id", "groupId"),
+        ("event", "event"),
+        ("name", "name"),
+    ):
+        column = texts.get(name)
+        if column is not None:
+            fields.append(column.alias(key))
+    if call in SEMANTIC_EVENTS:
+        fields.append(F.lit(SEMANTIC_EVENTS[call]).alias("event"))
+    object_id = texts.get("object_id")
+    if call is Call.OBJECT_DELETE and object_id is not None and texts.get("anonymous_id") is None:
+        # The spec wants an anonymousId on this event although no person is meant.
+        fields.append(F.concat(F.lit("object-"), object_id).alias("anonymousId"))
+    if occurred_at is not None:
+        fields.append(occurred_at.alias("timestamp"))
+    fields += _own_objects(call, texts)
+    spliced: list[tuple[str, Column]] = []
+    for name, item in objects.items():
+        if item is None:
+            continue
+        if item.value is not None:
+            fields.append(item.value.alias(name))
+        elif item.text is not None:
+            spliced.append((name, item.text))
+    text = F.to_json(F.struct(*fields), JSON_OPTIONS)
+    for name, value in spliced:
+        text = F.concat(without_last_brace(text), F.lit(f',"{name}":'), value, F.lit("}"))
+    return text
+
+
+def _own_objects(call: Call, texts: Mapping[str, Column | None]) -> list[Column]:
+    """Objects that are part of a semantic event itself."""
+    object_id, token = texts.get("object_id"), texts.get("device_token")
+    if call in (Call.OBJECT_DELETE, Call.RELATIONSHIP_DELETE) and object_id is not None:
+        kind = texts.get("object_type_id")
+        default = F.lit(str(DEFAULT_OBJECT_TYPE))
+        object_type = (default if kind is None else F.coalesce(kind, default)).cast("int")
+        return [F.struct(object_id.alias("objectId"), object_type.alias("objectTypeId")).alias("properties")]
+    if call in (Call.DEVICE, Call.DEVICE_DELETE) and token is not None:
+        kind = texts.get("device_type")
+        parts = [token.alias("token")] + ([] if kind is None else [kind.alias("type")])
+        return [F.struct(F.struct(*parts).alias("device")).alias("context")]
+    return []

@@ -1,0 +1,97 @@
+"""Makes columns of any type ready for `to_json`: timestamps by policy, sorted maps, no silent surprises.
+
+Decimals stay numbers, digit for digit, as `to_json` writes them; NaN and infinities are found by validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from cio_spark.payload.expressions import without_zone_as_utc
+
+# to_json options: every timestamp in ISO 8601, UTC, milliseconds (api_facts, Payload), at any depth
+JSON_OPTIONS = {
+    "timeZone": "UTC",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'",
+    "dateFormat": "yyyy-MM-dd",
+}
+
+_PLAIN = (T.StringType, T.BooleanType, T.ByteType, T.ShortType, T.IntegerType, T.LongType)
+_NUMBERS = (T.FloatType, T.DoubleType, T.DecimalType)
+_TIMES = (T.TimestampType, T.TimestampNTZType, T.DateType)
+
+
+def unsupported_type(kind: T.DataType) -> str | None:
+    """The name of a type inside `kind` that JSON cannot carry, or None."""
+    if isinstance(kind, T.ArrayType):
+        return unsupported_type(kind.elementType)
+    if isinstance(kind, T.MapType):
+        if isinstance(kind.keyType, (T.ArrayType, T.MapType, T.StructType, T.BinaryType)):
+            return f"map with keys of type {kind.keyType.simpleString()}"
+        return unsupported_type(kind.valueType)
+    if isinstance(kind, T.StructType):
+        return next((name for item in kind.fields if (name := unsupported_type(item.dataType))), None)
+    if isinstance(kind, _PLAIN + _NUMBERS + _TIMES + (T.NullType,)):
+        return None
+    return kind.simpleString()
+
+
+def _needs_work(kind: T.DataType, unix_seconds: bool) -> bool:
+    """Whether `to_json` alone would write `kind` differently from what we promise."""
+    if isinstance(kind, T.ArrayType):
+        return _needs_work(kind.elementType, unix_seconds)
+    if isinstance(kind, T.StructType):
+        return any(_needs_work(item.dataType, unix_seconds) for item in kind.fields)
+    if isinstance(kind, (T.MapType, T.NullType)):
+        return True
+    return unix_seconds and isinstance(kind, _TIMES)
+
+
+def json_ready(column: Column, kind: T.DataType, *, unix_seconds: bool, drop_nulls: bool) -> Column:
+    """The column as `to_json` should see it.
+
+    Args:
+        column: the value.
+        kind: its type.
+        unix_seconds: timestamps and dates become whole seconds since 1970, UTC; else `to_json` writes ISO 8601.
+        drop_nulls: null map values are left out (null struct fields are dropped by `to_json` itself; nulls in arrays
+            stay, for their place means something).
+    """
+    if not _needs_work(kind, unix_seconds):
+        return column
+
+    def inner(value: Column, value_kind: T.DataType) -> Column:
+        return json_ready(value, value_kind, unix_seconds=unix_seconds, drop_nulls=drop_nulls)
+
+    if isinstance(kind, T.NullType):
+        return column.cast("string")
+    if isinstance(kind, T.TimestampType):
+        return F.unix_seconds(column)
+    if isinstance(kind, T.TimestampNTZType):
+        return F.unix_seconds(without_zone_as_utc(column))
+    if isinstance(kind, T.DateType):
+        return F.unix_date(column).cast("bigint") * 86400
+    if isinstance(kind, T.ArrayType):
+        element = kind.elementType
+        return F.transform(column, lambda value: inner(value, element))
+    if isinstance(kind, T.StructType):
+        fields = [inner(column.getField(item.name), item.dataType).alias(item.name) for item in kind.fields]
+        return F.when(column.isNotNull(), F.struct(*fields))
+    if isinstance(kind, T.MapType):
+        return _sorted_map(column, kind, inner, drop_nulls)
+    return column
+
+
+def _sorted_map(
+    column: Column, kind: T.MapType, inner: Callable[[Column, T.DataType], Column], drop_nulls: bool
+) -> Column:
+    """Equal maps in one order: their JSON, and so its hash, would differ otherwise."""
+    values = F.map_filter(column, lambda _, value: value.isNotNull()) if drop_nulls else column
+    keys = F.array_sort(F.map_keys(values))
+    value_kind = kind.valueType
+    return F.map_from_arrays(keys.cast("array<string>"), F.transform(keys, lambda key: inner(values[key], value_kind)))

@@ -1,0 +1,117 @@
+"""Source rows → prepared records: one row each, everything later stages need, nothing else."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from cio_spark import spark_errors
+from cio_spark.config.payload import Call, FieldMapping, PayloadSection, TimestampFormat
+from cio_spark.errors import ConfigurationError
+from cio_spark.payload.calls import call_json
+from cio_spark.payload.expressions import Expressions
+from cio_spark.payload.fields import build_object
+
+SCALARS = (
+    "user_id",
+    "anonymous_id",
+    "email",
+    "event",
+    "name",
+    "group_id",
+    "object_id",
+    "object_type_id",
+    "previous_id",
+    "device_token",
+    "device_type",
+)
+PERSON_KEYS = ("user_id", "anonymous_id", "email", "group_id", "object_id")
+DEFAULT_FORMATS = {
+    "properties": TimestampFormat.ISO,
+    "traits": TimestampFormat.UNIX_SECONDS,
+    "context": TimestampFormat.ISO,
+}
+
+
+def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
+    """Maps every source row to a prepared record.
+
+    Args:
+        rows: the source's rows.
+        section: the payload section.
+
+    Returns:
+        `record_id`, `person_key` STRING, `occurred_at` TIMESTAMP, `payload` STRING (JSON without messageId),
+        `payload_hash` BIGINT, `payload_bytes` INT (UTF-8, without messageId), and for validation `ids`
+        STRUCT<user_id, …> of all scalars that are sent, and `objects` STRUCT<properties, traits, context>.
+
+    Raises:
+        ConfigurationError: everything that is wrong with columns, expressions and types, at once.
+    """
+    expressions = Expressions(rows)
+    section = _with_traits_of_scalars(section, expressions)
+    texts = {name: expressions.compile_text(f"payload.{name}", getattr(section, name)) for name in SCALARS}
+    record_id = _record_id(expressions, section.record_id_columns)
+    occurred_at = expressions.compile_instant("payload.timestamp", section.timestamp)
+    objects = {
+        name: build_object(expressions, section, name, default_format)
+        for name, default_format in DEFAULT_FORMATS.items()
+    }
+    if expressions.problems:
+        raise ConfigurationError(expressions.problems)
+    person = [column for name in PERSON_KEYS if (column := texts[name]) is not None]
+    sent = [column.alias(name) for name, column in texts.items() if column is not None]
+    checked = [item.checked.alias(name) for name, item in objects.items() if item is not None]
+    return rows.select(
+        record_id.alias("record_id"),
+        F.coalesce(*person).alias("person_key"),
+        (F.lit(None).cast("timestamp") if occurred_at is None else occurred_at).alias("occurred_at"),
+        call_json(section.call, texts, occurred_at, objects).alias("payload"),
+        F.struct(*sent).alias("ids"),
+        (F.struct(*checked) if checked else F.struct(F.lit(None).cast("string").alias("none"))).alias("objects"),
+        *[column for column in rows.columns if column.startswith(ORDER_PREFIX)],
+    ).select(
+        "*",
+        F.xxhash64("payload").alias("payload_hash"),
+        F.octet_length("payload").alias("payload_bytes"),
+    )
+
+
+# Columns of the source stage that rank duplicates; they pass through
+ORDER_PREFIX = "__order_"
+
+
+def _with_traits_of_scalars(section: PayloadSection, expressions: Expressions) -> PayloadSection:
+    """`email` of identify and `object_type_id` of group are traits in the API's eyes."""
+    named = {Call.IDENTIFY: "email", Call.GROUP: "object_type_id"}.get(section.call)
+    scalar = getattr(section, named) if named else None
+    if named is None or scalar is None:
+        return section
+    if section.traits_from is not None:
+        expressions.report(f"payload.{named}", f"cannot be joined with traits_from; put {named} into that column")
+        return section
+    traits = section.traits or FieldMapping.model_validate({})
+    return section.model_copy(update={"traits": traits.model_copy(update={"set": {**traits.set, named: scalar}})})
+
+
+def _record_id(expressions: Expressions, names: list[str]) -> Column:
+    """One column as text; several as a JSON array, which cannot collide; null as soon as one is null."""
+    parts: list[Column] = []
+    for name in names:
+        if name not in expressions.columns:
+            expressions.report("payload.record_id", spark_errors.unknown_column(name, expressions.columns))
+            continue
+        compiled = expressions.compile("payload.record_id", f"`{name.replace('`', '``')}`")
+        if compiled is None:
+            continue
+        column, kind = compiled
+        if isinstance(kind, (T.ArrayType, T.MapType, T.StructType, T.BinaryType)):
+            expressions.report("payload.record_id", f"`{name}` has type {kind.simpleString()}, which cannot name a row")
+        parts.append(column.cast("string"))
+    if len(parts) <= 1:
+        return parts[0] if parts else F.lit(None).cast("string")
+    complete = reduce(lambda one, other: one & other, [part.isNotNull() for part in parts])
+    return F.when(complete, F.to_json(F.array(*parts)))

@@ -1,0 +1,338 @@
+"""The straight line: config → source → payload → validation → ledger → planning → delivery → results."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from cio_spark import ledger, planning, results, runtime, source, spark_errors
+from cio_spark.clock import Clock, SystemClock
+from cio_spark.config import ApiKey, SyncConfig
+from cio_spark.config.payload import Call
+from cio_spark.delivery import engine, probe
+from cio_spark.delivery.settings import DeliverySettings
+from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, Reason, StateCounts, SyncResult
+from cio_spark.payload import prepare_records
+from cio_spark.progress import Progress, Silence
+from cio_spark.results import Tables
+from cio_spark.validation import validate_records
+from cio_spark.verdict import judge
+from cio_spark.version import VERSION
+
+# Suppressions and deletions are tried again on every run until they are accepted (design §3)
+_NEVER_HELD = frozenset(
+    {Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON, Call.DEVICE_DELETE, Call.OBJECT_DELETE}
+    | {Call.RELATIONSHIP_DELETE}
+)
+_EVENTS = frozenset({Call.TRACK, Call.PAGE, Call.SCREEN, Call.ALIAS})
+_DEVICES = frozenset({Call.DEVICE, Call.DEVICE_DELETE})
+_ONLY_WAVE = 0
+
+
+@dataclass
+class _Phases:
+    """Seconds by phase."""
+
+    clock: Clock
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        self.progress.phase(name)
+        began = self.clock.monotonic()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + self.clock.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run has to do.
+
+    Attributes:
+        records: classified records, lazily.
+        counts: rows by state.
+        plan: how the delivery is cut.
+    """
+
+    records: DataFrame
+    counts: StateCounts
+    plan: DeliveryPlan
+
+
+def run_sync(
+    config: SyncConfig,
+    *,
+    spark: SparkSession,
+    api_key: ApiKey,
+    warehouse: Path | None = None,
+    limit: int | None = None,
+    retry_held: bool = False,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+) -> SyncResult:
+    """Runs one sync from its source to its books.
+
+    Args:
+        config: the sync.
+        spark: the session.
+        api_key: the workspace's key.
+        warehouse: folder of local tables; None: the catalog knows them.
+        limit: only so many source rows.
+        retry_held: also try records that were refused before with the same payload.
+        progress: listener.
+        clock: time.
+
+    Returns:
+        what became of it, also when records failed; its `exit_status` says how well it went.
+
+    Raises:
+        CioSparkError: the run could not start (nothing was sent), or Spark failed (the next run goes on).
+    """
+    clock, progress = clock or SystemClock(), progress or Silence()
+    phases = _Phases(clock, progress)
+    began = clock.monotonic()
+    tables = Tables(spark, config.tables, warehouse)
+    slots = engine.count_slots(spark)
+    with _explained(config):
+        with phases.phase("check"):
+            snapshot = source.open_source(spark, config.source, tables.attach_source)
+            _prepared(config, snapshot.rows)
+            probe(_settings(config, api_key, "probe", None))
+            results.set_up_tables(tables)
+        with phases.phase("claim"):
+            ledger_version = tables.version("record_status")
+            claim = results.claim_sync(
+                tables,
+                config.sync.name,
+                clock=clock,
+                owner=runtime.owner(),
+                owner_is_dead=runtime.owner_is_dead,
+                facts={
+                    "source": snapshot.description,
+                    "source_version": snapshot.version,
+                    "ledger_version": ledger_version,
+                    "configuration": json.dumps(config.describe()),
+                    "package_version": VERSION,
+                },
+            )
+    delivery_seconds = 0.0
+    try:
+        with (
+            _explained(config),
+            results.KeptClaim(tables, claim, clock),
+            results.Staging(tables, claim.run_id) as staging,
+        ):
+            with phases.phase("survey"):
+                snapshot = snapshot.staged(staging.stage, limit)
+                work = _survey(config, tables, snapshot, ledger_version, engine_slots=slots, retry_held=retry_held)
+            if work.counts.to_send or work.counts.invalid:
+                progress.planned(config.sync.name, work.plan)
+                with phases.phase("deliver"):
+                    delivery_began = clock.monotonic()
+                    _deliver(config, tables, work, _settings(config, api_key, claim.run_id, work.plan), progress)
+                    delivery_seconds = clock.monotonic() - delivery_began
+            with phases.phase("books"):
+                delivery = _read_back(config, tables, claim, delivered=delivery_seconds > 0)
+    except BaseException as error:
+        status = error.exit_status if isinstance(error, CioSparkError) else ExitStatus.INTERNAL_ERROR
+        message = str(error) if isinstance(error, CioSparkError) else type(error).__name__
+        # Where Spark itself is gone this cannot be written either: the next run then closes this one as lost
+        with contextlib.suppress(Exception):
+            results.end_run(tables, results.RunEnd(claim.run_id, claim.sync, clock.now(), "failed", status, message))
+        raise
+    books = Books(work.counts, delivery)
+    exit_status, message = judge(config, books)
+    with phases.phase("end"):
+        results.end_run(
+            tables,
+            results.RunEnd(
+                claim.run_id,
+                claim.sync,
+                clock.now(),
+                "succeeded" if exit_status is ExitStatus.SUCCESS else "failed",
+                exit_status,
+                None if exit_status is ExitStatus.SUCCESS else message,
+                books,
+                delivery_seconds,
+            ),
+        )
+    result = SyncResult(
+        run_id=claim.run_id,
+        sync=config.sync.name,
+        exit_status=exit_status,
+        books=books,
+        plan=work.plan if delivery.persisted else None,
+        message=message,
+        seconds=clock.monotonic() - began,
+        delivery_seconds=delivery_seconds,
+        phases=phases.seconds,
+    )
+    progress.finished(result)
+    return result
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do.
+
+    Attributes:
+        counts: rows by state.
+        plan: how it would be cut.
+        reasons: why records are invalid.
+        samples: payloads of a few records that would be sent; they hold values, mask them before showing.
+        source: what was read.
+    """
+
+    counts: StateCounts
+    plan: DeliveryPlan
+    reasons: tuple[Reason, ...]
+    samples: tuple[str, ...]
+    source: str
+
+
+def preview_sync(
+    config: SyncConfig,
+    *,
+    spark: SparkSession,
+    warehouse: Path | None = None,
+    limit: int | None = None,
+    retry_held: bool = False,
+    samples: int = 3,
+) -> Preview:
+    """Says what `run_sync` would do; sends nothing, writes nothing. Arguments as there.
+
+    Raises:
+        CioSparkError: the run could not start.
+    """
+    tables = Tables(spark, config.tables, warehouse)
+    slots = engine.count_slots(spark)
+    with _explained(config):
+        snapshot = source.open_source(spark, config.source, tables.attach_source)
+        if limit is not None:
+            snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
+        _prepared(config, snapshot.rows)
+        known = tables.exists("record_status")
+        version = tables.version("record_status") if known else None
+        work = _survey(
+            config, tables, snapshot, version, engine_slots=slots, retry_held=retry_held, count_everything=True
+        )
+        pending = work.records.where(F.col("state").isin("new", "changed", "again"))
+        payloads = tuple(row["payload"] for row in pending.select("payload").limit(samples).collect())
+        return Preview(work.counts, work.plan, ledger.count_reasons(work.records), payloads, snapshot.description)
+
+
+def _prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
+    """Source → payload → validation: a prepared, judged record for every row."""
+    ordered = source.with_order(rows, config.source.order_by)
+    return validate_records(prepare_records(ordered, config.payload), config.payload.call)
+
+
+def _survey(
+    config: SyncConfig,
+    tables: Tables,
+    snapshot: source.Snapshot,
+    ledger_version: int | None,
+    *,
+    engine_slots: engine.Slots,
+    retry_held: bool,
+    count_everything: bool = False,
+) -> Work:
+    """Ledger → planning: what still needs sending, and how it is cut."""
+    records = _prepared(config, snapshot.rows)
+    source_rows = snapshot.rows.count()
+    superseded = 0
+    if source.has_duplicates(records):
+        superseded = source.count_superseded(records, config.source.order_by)
+        records = source.drop_superseded(records, config.source.order_by)
+    call = config.payload.call
+    earlier = None if ledger_version is None else tables.read("record_status", ledger_version)
+    if earlier is None or earlier.where(F.col("sync") == config.sync.name).limit(1).isEmpty():
+        records = ledger.mark_all_new(records)
+        count = ledger.count_states if count_everything else ledger.expect_all_new
+    else:
+        records = ledger.classify_records(
+            records,
+            ledger.tried_records(earlier, config.sync.name),
+            ignore_changes=config.on_change == "ignore",
+            hold=not retry_held and call not in _NEVER_HELD,
+        )
+        count = ledger.count_states
+    counts = count(records, source_rows=source_rows, superseded=superseded)
+    plan = planning.plan_delivery(
+        config.batch,
+        engine_slots,
+        records=counts.to_send,
+        payload_bytes=counts.payload_bytes,
+        one_item_per_request=call in _DEVICES,
+    )
+    return Work(records, counts, plan)
+
+
+def _settings(config: SyncConfig, api_key: ApiKey, run_id: str, plan: DeliveryPlan | None) -> DeliverySettings:
+    batch = config.batch
+    return DeliverySettings(
+        base_url=config.api.url,
+        api_key=api_key,
+        strict_mode=config.api.strict_mode,
+        compress=batch.enable_compression,
+        run_id=run_id,
+        operation_type=config.operation_type,
+        wave=_ONLY_WAVE,
+        lanes=plan.lanes if plan else 1,
+        seconds_between_requests=plan.seconds_between_requests if plan else 0.0,
+        max_records=plan.max_records if plan else 1,
+        max_bytes=plan.max_bytes if plan else planning.API_MAX_BODY_BYTES,
+        one_item_per_request=config.payload.call in _DEVICES,
+        retry_attempts=batch.retry_attempts,
+        retry_backoff_seconds=batch.retry_backoff_seconds,
+        timeout_seconds=batch.timeout_seconds,
+        error_handling=batch.error_handling,
+        hold_person_after_failure=config.payload.call not in _EVENTS,
+        sample_resources=batch.enable_monitoring,
+    )
+
+
+def _deliver(config: SyncConfig, tables: Tables, work: Work, settings: DeliverySettings, progress: Progress) -> None:
+    """Delivery → results: the one action."""
+    records = ledger.add_message_id(work.records.where(F.col("state").isin(*ledger.DELIVERED)), config.sync.name)
+    arranged = engine.arrange_records(records, work.plan)
+    statuses = engine.deliver_records(arranged, settings, config.sync.name)
+    with engine.TaskProgress(tables.spark, settings.run_id, work.plan.partitions, progress.delivered):
+        results.append_record_status(tables, statuses, run_id=settings.run_id, wave=settings.wave)
+
+
+def _read_back(config: SyncConfig, tables: Tables, claim: results.Claim, *, delivered: bool) -> DeliveryCounts:
+    """Counts what was persisted, and fills `batch_operations`, also for earlier runs that died."""
+    if not delivered and not claim.unfinished:
+        return results.count_statuses(tables, claim.run_id, claim.sync)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        counting = pool.submit(results.count_statuses, tables, claim.run_id, claim.sync)
+        results.append_batch_operations(
+            tables,
+            claim.sync,
+            [claim.run_id, *claim.unfinished],
+            error_threshold_percent=config.batch.error_threshold_percent,
+            priority=config.sync.priority.value,
+            strategy=config.batch.strategy.value,
+        )
+        return results.sum_batches(tables, claim.run_id, counting.result())
+
+
+@contextlib.contextmanager
+def _explained(config: SyncConfig) -> Iterator[None]:
+    """Turns what Spark raises into one sentence."""
+    try:
+        yield
+    except CioSparkError:
+        raise
+    except Exception as error:  # Spark's exceptions have no common root, and their texts quote values
+        raise spark_errors.explain_failure(error, config.expressions()) from None

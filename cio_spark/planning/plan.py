@@ -1,0 +1,81 @@
+"""Cuts a delivery into partitions, lanes and batches, and says how long it takes and why."""
+
+from __future__ import annotations
+
+from cio_spark.config import BatchConfiguration
+from cio_spark.model import DeliveryPlan, Slots
+from cio_spark.planning.limits import body_limit, records_limit, requests_needed
+from cio_spark.planning.pacing import Pacing, pace
+
+BATCHES_PER_PARTITION = 20
+MOST_PARTITIONS_PER_SLOT = 8
+# A guess until a run has been measured: what a batch request to the real API takes.
+ASSUMED_REQUEST_SECONDS = 0.25
+# What one core sends of 300-byte records, docs/performance.md
+RECORDS_PER_SECOND_PER_SLOT = 40_000
+
+
+def plan_delivery(
+    batch: BatchConfiguration,
+    slots: Slots,
+    *,
+    records: int,
+    payload_bytes: int,
+    one_item_per_request: bool = False,
+) -> DeliveryPlan:
+    """Plans one wave.
+
+    Args:
+        batch: the batch configuration.
+        slots: task slots of the Spark application.
+        records: records to send.
+        payload_bytes: their JSON bytes in all, message ids included.
+        one_item_per_request: device events: context applies to a whole batch (api_facts).
+
+    Returns:
+        the plan; for 0 records one partition that sends nothing.
+    """
+    max_bytes = body_limit(batch)
+    max_records = records_limit(batch, records, one_item_per_request=one_item_per_request)
+    batches = requests_needed(records, payload_bytes, max_records, max_bytes)
+    slot_count = max(1, slots.count)
+    if slots.fixed and slot_count <= batch.parallel_workers:
+        pacing = pace(batch.rate_limit_rps, batch.parallel_workers, slot_count)
+        # Fewer tasks than slots may run only where there are fewer partitions than slots.
+        many = min(max(-(-batches // BATCHES_PER_PARTITION), slot_count), MOST_PARTITIONS_PER_SLOT * slot_count)
+        partitions = many if pacing.tasks == slot_count else pacing.tasks
+    else:
+        pacing = pace(batch.rate_limit_rps, batch.parallel_workers, max(1, min(batches, slot_count)))
+        partitions = pacing.tasks
+    eta_seconds, limited_by = _expectation(batch, pacing, min(slot_count, partitions), records, batches)
+    return DeliveryPlan(
+        records=records,
+        batches=batches,
+        partitions=max(1, partitions),
+        concurrent_tasks=pacing.tasks,
+        lanes=pacing.lanes,
+        seconds_between_requests=pacing.seconds_between_requests,
+        max_records=max_records,
+        max_bytes=max_bytes,
+        eta_seconds=eta_seconds,
+        limited_by=limited_by,
+    )
+
+
+def _expectation(
+    batch: BatchConfiguration, pacing: Pacing, running: int, records: int, batches: int
+) -> tuple[float, str]:
+    """How long it takes, and which of rate, workers and cores is the reason."""
+    by_rate = batches / pacing.requests_per_second
+    in_flight = max(1, min(batches, pacing.tasks * pacing.lanes))
+    by_latency = batches * ASSUMED_REQUEST_SECONDS / in_flight
+    by_cores = records / (RECORDS_PER_SECOND_PER_SLOT * running)
+    return max(
+        (by_rate, f"rate_limit_rps = {batch.rate_limit_rps} requests/s"),
+        (
+            by_latency,
+            f"parallel_workers = {batch.parallel_workers} requests in flight at an assumed "
+            f"{ASSUMED_REQUEST_SECONDS:g} s each",
+        ),
+        (by_cores, f"{running} task slots building and sending about {RECORDS_PER_SECOND_PER_SLOT:,} records/s each"),
+    )

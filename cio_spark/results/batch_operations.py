@@ -1,0 +1,132 @@
+"""`batch_operations`: the notebook's 13 columns, as an aggregate of `record_status`, filled by what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark.model import DeliveryCounts
+from cio_spark.results.tables import Tables
+
+_FACTS = (
+    "wave",
+    "partition",
+    "lane",
+    "worker",
+    "attempts",
+    "requests",
+    "splits",
+    "bytes",
+    "compressed_bytes",
+    "request_seconds",
+    "throttled_seconds",
+    "memory_usage_mb",
+    "cpu_usage_percent",
+)
+
+
+def batches_of(statuses: DataFrame, *, error_threshold_percent: float, priority: str, strategy: str) -> DataFrame:
+    """One row of `batch_operations` per root batch.
+
+    Args:
+        statuses: rows of `record_status`; those that never were in a batch are left out.
+        error_threshold_percent: above it a batch counts as failed.
+        priority, strategy: of the sync, for `metadata`.
+    """
+    accepted = F.sum(F.when(F.col("status") == "accepted", 1).otherwise(0))
+    batches = (
+        statuses.where(F.col("batch_id").isNotNull())
+        .groupBy("run_id", "sync", "operation_type", "batch_id")
+        .agg(
+            F.first("batch").alias("batch"),
+            F.count(F.lit(1)).alias("total"),
+            accepted.alias("accepted"),
+            F.array_sort(F.collect_set("error_category")).alias("categories"),
+        )
+    )
+    failed = F.col("total") - F.col("accepted")
+    error_rate = F.lit(100.0) * failed / F.col("total")
+    seconds = (F.unix_micros("batch.completed_at") - F.unix_micros("batch.started_at")) / F.lit(1e6)
+    metadata: list[Column] = []
+    for key, value in {
+        "sync": F.col("sync"),
+        "priority": F.lit(priority),
+        "strategy": F.lit(strategy),
+        **{name: F.col(f"batch.{name}").cast("string") for name in _FACTS},
+        "error_categories": F.when(F.size("categories") > 0, F.array_join("categories", ",")),
+    }.items():
+        metadata += [F.lit(key), value]
+    return batches.select(
+        F.col("run_id").alias("job_id"),
+        "batch_id",
+        "operation_type",
+        F.when(error_rate > error_threshold_percent, "failed").otherwise("completed").alias("status"),
+        F.col("total").cast("int").alias("total_records"),
+        F.col("accepted").cast("int").alias("processed_records"),
+        failed.cast("int").alias("failed_records"),
+        seconds.alias("processing_time_seconds"),
+        F.when(seconds > 0, F.col("accepted") / seconds).otherwise(0.0).alias("throughput_rps"),
+        error_rate.alias("error_rate_percent"),
+        F.col("batch.started_at").alias("started_at"),
+        F.col("batch.completed_at").alias("completed_at"),
+        F.map_filter(F.create_map(*metadata), lambda _, value: value.isNotNull()).alias("metadata"),
+    )
+
+
+def append_batch_operations(
+    tables: Tables,
+    sync: str,
+    run_ids: Sequence[str],
+    *,
+    error_threshold_percent: float,
+    priority: str,
+    strategy: str,
+) -> None:
+    """Adds the batches of runs, those that are there already left out: a crashed run's are filled in this way.
+
+    Args:
+        tables: where the tables are.
+        sync: the sync's name.
+        run_ids: the run, and earlier ones that never came to this point; the latter are looked up before adding.
+        error_threshold_percent, priority, strategy: see `batches_of`.
+    """
+    statuses = tables.read("record_status").where((F.col("sync") == sync) & F.col("run_id").isin(*run_ids))
+    batches = batches_of(
+        statuses, error_threshold_percent=error_threshold_percent, priority=priority, strategy=strategy
+    )
+    if len(run_ids) > 1:
+        known = tables.read("batch_operations", tables.version("batch_operations")).select("batch_id")
+        batches = batches.join(known, "batch_id", "left_anti").select(batches.columns)
+    tables.append("batch_operations", batches.coalesce(1))
+
+
+def sum_batches(tables: Tables, run_id: str, counts: DeliveryCounts) -> DeliveryCounts:
+    """Adds a run's requests, retries, bytes and throttled seconds to its counts.
+
+    Args:
+        tables: where the tables are.
+        run_id: the run.
+        counts: the counts by status.
+    """
+
+    def total(key: str) -> Column:
+        return F.coalesce(F.sum(F.col("metadata")[key].cast("double")), F.lit(0.0)).alias(key)
+
+    names = ("requests", "attempts", "bytes", "compressed_bytes", "throttled_seconds")
+    row = (
+        tables.read("batch_operations")
+        .where(F.col("job_id") == run_id)
+        .agg(*[total(name) for name in names], F.count(F.lit(1)).alias("batches"))
+        .collect()[0]
+    )
+    return replace(
+        counts,
+        requests=int(row["requests"]),
+        retries=max(0, int(row["attempts"]) - int(row["batches"])),
+        bytes=int(row["bytes"]),
+        compressed_bytes=int(row["compressed_bytes"]),
+        throttled_seconds=float(row["throttled_seconds"]),
+    )

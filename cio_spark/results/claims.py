@@ -1,0 +1,162 @@
+"""One run of a sync at a time: a run claims its sync, keeps the claim alive, and closes runs that died."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from pyspark.sql import Row
+
+from cio_spark.clock import Clock
+from cio_spark.errors import SyncAlreadyRunningError
+from cio_spark.results.sync_runs import RunEnd, append_events, runs_of
+from cio_spark.results.tables import Tables
+
+CLAIM_LASTS = timedelta(minutes=15)
+RENEW_EVERY_SECONDS = 300.0
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_RANDOM_BITS = 80
+
+
+def new_run_id(now: datetime, newest: str | None) -> str:
+    """A ULID that sorts after `newest`, even if this driver's clock is behind the one that made it.
+
+    Args:
+        now: this driver's time.
+        newest: the newest run id so far.
+    """
+    millis = int(now.timestamp() * 1000)
+    if newest is not None:
+        before = 0
+        for character in newest[:10]:
+            before = before * 32 + _CROCKFORD.index(character)
+        millis = max(millis, before + 1)
+    number = (millis << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sync held by this run.
+
+    Attributes:
+        run_id: this run.
+        sync: the sync.
+        unfinished: earlier runs that died and were closed as `lost` by this claim.
+    """
+
+    run_id: str
+    sync: str
+    unfinished: tuple[str, ...]
+
+
+def claim_sync(
+    tables: Tables,
+    sync: str,
+    *,
+    clock: Clock,
+    owner: str,
+    owner_is_dead: Callable[[str], bool],
+    facts: dict[str, Any],
+) -> Claim:
+    """Writes the `started` row, unless another run holds the sync.
+
+    Two claims at one moment carry the same transaction number, of which Delta commits one.
+
+    Args:
+        tables: where the tables are.
+        sync: the sync's name.
+        clock: time.
+        owner: host and process of this run.
+        owner_is_dead: whether a run's owner is known to be gone; False where that cannot be known.
+        facts: source, versions and configuration for the row.
+
+    Raises:
+        SyncAlreadyRunningError: another run holds the sync, or was a moment quicker.
+    """
+    runs = runs_of(tables, sync)
+    now = clock.now()
+    open_runs = [run for run in runs if run["status"] == "running"]
+    for run in open_runs:
+        if not _is_stale(run, now, owner_is_dead):
+            raise _already_running(sync, run)
+    lost = [RunEnd(run["run_id"], sync, now, "lost", None, "the run died without an end").event() for run in open_runs]
+    run_id = new_run_id(now, runs[-1]["run_id"] if runs else None)
+    number = max((run["run_number"] or 0 for run in runs), default=0) + 1
+    started = {
+        "run_id": run_id,
+        "sync": sync,
+        "run_number": number,
+        "event": "started",
+        "at": now,
+        "status": "running",
+        "owner": owner,
+        "claim_expires_at": now + CLAIM_LASTS,
+        **facts,
+    }
+    try:
+        append_events(tables, [*lost, started], app_id=f"claim-{sync}", app_version=number)
+    except Exception as error:
+        if "Concurrent" not in type(error).__name__ and "CONCURRENT" not in str(error).upper():
+            raise
+    holders = [run for run in runs_of(tables, sync) if run["status"] == "running"]
+    if [run["run_id"] for run in holders] != [run_id]:
+        raise _already_running(sync, holders[0])
+    return Claim(run_id, sync, tuple(run["run_id"] for run in open_runs))
+
+
+def _is_stale(run: Row, now: datetime, owner_is_dead: Callable[[str], bool]) -> bool:
+    return _utc(run["claim_expires_at"]) < now or owner_is_dead(run["owner"])
+
+
+def _utc(local: datetime) -> datetime:
+    return local.astimezone(timezone.utc)
+
+
+def _already_running(sync: str, run: Row) -> SyncAlreadyRunningError:
+    since = _utc(run["started_at"]).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return SyncAlreadyRunningError(
+        f"sync {sync} is already running since {since} (run {run['run_id']} on {run['owner']}): wait for its end; "
+        f"if it died, its claim expires {CLAIM_LASTS.seconds // 60} minutes after its last sign of life"
+    )
+
+
+class KeptClaim:
+    """Renews a claim in the background while a run is at work; a context manager.
+
+    Args:
+        tables: where the tables are.
+        claim: what to renew.
+        clock: time.
+    """
+
+    def __init__(self, tables: Tables, claim: Claim, clock: Clock) -> None:
+        self._tables = tables
+        self._claim = claim
+        self._clock = clock
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="claim", daemon=True)
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEW_EVERY_SECONDS):
+            now = self._clock.now()
+            event = {
+                "run_id": self._claim.run_id,
+                "sync": self._claim.sync,
+                "event": "renewed",
+                "at": now,
+                "claim_expires_at": now + CLAIM_LASTS,
+            }
+            append_events(self._tables, [event])
+
+    def __enter__(self) -> KeptClaim:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()

@@ -1,0 +1,50 @@
+"""`record_status`: the append that is the one action on the delivery, and the counts read back from it."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark.model import DeliveryCounts, Reason
+from cio_spark.results.tables import Tables
+
+STATUSES = ("accepted", "invalid", "rejected", "failed", "not_attempted")
+MOST_REASONS = 50
+
+
+def append_record_status(tables: Tables, statuses: DataFrame, *, run_id: str, wave: int) -> None:
+    """Appends a wave's statuses in one commit; this evaluates the delivery, so call it once.
+
+    Args:
+        tables: where the tables are.
+        statuses: rows of `record_status`.
+        run_id, wave: key of the commit (`txnAppId`, `txnVersion`).
+    """
+    tables.append("record_status", statuses, app_id=run_id, app_version=wave)
+
+
+def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
+    """Counts what a run wrote, by status and reason.
+
+    Args:
+        tables: where the tables are.
+        run_id: the run.
+        sync: its sync; lets files of other syncs be skipped.
+    """
+    rows = (
+        tables.read("record_status")
+        .where((F.col("sync") == sync) & (F.col("run_id") == run_id))
+        .groupBy("status", "error_category", "error_code", "error_message")
+        .agg(F.count(F.lit(1)).alias("records"))
+        .orderBy(F.col("records").desc())
+        .collect()
+    )
+    totals = dict.fromkeys(STATUSES, 0)
+    for row in rows:
+        totals[row["status"]] += row["records"]
+    reasons = [
+        Reason(row["status"], row["error_category"] or "", row["error_code"] or "", row["error_message"] or "", row[4])
+        for row in rows
+        if row["status"] != "accepted"
+    ]
+    return DeliveryCounts(**totals, reasons=tuple(reasons[:MOST_REASONS]))

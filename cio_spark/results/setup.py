@@ -1,0 +1,89 @@
+"""Creates tables and views, adds columns that are missing, refuses tables that are somebody else's; idempotent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyspark.sql import types as T
+
+from cio_spark.errors import TableError
+from cio_spark.results.tables import Tables
+from cio_spark.results.views import create_views
+from cio_spark.schemas import TABLES
+
+
+def set_up_tables(tables: Tables) -> list[str]:
+    """Makes every table and view of the product ready for use.
+
+    Args:
+        tables: where they are.
+
+    Returns:
+        what was done, a line each; empty if everything was there.
+
+    Raises:
+        TableError: a table of that name has other columns, or nothing can be written.
+    """
+    if tables.warehouse is not None:
+        _check_writable(tables.warehouse)
+    tables.create_database()
+    done: list[str] = []
+    for table, (columns, clustering) in TABLES.items():
+        if tables.exists(table):
+            done += _reconcile(tables, table, columns)
+            continue
+        cluster = f" CLUSTER BY ({', '.join(clustering)})" if clustering else ""
+        tables.spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {tables.name(table)} ({columns}) USING DELTA{cluster}"
+            f"{tables.location_clause(table)}"
+        )
+        done.append(f"created table {tables.name(table)}")
+    create_views(tables)
+    return done
+
+
+def _check_writable(warehouse: Path) -> None:
+    probe = warehouse / ".writable"
+    try:
+        warehouse.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise TableError(
+            f"the warehouse {warehouse} cannot be written ({error.strerror}): choose another with --warehouse"
+        ) from None
+
+
+def _columns(ddl: str) -> dict[str, T.DataType]:
+    return {field.name: field.dataType for field in T.StructType.fromDDL(ddl).fields}
+
+
+def _reconcile(tables: Tables, table: str, ddl: str) -> list[str]:
+    """Adds missing columns; another type under one of our names is an error."""
+    found = {field.name.lower(): field.dataType for field in tables.read(table).schema.fields}
+    wanted = _columns(ddl)
+    clashes = [
+        f"{name} is {found[name].simpleString()}, not {kind.simpleString()}"
+        for name, kind in wanted.items()
+        if name in found and not _same(found[name], kind)
+    ]
+    if clashes or not set(wanted) & set(found):
+        detail = "; ".join(clashes) or "it has none of our columns"
+        raise TableError(
+            f"table {tables.name(table)} is not one of cio_spark's ({detail}): rename it, or set tables.database "
+            "to another database"
+        )
+    missing = [name for name in wanted if name not in found]
+    if not missing:
+        return []
+    if table == "batch_operations":
+        raise TableError(
+            f"table {tables.name(table)} has no column {', '.join(missing)}: its 13 columns are fixed; rename it"
+        )
+    added = ", ".join(f"{name} {wanted[name].simpleString()}" for name in missing)
+    tables.spark.sql(f"ALTER TABLE {tables.name(table)} ADD COLUMNS ({added})")
+    return [f"added {', '.join(missing)} to {tables.name(table)}"]
+
+
+def _same(one: T.DataType, other: T.DataType) -> bool:
+    return one.simpleString() == other.simpleString()

@@ -1,0 +1,227 @@
+"""Where the package touches its surroundings: environment variables, Databricks secrets, Java, the Spark session."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cio_spark.config import ApiKey, SyncConfig
+from cio_spark.errors import CioSparkError, ConfigurationError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+KEY_VARIABLE = "CUSTOMERIO_API_KEY"
+URL_VARIABLE = "CUSTOMERIO_BASE_URL"
+WAREHOUSE_VARIABLE = "CIO_SPARK_WAREHOUSE"
+DEFAULT_WAREHOUSE = Path(".cio-spark") / "warehouse"
+_QUIET_LOGGING = Path(__file__).with_name("log4j2-quiet.properties")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a command works with.
+
+    Attributes:
+        spark: the session.
+        warehouse: folder of local tables; None where a catalog knows them.
+        log: file with Spark's own messages; None where the cluster keeps them.
+    """
+
+    spark: SparkSession
+    warehouse: Path | None
+    log: Path | None
+
+
+def environment_overrides() -> list[str]:
+    """Overrides that come from environment variables, in the form of `--set`."""
+    url = os.environ.get(URL_VARIABLE)
+    return [f"api.base_url={url}"] if url else []
+
+
+def find_api_key(config: SyncConfig) -> ApiKey:
+    """The API key: from the environment, else from the Databricks secret the configuration names.
+
+    Raises:
+        ConfigurationError: it is in neither place; the message lists both.
+    """
+    value = os.environ.get(KEY_VARIABLE)
+    if value:
+        return ApiKey(value)
+    secret = config.api.secret
+    looked = [f"the environment variable {KEY_VARIABLE} is not set"]
+    if secret is None:
+        looked.append("api.secret names no Databricks secret")
+    else:
+        dbutils = _dbutils()
+        if dbutils is None:
+            looked.append(f"the Databricks secret {secret.scope}/{secret.key} can only be read on Databricks")
+        else:
+            try:
+                return ApiKey(dbutils.secrets.get(scope=secret.scope, key=secret.key))
+            except ConfigurationError:
+                raise
+            except Exception as error:  # dbutils raises Java exceptions of many classes
+                looked.append(
+                    f"the Databricks secret {secret.scope}/{secret.key} cannot be read ({type(error).__name__})"
+                )
+    raise ConfigurationError.of("API key", "is missing: " + ", and ".join(looked))
+
+
+def _dbutils() -> Any | None:
+    try:
+        from pyspark.dbutils import DBUtils  # type: ignore[import-not-found]  # exists on Databricks only
+        from pyspark.sql import SparkSession
+    except ImportError:
+        return None
+    return DBUtils(SparkSession.builder.getOrCreate())
+
+
+def owner() -> str:
+    """This process, for claims: `host:pid`."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def owner_is_dead(name: str) -> bool:
+    """Whether a claim's owner is a process of this machine that is gone; False for other machines' owners."""
+    host, _, pid = (name or "").rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def open_runtime(warehouse: Path | None, *, debug: bool = False) -> Runtime:
+    """The session a command works with: a cluster's own, or a local one with Delta and tables in a warehouse folder.
+
+    Args:
+        warehouse: `--warehouse`; None: `CIO_SPARK_WAREHOUSE`, else the default folder for local sessions, and the
+            catalog on clusters.
+        debug: leave Spark's messages on the terminal.
+
+    Raises:
+        ConfigurationError: pyspark or Delta is not installed, or there is no Java.
+    """
+    try:
+        import pyspark  # noqa: F401  # asked for here so that its absence gets a sentence
+    except ImportError:
+        raise ConfigurationError.of("pyspark", "is not installed: pip install 'cio-spark[spark]'") from None
+    named = os.environ.get(WAREHOUSE_VARIABLE)
+    chosen = warehouse or (Path(named) if named else None)
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ:
+        return _cluster_runtime(chosen)
+    folder = chosen or DEFAULT_WAREHOUSE
+    return Runtime(build_session(folder, debug=debug), folder, None if debug else log_file(folder))
+
+
+def _silence_query_errors() -> None:
+    """Keeps pyspark from logging whole plans, which quote values, for errors that get a sentence of ours."""
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        logging.getLogger(name).disabled = True
+
+
+def _cluster_runtime(warehouse: Path | None) -> Runtime:
+    from pyspark.sql import SparkSession
+
+    _silence_query_errors()
+    spark = SparkSession.builder.appName("cio-spark").getOrCreate()
+    extensions = spark.conf.get("spark.sql.extensions", "") or ""
+    if "DATABRICKS_RUNTIME_VERSION" not in os.environ and "DeltaSparkSessionExtension" not in extensions:
+        raise ConfigurationError.of(
+            "spark.sql.extensions",
+            "lacks Delta: submit with --packages io.delta:delta-spark_<Spark's version>, "
+            "--conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension and "
+            "--conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        )
+    return Runtime(spark, warehouse, None)
+
+
+def log_file(warehouse: Path) -> Path:
+    """Where a local session's own messages go."""
+    return warehouse.parent / "spark.log"
+
+
+def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool = False) -> SparkSession:
+    """A local session with Delta, its messages in a file beside the warehouse.
+
+    Args:
+        warehouse: folder of local tables.
+        app_name: shown in Spark's UI.
+        debug: leave Spark's messages on the terminal.
+
+    Raises:
+        ConfigurationError: Delta or Java is missing, or the warehouse cannot be written.
+    """
+    try:
+        import delta  # noqa: F401  # asked for here so that its absence gets a sentence
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise ConfigurationError.of("delta-spark", "is not installed: pip install 'cio-spark[spark]'") from None
+    _silence_query_errors()
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        raise ConfigurationError.of("Java", "is missing: install Java 17 (Debian: apt install openjdk-17-jre-headless)")
+    log = log_file(warehouse)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+    except OSError as error:
+        raise ConfigurationError.of(
+            "warehouse", f"{warehouse} cannot be written ({error.strerror}): choose another with --warehouse"
+        ) from None
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    from cio_spark.local_jars import delta_jars
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cio-spark"
+    jars = delta_jars(cache, log)
+    builder = SparkSession.builder.master("local[*]").appName(app_name)
+    for key, value in {
+        "spark.jars": ",".join(jars),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.warehouse.dir": str(warehouse.resolve()),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.memory": "4g",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{_QUIET_LOGGING}",
+    }.items():
+        builder = builder.config(key, value)
+    with contextlib.nullcontext() if debug else _standard_error_to(log):
+        try:
+            return builder.getOrCreate()
+        except Exception as error:  # a JVM that does not start says so in many ways
+            raise CioSparkError(
+                f"Spark did not start ({type(error).__name__}): Java 17 is needed; see {log} for what Java said"
+            ) from None
+
+
+@contextlib.contextmanager
+def _standard_error_to(log: Path) -> Iterator[None]:
+    """Points this process's standard error at a file while the JVM starts: the JVM keeps it, we get ours back."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as output:
+            os.dup2(output.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

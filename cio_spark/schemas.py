@@ -1,0 +1,88 @@
+"""The columns that cross a stage or are kept in a table, as DDL constants; a test holds them to what fills them."""
+
+from __future__ import annotations
+
+BATCH_COLUMNS = (
+    "wave INT, partition INT, lane INT, worker STRING, started_at TIMESTAMP, completed_at TIMESTAMP, records INT, "
+    "bytes BIGINT, compressed_bytes BIGINT, requests INT, attempts INT, splits INT, request_seconds DOUBLE, "
+    "throttled_seconds DOUBLE, memory_usage_mb DOUBLE, cpu_usage_percent DOUBLE"
+)
+
+# What the partition function yields: records of one root batch that share a fate (delivery.outcome.OutcomeGroup)
+OUTCOME_GROUP = (
+    "status STRING, error_category STRING, error_code STRING, error_message STRING, http_status INT, batch_id STRING, "
+    f"attempts INT, attempted_at TIMESTAMP, batch STRUCT<{BATCH_COLUMNS}>, record_id ARRAY<STRING>, "
+    "person_key ARRAY<STRING>, message_id ARRAY<STRING>, payload_hash ARRAY<BIGINT>, payload_bytes ARRAY<INT>"
+)
+
+# What the partition function reads, in this order (delivery.records.PreparedRow)
+PREPARED_COLUMNS = (
+    "lane",
+    "payload",
+    "payload_bytes",
+    "record_id",
+    "person_key",
+    "message_id",
+    "payload_hash",
+    "error_code",
+    "error_message",
+)
+
+RECORD_STATUS = (
+    "run_id STRING, sync STRING, operation_type STRING, record_id STRING, person_key STRING, message_id STRING, "
+    "payload_hash BIGINT, status STRING, error_category STRING, error_code STRING, error_message STRING, "
+    "http_status INT, batch_id STRING, attempts INT, payload_bytes INT, attempted_at TIMESTAMP, "
+    f"batch STRUCT<{BATCH_COLUMNS}>"
+)
+
+# The prototype notebook's 13 columns: order and types are a contract with its positional inserts
+BATCH_OPERATIONS = (
+    "job_id STRING, batch_id STRING, operation_type STRING, status STRING, total_records INT, processed_records INT, "
+    "failed_records INT, processing_time_seconds DOUBLE, throughput_rps DOUBLE, error_rate_percent DOUBLE, "
+    "started_at TIMESTAMP, completed_at TIMESTAMP, metadata MAP<STRING, STRING>"
+)
+
+RUN_COUNTS = (
+    "source_rows",
+    "accepted",
+    "invalid",
+    "rejected",
+    "failed",
+    "not_attempted",
+    "unchanged",
+    "changed_ignored",
+    "held",
+    "superseded",
+    "not_started",
+    "in_doubt",
+    "requests",
+    "retries",
+    "bytes",
+    "compressed_bytes",
+)
+
+SYNC_RUNS = (
+    "run_id STRING, sync STRING, run_number BIGINT, event STRING, at TIMESTAMP, status STRING, owner STRING, "
+    "claim_expires_at TIMESTAMP, source STRING, source_version BIGINT, ledger_version BIGINT, configuration STRING, "
+    "package_version STRING, exit_status INT, error STRING, throttled_seconds DOUBLE, delivery_seconds DOUBLE, "
+    + ", ".join(f"{name} BIGINT" for name in RUN_COUNTS)
+)
+
+DEAD_LETTERS = (
+    "run_id STRING, sync STRING, record_id STRING, message_id STRING, payload STRING, error_category STRING, "
+    "error_code STRING, error_message STRING, batch_id STRING, dead_at TIMESTAMP"
+)
+
+ALERTS = (
+    "alert_id STRING, type STRING, severity STRING, event STRING, message STRING, sync STRING, run_id STRING, "
+    "batch_id STRING, at TIMESTAMP"
+)
+
+# name → (columns, clustering columns)
+TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "record_status": (RECORD_STATUS, ("sync", "record_id")),
+    "batch_operations": (BATCH_OPERATIONS, ()),
+    "sync_runs": (SYNC_RUNS, ()),
+    "dead_letters": (DEAD_LETTERS, ("sync", "record_id")),
+    "alerts": (ALERTS, ()),
+}

@@ -1,0 +1,117 @@
+"""Turns Spark's exceptions into one sentence: error class and the user's own expression, never a value of a row."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any
+
+from cio_spark.errors import CioSparkError, ConfigurationError, ExpressionError, TableError
+
+_ERROR_CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
+_HINTS = {
+    "CAST_INVALID_INPUT": "use try_cast",
+    "DIVIDE_BY_ZERO": "use try_divide",
+    "ARITHMETIC_OVERFLOW": "use try_add, try_subtract or try_multiply, or a wider type",
+    "NUMERIC_VALUE_OUT_OF_RANGE": "use a wider type or try_cast",
+    "CANNOT_PARSE_TIMESTAMP": "use try_to_timestamp",
+    "INVALID_ARRAY_INDEX": "use get or try_element_at",
+}
+_DENIED = (
+    "AccessDenied",
+    "Permission denied",
+    "AccessControlException",
+    "PERMISSION_DENIED",
+    "INSUFFICIENT_PERMISSIONS",
+    "Mkdirs failed",
+    "Read-only file system",
+)
+
+
+def error_class(error: BaseException) -> str:
+    """Spark's error class (`DIVIDE_BY_ZERO`), or the exception's own name."""
+    for name in ("getCondition", "getErrorClass"):
+        getter = getattr(error, name, None)
+        if getter is not None:
+            found = getter()
+            if found:
+                return str(found)
+    match = _ERROR_CLASS.search(str(error))
+    return match.group(1) if match else type(error).__name__
+
+
+def analysis_problem(error: BaseException, columns: list[str]) -> str:
+    """What is wrong with a user's expression, found while Spark analysed it.
+
+    Args:
+        error: Spark's AnalysisException or ParseException.
+        columns: the columns there are, for the hint.
+    """
+    kind = error_class(error)
+    parameters: dict[str, str] = {}
+    getter = getattr(error, "getMessageParameters", None)
+    if getter is not None:
+        parameters = dict(getter() or {})
+    if kind.startswith(("UNRESOLVED_COLUMN", "MISSING_COLUMN")):
+        name = parameters.get("objectName", "?").replace("`", "")
+        return unknown_column(name, columns)
+    if kind.startswith("UNRESOLVED_ROUTINE"):
+        return f"function {parameters.get('routineName', '?').replace('`', '')} does not exist"
+    if kind.startswith("PARSE_"):
+        near = parameters.get("error", "").strip("'")
+        return "is not a valid Spark SQL expression" + (f", near {near!r}" if near else "")
+    detail = str(getattr(error, "desc", "") or "").split("\n")[0]
+    detail = _ERROR_CLASS.sub("", detail).split("SQLSTATE")[0].strip(" .;")
+    return f"Spark refuses it: {kind}" + (f" ({detail})" if detail else "")
+
+
+def unknown_column(name: str, columns: list[str]) -> str:
+    """`there is no column X; did you mean Y`."""
+    close = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
+    there = f"did you mean `{close[0]}`?" if close else "there are: " + ", ".join(sorted(columns)[:20])
+    return f"there is no column `{name}`; {there}"
+
+
+def _fragments(error: BaseException) -> list[str]:
+    """Texts of the user's SQL that Spark names as the place of a run-time error."""
+    getter = getattr(error, "getQueryContext", None)
+    try:
+        return [context.fragment() for context in getter()] if getter is not None else []
+    except Exception:  # the context is decoration: without it the message is only shorter
+        return []
+
+
+def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSparkError:
+    """The error a command shows when a Spark job failed.
+
+    Args:
+        error: what Spark raised.
+        expressions: the user's expressions by configuration path, to name the one that failed.
+    """
+    if isinstance(error, CioSparkError):
+        return error
+    text = str(error)
+    kind = error_class(error)
+    if any(word in text for word in _DENIED):
+        return TableError(f"no permission to write the tables ({kind}): check the rights on the database or warehouse")
+    short = kind.split(".")[0]
+    fragments = _fragments(error) or re.findall(r"== SQL[^=]*==\n(.*?)\n\^", text, flags=re.DOTALL)
+    if short in _HINTS or fragments:
+        where = next(
+            (path for path, sql in expressions.items() for part in fragments if part.strip("()") in sql),
+            "an expression of the configuration",
+        )
+        shown = f" `{fragments[0]}`" if fragments else ""
+        hint = _HINTS.get(short, "mend the expression, or leave such rows out with source.where")
+        return ExpressionError(f"{where}:{shown} fails on a row of the source ({kind}): {hint}")
+    return CioSparkError(f"Spark failed with {kind}; its log has the details, run again with --debug to see them")
+
+
+def of(path: str, error: BaseException, columns: list[str]) -> ConfigurationError:
+    """The configuration error for an expression at `path`."""
+    return ConfigurationError.of(path, analysis_problem(error, columns))
+
+
+def is_analysis_error(error: Any) -> bool:
+    """Whether Spark refused a plan (as against failing while it ran)."""
+    return any(base.__name__ in ("AnalysisException", "ParseException") for base in type(error).__mro__)

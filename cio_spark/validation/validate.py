@@ -1,0 +1,148 @@
+"""Marks every prepared record valid or invalid; the first rule it breaks gives its code."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from cio_spark.config.calls import CALL_RULES
+from cio_spark.config.payload import Call
+from cio_spark.config.semantic_events import NEAR_MISSES
+from cio_spark.validation import limits, values
+
+_IDS = ("user_id", "anonymous_id", "group_id", "object_id", "previous_id", "device_token")
+_MISSING = {
+    "event": ("missing_event_name", "the event has no name"),
+    "group_id": ("missing_group_id", "there is no group id"),
+    "object_id": ("missing_object_id", "there is no object id"),
+    "previous_id": ("missing_previous_id", "there is no previous id"),
+    "device_token": ("missing_device_token", "there is no device token"),
+}
+
+Rule = tuple[str, str, Column]
+
+
+def validate_records(records: DataFrame, call: Call) -> DataFrame:
+    """Adds `error_code` and `error_message` (null for valid records) and drops what only validation needed.
+
+    Args:
+        records: output of the payload stage: `record_id`, `payload_bytes`, `ids`, `objects` and the rest.
+        call: the configured call.
+
+    Returns:
+        the records without `ids` and `objects`, with `error_code`, `error_message`.
+    """
+    schema = records.schema
+    ids = schema["ids"].dataType
+    objects = schema["objects"].dataType
+    assert isinstance(ids, T.StructType)
+    assert isinstance(objects, T.StructType)
+    rules = _identity_rules(call, set(ids.fieldNames())) + _object_rules(objects) + _size_rules()
+    verdict = F.coalesce(
+        *[F.when(broken, F.struct(F.lit(code).alias("c"), F.lit(text).alias("m"))) for code, text, broken in rules]
+    )
+    return (
+        records.withColumn("__verdict", verdict)
+        .withColumn("error_code", F.col("__verdict.c"))
+        .withColumn("error_message", F.col("__verdict.m"))
+        .drop("__verdict", "ids", "objects")
+    )
+
+
+def _blank(column: Column) -> Column:
+    return column.isNull() | (F.trim(column) == "")
+
+
+def _identity_rules(call: Call, given: set[str]) -> list[Rule]:
+    rules: list[Rule] = [("missing_record_id", "record_id is null", F.col("record_id").isNull())]
+    for alternatives in CALL_RULES[call].needs:
+        present = [name for name in alternatives if name in given]
+        missing = reduce(lambda one, other: one & other, [_blank(F.col(f"ids.{name}")) for name in present])
+        empty = f"{' and '.join(present)} {'is' if len(present) == 1 else 'are'} empty"
+        code, text = _MISSING.get(alternatives[0], ("missing_identity", empty))
+        rules.append((code, text, missing))
+    for name in _IDS:
+        if name in given:
+            too_long = F.octet_length(f"ids.{name}") > limits.MAX_ID_BYTES
+            rules.append(("id_too_long", f"{name} is longer than {limits.MAX_ID_BYTES} bytes", too_long))
+    if "event" in given:
+        event = F.col("ids.event")
+        limit = limits.MAX_EVENT_NAME_BYTES
+        rules += [
+            ("event_name_too_long", f"the event's name is longer than {limit} bytes", F.octet_length(event) > limit),
+            (
+                "reserved_event_name",
+                "the event's name is, or looks like, a reserved one of Customer.io: use the call made for it",
+                F.regexp_replace(F.lower(event), "[^a-z]", "").isin(*NEAR_MISSES),
+            ),
+        ]
+    return rules
+
+
+def _object_rules(objects: T.StructType) -> list[Rule]:
+    rules: list[Rule] = []
+    for item in objects.fields:
+        column, kind = F.col(f"objects.{item.name}"), item.dataType
+        if isinstance(kind, T.StringType) and item.name != "none":
+            rules += _json_text_rules(item.name, column)
+            continue
+        for code, text, check in (
+            ("not_json_number", "hold NaN or an infinity, which JSON cannot carry", values.not_json_number),
+            ("value_too_long", f"hold a text longer than {limits.MAX_VALUE_BYTES} bytes", values.value_too_long),
+        ):
+            broken = values.any_leaf(column, kind, check)
+            if broken is not None:
+                rules.append((code, f"{item.name} {text}", broken))
+        for keys in values.map_keys_of(column, kind):
+            rules += _key_rules(item.name, keys)
+    return rules
+
+
+def _key_rules(name: str, keys: Column) -> list[Rule]:
+    return [
+        (
+            "too_many_attributes",
+            f"{name} have more than {limits.MAX_ATTRIBUTES} attributes",
+            values.too_many(keys),
+        ),
+        (
+            "attribute_name_too_long",
+            f"a name in {name} is longer than {limits.MAX_NAME_BYTES} bytes",
+            values.name_too_long(keys),
+        ),
+        ("reserved_attribute_name", f"a name in {name} starts with '_'", values.reserved_name(keys)),
+    ]
+
+
+def _json_text_rules(name: str, text: Column) -> list[Rule]:
+    """Rules for JSON text that is a whole object: it must be one, and keep to the same limits."""
+    normalised = F.get_json_object(text, "$")
+    is_object = F.coalesce(normalised.startswith("{"), F.lit(False))
+    fields = F.from_json(F.when(is_object, normalised), "map<string,string>")
+    # nested objects and arrays come out as JSON text; the limit is on texts, and on what a value adds up to
+    long_value = F.exists(
+        F.map_values(fields), lambda value: (F.octet_length(value) > limits.MAX_VALUE_BYTES) & ~value.rlike(r"^[\[{]")
+    )
+    return [
+        ("invalid_json", f"{name}_from is not the JSON text of an object", text.isNotNull() & ~is_object),
+        (
+            "value_too_long",
+            f"{name} hold a text longer than {limits.MAX_VALUE_BYTES} bytes",
+            F.coalesce(long_value, F.lit(False)),
+        ),
+        *_key_rules(name, F.map_keys(fields)),
+    ]
+
+
+def _size_rules() -> list[Rule]:
+    size = F.col("payload_bytes") + limits.MESSAGE_ID_BYTES
+    return [
+        (
+            "item_too_large",
+            f"the call's JSON is longer than {limits.MAX_ITEM_BYTES} bytes",
+            size > limits.MAX_ITEM_BYTES,
+        )
+    ]

@@ -1,0 +1,59 @@
+"""What a finished run amounts to: its exit status and one sentence."""
+
+from __future__ import annotations
+
+from cio_spark.config import ErrorHandlingStrategy, SyncConfig
+from cio_spark.config.payload import Call
+from cio_spark.errors import ExitStatus
+from cio_spark.model import Books
+
+_UNAVAILABLE = frozenset({"network", "timeout", "server", "rate_limit"})
+# A suppression or deletion that did not happen is a broken promise to a person: none may fail unnoticed (design §2)
+_NO_ERRORS = frozenset({Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON})
+
+
+def judge(config: SyncConfig, books: Books) -> tuple[ExitStatus, str]:
+    """Decides.
+
+    Args:
+        config: the sync's configuration.
+        books: all counts.
+
+    Returns:
+        the exit status and a sentence.
+    """
+    delivery = books.delivery
+    failed = [reason for reason in delivery.reasons if reason.status == "failed"]
+    categories = {reason.category for reason in failed}
+    if not books.balanced:
+        return (
+            ExitStatus.BOOKS_NOT_BALANCED,
+            f"the books do not balance: {books.survey.source_rows:,} source rows, {books.accounted:,} accounted for; "
+            "do not trust this run's counts, run again and report it if it stays",
+        )
+    if "authentication" in categories:
+        return (
+            ExitStatus.KEY_REFUSED,
+            f"{config.api.url} refused the API key: check that it belongs to this workspace and region; "
+            "what was not sent goes with the next run",
+        )
+    if any(reason.code == "redirect" for reason in failed):
+        return (ExitStatus.CONFIGURATION_ERROR, failed[0].message)
+    if config.batch.error_handling == ErrorHandlingStrategy.FAIL_FAST and delivery.failed:
+        return (
+            ExitStatus.FAIL_FAST,
+            f"stopped at the first failure (fail_fast): {failed[0].message}; the next run goes on from there",
+        )
+    if delivery.failed and not delivery.accepted and categories <= _UNAVAILABLE:
+        return (
+            ExitStatus.API_UNAVAILABLE,
+            f"{config.api.url} could not be used: {failed[0].message}; nothing is lost, run again later",
+        )
+    threshold = 0.0 if config.payload.call in _NO_ERRORS else config.batch.error_threshold_percent
+    if books.error_rate_percent > threshold:
+        return (
+            ExitStatus.ERROR_THRESHOLD_EXCEEDED,
+            f"{books.error_rate_percent:.2f} % of the records were not accepted, above the threshold of "
+            f"{threshold:g} %",
+        )
+    return (ExitStatus.SUCCESS, "all is well" if not delivery.reasons else "done, within the error threshold")

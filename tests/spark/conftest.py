@@ -1,0 +1,66 @@
+"""One local session, one stand-in and one set of tables for all Spark tests; every test has syncs of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from tests_support import KEY, Bench
+
+from cio_spark import runtime
+from cio_spark.standin import StandIn
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cio") / "warehouse"
+
+
+@pytest.fixture(scope="session")
+def spark(warehouse: Path) -> Iterator[SparkSession]:
+    session = runtime.build_session(warehouse, app_name="tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def api() -> Iterator[StandIn]:
+    with StandIn(api_key=KEY) as server:
+        yield server
+
+
+@pytest.fixture
+def bench(spark: SparkSession, warehouse: Path, api: StandIn) -> Callable[..., Bench]:
+    """Makes a `Bench` for a sync of its own."""
+
+    def make(payload: dict[str, Any], **sections: dict[str, Any]) -> Bench:
+        return Bench(spark, warehouse, api, f"sync{next(_numbers)}", payload, sections)
+
+    return make
+
+
+@pytest.fixture
+def orders(bench: Callable[..., Bench]) -> Bench:
+    """A track sync whose source has `id`, `customer`, `amount`, `at`."""
+    return bench(
+        {
+            "call": "track",
+            "record_id": "id",
+            "user_id": "customer",
+            "event": {"value": "Order Placed"},
+            "timestamp": "at",
+            "properties": {"include": ["amount"]},
+        }
+    )
+
+
+@pytest.fixture
+def people(bench: Callable[..., Bench]) -> Bench:
+    """An identify sync whose source has `id` and `plan`."""
+    return bench({"call": "identify", "record_id": "id", "user_id": "id", "traits": {"include": ["plan"]}})

@@ -1,0 +1,86 @@
+"""A whole sync for a test: a source to write, a run, and the tables to look into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from cio_spark.config import ApiKey, SyncConfig
+from cio_spark.model import SyncResult
+from cio_spark.pipeline import run_sync
+from cio_spark.results import Tables
+from cio_spark.standin import StandIn
+
+KEY = "standin-key"
+
+
+@dataclass
+class Bench:
+    """What a test of a whole sync needs: a source to write, a sync to run, tables to look into."""
+
+    spark: SparkSession
+    warehouse: Path
+    api: StandIn
+    name: str
+    payload: dict[str, Any]
+    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Path:
+        return self.warehouse / "sources" / self.name
+
+    def write(self, rows: DataFrame) -> None:
+        rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(str(self.source))
+
+    def write_sql(self, query: str) -> None:
+        self.write(self.spark.sql(query))
+
+    def config(self, **sections: dict[str, Any]) -> SyncConfig:
+        said: dict[str, dict[str, Any]] = {
+            "sync": {"name": self.name},
+            "source": {"path": str(self.source)},
+            "payload": self.payload,
+            "batch": {"retry_backoff_seconds": 0.1, "timeout_seconds": 5, "rate_limit_rps": 1000},
+            "api": {"base_url": self.api.url},
+            "tables": {"database": "tests"},
+        }
+        for extra in (self.sections, sections):
+            for section, values in extra.items():
+                replaces = section == "source" and {"table", "query", "path"} & set(values)
+                said[section] = dict(values) if replaces else {**said[section], **values}
+        return SyncConfig.model_validate(said)
+
+    def run(self, *, key: str = KEY, limit: int | None = None, retry_held: bool = False, **sections: Any) -> SyncResult:
+        return run_sync(
+            self.config(**sections),
+            spark=self.spark,
+            api_key=ApiKey(key),
+            warehouse=self.warehouse,
+            limit=limit,
+            retry_held=retry_held,
+        )
+
+    @property
+    def tables(self) -> Tables:
+        return Tables(self.spark, self.config().tables, self.warehouse)
+
+    def statuses(self, run_id: str | None = None) -> list[Row]:
+        rows = self.tables.read("record_status").where(F.col("sync") == self.name)
+        if run_id is not None:
+            rows = rows.where(F.col("run_id") == run_id)
+        return rows.orderBy("run_id", "record_id").collect()
+
+    def status_of(self, result: SyncResult) -> dict[str | None, str]:
+        return {row["record_id"]: row["error_code"] or row["status"] for row in self.statuses(result.run_id)}
+
+
+def order_rows(count: int, customers: int = 7) -> str:
+    """SQL of so many orders."""
+    return (
+        f"SELECT concat('o', id) AS id, concat('c', id % {customers}) AS customer, double(id) AS amount, "
+        f"timestamp_seconds(1700000000 + id) AS at FROM range({count})"
+    )

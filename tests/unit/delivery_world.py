@@ -1,0 +1,126 @@
+"""What the delivery's tests share: a clock that only sleeping moves, settings, rows, and clients without a network."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from cio_spark.clock import Clock
+from cio_spark.config import ApiKey, ErrorHandlingStrategy
+from cio_spark.delivery import DeliverySettings, OutcomeGroup, PreparedRow, ProcessState, deliver_partition
+from cio_spark.delivery.answer import Answer
+from cio_spark.standin import StandIn
+
+
+class FakeClock:
+    """Time that passes only by sleeping; remembers the sleeps."""
+
+    def __init__(self, late_seconds: float = 0.0) -> None:
+        self._lock = threading.Lock()
+        self._late_seconds = late_seconds
+        self.seconds = 0.0
+        self.sleeps: list[float] = []
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 31, 12, tzinfo=timezone.utc) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.sleeps.append(seconds)
+            self.seconds += max(seconds, 0.0) + self._late_seconds
+
+
+def settings_for(url: str = "http://127.0.0.1:9/v1", **changes: Any) -> DeliverySettings:
+    """Settings that suit most tests: small batches, no wait between requests."""
+    usual: dict[str, Any] = {
+        "base_url": url,
+        "api_key": ApiKey("standin-key"),
+        "strict_mode": True,
+        "compress": False,
+        "run_id": "run",
+        "operation_type": "event_processing",
+        "wave": 2,
+        "lanes": 1,
+        "seconds_between_requests": 0.0,
+        "max_records": 10,
+        "max_bytes": 500_000,
+        "one_item_per_request": False,
+        "retry_attempts": 3,
+        "retry_backoff_seconds": 2.0,
+        "timeout_seconds": 30,
+        "error_handling": ErrorHandlingStrategy.RETRY_WITH_BACKOFF,
+        "hold_person_after_failure": False,
+        "sample_resources": False,
+    }
+    return DeliverySettings(**{**usual, **changes})
+
+
+def row(number: int, person: int | None = None, lane: int = 0, **changes: Any) -> PreparedRow:
+    """A valid event, number and person in its ids."""
+    who = f"person-{number if person is None else person}"
+    event = {"type": "track", "userId": who, "event": "Order Placed", "messageId": f"id-{number}"}
+    payload = json.dumps(event, separators=(",", ":"))
+    full = PreparedRow(lane, payload, len(payload), f"r-{number}", who, f"id-{number}", number, None, None)
+    return full._replace(**changes)
+
+
+def deliver(
+    settings: DeliverySettings,
+    rows: Iterable[tuple[Any, ...]],
+    clock: Clock | None = None,
+    client_factory: Callable[[], Any] | None = None,
+) -> list[OutcomeGroup]:
+    """The groups of partition 7, in a process of its own making, its connections closed."""
+    clock = clock or FakeClock()
+    process = ProcessState(settings, clock, client_factory)
+    try:
+        return list(deliver_partition(7, rows, settings, clock=clock, process=process))
+    finally:
+        process.close()
+
+
+def fates(groups: Iterable[OutcomeGroup]) -> dict[str, str]:
+    """Status by record id; a record that comes twice is an error."""
+    found: dict[str, str] = {}
+    for group in groups:
+        for record_id in group.record_ids:
+            assert record_id is not None
+            assert record_id not in found
+            found[record_id] = group.status
+    return found
+
+
+def statuses(api: StandIn) -> list[int | None]:
+    """The statuses the stand-in answered with, in order."""
+    return [request["status"] for request in api.received.requests()]
+
+
+class ScriptedClient:
+    """Answers from a list, the last one for ever; no network."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = answers or (Answer(200),)
+        self.bodies: list[bytes] = []
+        self.retry_counts: list[int] = []
+        self.closed = False
+
+    def post_batch(
+        self, body: bytes, deadline_seconds: float, *, compress: bool = False, retry_count: int = 0
+    ) -> Answer:
+        assert deadline_seconds > 0
+        assert not compress
+        self.bodies.append(body)
+        self.retry_counts.append(retry_count)
+        return self._answers[min(len(self.bodies), len(self._answers)) - 1]
+
+    def abort(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,87 @@
+"""The public client sends within the limits and raises one of the package's errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from delivery_world import FakeClock
+
+from cio_spark.delivery.cio_client import CustomerIOClient
+from cio_spark.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    CustomerIOError,
+    NetworkError,
+    RateLimitError,
+    ValidationError,
+)
+from cio_spark.standin import Fault, StandIn
+
+
+@pytest.fixture
+def api() -> Iterator[StandIn]:
+    with StandIn() as running:
+        yield running
+
+
+def client_of(api: StandIn, key: str = "standin-key") -> CustomerIOClient:
+    return CustomerIOClient(key, base_url=api.url, max_retries=1, enable_logging=False, clock=FakeClock())
+
+
+def test_people_and_events_arrive(api: StandIn) -> None:
+    with client_of(api) as client:
+        client.identify("p1", {"plan": "größer"}, messageId="m1")
+        result = client.track("p1", "Order Placed", {"amount": 3})
+
+    assert result == {"success": True, "processed": 1, "requests": 1}
+    first, second = api.received.by_person("p1")
+    assert (first["type"], first["message_id"]) == ("identify", "m1")
+    assert first["payload"]["traits"] == {"plan": "größer"}
+    assert (second["event"], bool(second["message_id"])) == ("Order Placed", True)
+
+
+def test_large_lists_are_split_within_the_limits(api: StandIn) -> None:
+    calls = [{"type": "track", "userId": "p", "event": "e", "properties": {"x": "ü" * 10_000}} for _ in range(60)]
+    with client_of(api) as client:
+        assert client.batch(calls) == {"success": True, "processed": 60, "requests": 3}
+
+    assert api.received.count() == 60
+    assert api.received.over_limit() == (0, 0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), "\ud800", "x" * 32_000])
+def test_what_the_api_cannot_take_is_refused_before_anything_is_sent(api: StandIn, value: object) -> None:
+    good = {"type": "track", "userId": "p", "event": "e"}
+    with client_of(api) as client, pytest.raises(ValidationError, match="request 1 "):
+        client.batch([good, {**good, "properties": {"v": value}}])
+
+    assert api.received.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "requests"),
+    [
+        (Fault(status=400), ValidationError, 1),
+        (Fault(status=413), ValidationError, 1),
+        (Fault(status=401), AuthenticationError, 1),
+        (Fault(status=429), RateLimitError, 2),
+        (Fault(status=503), NetworkError, 2),
+        (Fault(drop_connection="before_reading"), NetworkError, 2),
+        (Fault(status=302, location="https://elsewhere/"), CustomerIOError, 1),
+    ],
+)
+def test_errors_are_raised_by_kind(api: StandIn, fault: Fault, kind: type[CustomerIOError], requests: int) -> None:
+    api.script(fault)
+
+    with client_of(api) as client, pytest.raises(CustomerIOError) as raised:
+        client.track("p", "e")
+
+    assert type(raised.value) is kind
+    assert raised.value.status_code == fault.status
+    assert len(api.received.requests()) == requests
+
+
+def test_a_region_that_does_not_exist_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError, match="us, eu"):
+        CustomerIOClient("k", region="asia")

@@ -1,0 +1,132 @@
+"""Answers are judged by status and kind of failure; reasons are read from both documented bodies, bounded."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+from delivery_world import FakeClock
+
+from cio_spark.delivery.answer import Answer, Failure
+from cio_spark.delivery.classification import Outcome, classify
+from cio_spark.delivery.reason import describe, retry_after_seconds
+from cio_spark.delivery.retry import RetryPolicy
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "category"),
+    [
+        (200, Outcome.ACCEPTED, None),
+        (204, Outcome.ACCEPTED, None),
+        (301, Outcome.STOP, "unknown"),
+        (400, Outcome.TERMINAL, "validation"),
+        (401, Outcome.STOP, "authentication"),
+        (403, Outcome.STOP, "authentication"),
+        (404, Outcome.TERMINAL, "validation"),
+        (408, Outcome.TRANSIENT, "timeout"),
+        (413, Outcome.TERMINAL, "too_large"),
+        (429, Outcome.TRANSIENT, "rate_limit"),
+        (500, Outcome.TRANSIENT, "server"),
+        (501, Outcome.TERMINAL, "server"),
+        (502, Outcome.TRANSIENT, "server"),
+        (503, Outcome.TRANSIENT, "server"),
+        (504, Outcome.TRANSIENT, "server"),
+        (522, Outcome.TRANSIENT, "server"),
+        (524, Outcome.TRANSIENT, "server"),
+    ],
+)
+def test_a_status_decides(status: int, outcome: Outcome, category: str | None) -> None:
+    verdict = classify(Answer(status, reason="timeout rate limit unauthorized"))
+
+    assert (verdict.outcome, verdict.category and verdict.category.value) == (outcome, category)
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome", "category"),
+    [
+        (Failure.CONNECTION, Outcome.TRANSIENT, "network"),
+        (Failure.TIMEOUT, Outcome.TRANSIENT, "timeout"),
+        (Failure.REQUEST, Outcome.TERMINAL, "unknown"),
+    ],
+)
+def test_without_a_status_the_kind_of_failure_decides(failure: Failure, outcome: Outcome, category: str) -> None:
+    verdict = classify(Answer(None, failure=failure))
+
+    assert (verdict.outcome, verdict.category and verdict.category.value) == (outcome, category)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"meta":{"errors":["a is\\nbad","b too"]}}', "HTTP 400: a is bad; b too"),
+        (b'{"meta":{"error":"a is bad"}}', "HTTP 400: a is bad"),
+        (b'{"meta":{"error":null}}', "HTTP 400"),
+        (b'{"meta":[]}', "HTTP 400"),
+        (b"[" * 60_000, "HTTP 400"),
+        (b" <html>secret</html>", "HTTP 400 (HTML page)"),
+        (b"payload: secret", "HTTP 400"),
+        (b"\xff", "HTTP 400"),
+        (b"", "HTTP 400"),
+    ],
+)
+def test_only_documented_error_texts_are_quoted(body: bytes, reason: str) -> None:
+    assert describe(400, body) == reason
+
+
+def test_a_reason_is_bounded() -> None:
+    assert len(describe(400, b'{"meta":{"error":"' + b"x" * 5000 + b'"}}')) == 500
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        (" 0 ", 0.0),
+        ("86400", 300.0),
+        ("9" * 5000, 300.0),
+        ("00000000000007", 7.0),
+        ("Sat, 31 Jan 2026 12:00:30 GMT", 30.0),
+        ("Sat, 31 Jan 2026 11:00:00 GMT", 0.0),
+        ("Sun, 01 Feb 2026 11:00:00 GMT", 300.0),
+        ("soon", None),
+        ("-3", None),
+        ("1.5", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_and_clamped(header: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(header, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("answer", "retry", "draw", "seconds"),
+    [
+        (Answer(503), 1, 1.0, 4.0),
+        (Answer(503), 3, 0.5, 8.0),
+        (Answer(503), 10, 1.0, 300.0),
+        (Answer(429), 1, 0.0, 3.0),
+        (Answer(429, retry_after_seconds=1.0), 1, 1.0, 1.0),
+        (Answer(503, retry_after_seconds=1000.0), 1, 1.0, 300.0),
+    ],
+)
+def test_the_wait_is_what_was_asked_for_or_full_jitter(answer: Answer, retry: int, draw: float, seconds: float) -> None:
+    policy = RetryPolicy(retries=10, backoff_seconds=2.0, draw=lambda: draw)
+
+    assert policy.wait_seconds(retry, classify(answer)) == seconds
+
+
+def test_retries_end_with_the_time_budget_before_the_attempts_are_used_up() -> None:
+    clock = FakeClock()
+    policy = RetryPolicy(retries=10, backoff_seconds=2.0, budget_seconds=650.0)
+    tries: list[float] = []
+
+    def attempt() -> object:
+        tries.append(clock.seconds)
+        return classify(Answer(503, retry_after_seconds=300.0))
+
+    policy.retrying(clock.monotonic, clock.sleep, lambda: False)(attempt)
+
+    assert tries == [0.0, 300.0, 600.0, 900.0]
