@@ -43,7 +43,7 @@ class ConsoleProgress:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._records = 0
-        self._began = 0.0
+        self._began: float | None = None
         self._told = 0.0
 
     def phase(self, name: str) -> None:
@@ -54,8 +54,7 @@ class ConsoleProgress:
 
     def planned(self, sync: str, plan: DeliveryPlan) -> None:
         """Shows the plan in a line and starts the bar."""
-        self._records, self._began = plan.records, self._clock.monotonic()
-        self._told = self._began
+        self._records, self._began, self._told = plan.records, None, self._clock.monotonic()
         self._console.print(
             f"{sync}: {plan.records:,} records in about {plan.batches:,} requests, {plan.partitions} partitions, "
             f"{plan.concurrent_tasks * plan.lanes} in flight; about {duration(plan.eta_seconds)}, "
@@ -70,6 +69,8 @@ class ConsoleProgress:
     def delivered(self, done: int, total: int) -> None:
         """Moves the bar: the share of completed tasks stands for the share of records."""
         now = self._clock.monotonic()
+        if self._began is None:
+            self._began = now
         seconds = max(now - self._began, 1e-9)
         share = done / total if total else 0.0
         rate = ""

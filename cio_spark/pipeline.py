@@ -16,10 +16,11 @@ from cio_spark import ledger, planning, results, runtime, source, spark_errors
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.config.payload import Call
-from cio_spark.delivery import engine, probe
+from cio_spark.delivery import ErrorCategory, engine, probe
+from cio_spark.delivery.classification import RETRYABLE_STATUSES
 from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.errors import CioSparkError, ExitStatus
-from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, Reason, StateCounts, SyncResult
+from cio_spark.errors import AuthenticationError, CioSparkError, ConfigurationError, ExitStatus, NetworkError
+from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, Reason, Slots, StateCounts, SyncResult
 from cio_spark.payload import prepare_records
 from cio_spark.progress import Progress, Silence
 from cio_spark.results import Tables
@@ -106,7 +107,7 @@ def run_sync(
         with phases.phase("check"):
             snapshot = source.open_source(spark, config.source, tables.attach_source)
             _prepared(config, snapshot.rows)
-            probe(_settings(config, api_key, "probe", None))
+            _check_api(_settings(config, api_key, "probe", None))
             results.set_up_tables(tables)
         with phases.phase("claim"):
             ledger_version = tables.version("record_status")
@@ -230,6 +231,34 @@ def preview_sync(
         return Preview(work.counts, work.plan, ledger.count_reasons(work.records), payloads, snapshot.description)
 
 
+def _check_api(settings: DeliverySettings) -> None:
+    """Looks at the API once before anything is written.
+
+    Raises:
+        CioSparkError: the key is refused, the address is wrong, or nobody answers.
+    """
+    verdict = probe(settings)
+    if verdict.accepted or verdict.answer.status in RETRYABLE_STATUSES:
+        return
+    reason = verdict.answer.reason
+    if verdict.category is ErrorCategory.AUTHENTICATION:
+        raise AuthenticationError(
+            f"{settings.base_url} refused the API key ({reason}): check that it is the key of this workspace's "
+            "pipeline source, and that api.region is the workspace's; nothing was sent",
+            verdict.answer.status,
+        )
+    if verdict.answer.status is None:
+        raise NetworkError(
+            f"{settings.base_url} cannot be reached ({reason}): check api.base_url, api.region and the network; "
+            "nothing was sent, it is safe to run again"
+        )
+    raise ConfigurationError.of(
+        "api",
+        f"{reason or f'HTTP {verdict.answer.status}'} from {settings.base_url}: "
+        "check api.region and api.base_url; nothing was sent",
+    )
+
+
 def _prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
     """Source → payload → validation: a prepared, judged record for every row."""
     ordered = source.with_order(rows, config.source.order_by)
@@ -242,7 +271,7 @@ def _survey(
     snapshot: source.Snapshot,
     ledger_version: int | None,
     *,
-    engine_slots: engine.Slots,
+    engine_slots: Slots,
     retry_held: bool,
     count_everything: bool = False,
 ) -> Work:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyspark.sql import types as T
+
 BATCH_COLUMNS = (
     "wave INT, partition INT, lane INT, worker STRING, started_at TIMESTAMP, completed_at TIMESTAMP, records INT, "
     "bytes BIGINT, compressed_bytes BIGINT, requests INT, attempts INT, splits INT, request_seconds DOUBLE, "
@@ -86,3 +88,10 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "dead_letters": (DEAD_LETTERS, ("sync", "record_id")),
     "alerts": (ALERTS, ()),
 }
+
+
+def struct_of(ddl: str) -> T.StructType:
+    """The struct type of one of the constants; Spark parses DDL only once there is a session."""
+    struct = T.StructType.fromDDL(ddl)
+    assert isinstance(struct, T.StructType)
+    return struct

@@ -157,7 +157,8 @@ class PipelinesClient:
 
     def _failure_of(self, error: requests.RequestException, deadline_seconds: float) -> tuple[Failure, str]:
         """Kind and reason by type alone: the messages of such errors may quote anything."""
-        if isinstance(error, requests.Timeout) or self._cord.is_cut:
+        # A time-out while sending comes as a ConnectionError.
+        if isinstance(error, requests.Timeout) or self._cord.is_cut or self._cord.seconds_left <= 0:
             return Failure.TIMEOUT, f"no answer within {deadline_seconds:g} s"
         cause = _deepest_cause(error)
         if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):

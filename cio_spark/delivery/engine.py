@@ -10,13 +10,12 @@ from typing import Any
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from cio_spark.delivery.partition import deliver_partition
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.errors import ConfigurationError
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.schemas import OUTCOME_GROUP, PREPARED_COLUMNS, RECORD_STATUS
+from cio_spark.schemas import OUTCOME_GROUP, PREPARED_COLUMNS, RECORD_STATUS, struct_of
 
 _PER_RECORD = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
 # repartition() places by Murmur3; lanes need another hash, or a partition's persons would share a lane
@@ -71,14 +70,14 @@ def deliver_records(arranged: DataFrame, settings: DeliverySettings, sync: str) 
         rows of `record_status`.
     """
     groups = arranged.rdd.mapPartitions(_task(settings, deliver_partition))
-    frame = arranged.sparkSession.createDataFrame(groups, T.StructType.fromDDL(OUTCOME_GROUP), verifySchema=False)
+    frame = arranged.sparkSession.createDataFrame(groups, struct_of(OUTCOME_GROUP), verifySchema=False)
     records = frame.withColumn("record", F.explode(F.arrays_zip(*_PER_RECORD))).drop(*_PER_RECORD)
     constants = {
         "run_id": F.lit(settings.run_id),
         "sync": F.lit(sync),
         "operation_type": F.lit(settings.operation_type),
     }
-    wanted = T.StructType.fromDDL(RECORD_STATUS).fieldNames()
+    wanted = struct_of(RECORD_STATUS).fieldNames()
     return records.select("*", "record.*").withColumns(constants).select(*wanted)
 
 
@@ -124,21 +123,24 @@ class TaskProgress:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
 
-    def _completed(self) -> int:
+    def _completed(self) -> int | None:
+        """Completed tasks; None while Spark is still preparing the records."""
         tracker = self._context.statusTracker()
-        done = 0
+        done = None
         for job in tracker.getJobIdsForGroup(self._group):
             info = tracker.getJobInfo(job)
-            for stage in info.stageIds if info is not None else []:
-                stage_info = tracker.getStageInfo(stage)
-                # the delivery is the stage with as many tasks as the plan has partitions, and the last of its job
-                if stage_info is not None and stage == max(info.stageIds) and stage_info.numTasks == self._tasks:
-                    done = max(done, stage_info.numCompletedTasks)
+            # the delivery is the last stage of its job, and has as many tasks as the plan has partitions
+            last = max(info.stageIds, default=-1) if info is not None else -1
+            stage = tracker.getStageInfo(last) if last >= 0 else None
+            if stage is not None and stage.numTasks == self._tasks and stage.numActiveTasks + stage.numCompletedTasks:
+                done = max(done or 0, stage.numCompletedTasks)
         return done
 
     def _watch(self) -> None:
         while not self._ended.wait(_POLL_SECONDS):
-            self._tell(self._completed(), self._tasks)
+            done = self._completed()
+            if done is not None:
+                self._tell(done, self._tasks)
 
     def __enter__(self) -> TaskProgress:
         self._context.setJobGroup(self._group, "cio_spark delivery")

@@ -1,1 +1,5 @@
 """The demo: a grocer's purchases and households become Delta tables and go to the stand-in."""
+
+from cio_spark.demo.run import run_demo
+
+__all__ = ["run_demo"]

@@ -19,7 +19,7 @@ _SPOILS = {
     "reserved_event_name": ("event", "'user deleted'"),
     "value_too_long": ("package_size", "repeat('x', 1001)"),
 }
-BAD_ROWS = {code: BAD_ROWS_OF_A_KIND for code in _SPOILS}
+BAD_ROWS = dict.fromkeys(_SPOILS, BAD_ROWS_OF_A_KIND)
 """Bad rows in the spoiled table, by the error code they get."""
 # Real basket ids end at 41,481,282,915
 _FIRST_BASKET = 90_000_000_001
@@ -28,9 +28,9 @@ _FIRST_BASKET = 90_000_000_001
 def spoil(spark: SparkSession, tables: DemoTables) -> str:
     """Makes `purchases_with_bad_rows` from `purchases`, if it is not there: all its rows, and 400 bad ones.
 
-    Bad are 100 rows each with 33 KiB of categories (`item_too_large`), without a household (`missing_identity`), with the
-    event "user deleted" (`reserved_event_name`: Customer.io takes it for an ordinary event, and deletes nobody), and with
-    a package size of 1,001 bytes (`value_too_long`). They are the same on every machine.
+    Bad are 100 rows each with 33 KiB of categories (`item_too_large`), without a household (`missing_identity`), with
+    the event "user deleted" (`reserved_event_name`: Customer.io takes it for an ordinary event and deletes nobody), and
+    with a package size of 1,001 bytes (`value_too_long`). They are the same on every machine.
 
     Args:
         spark: a local session with Delta.

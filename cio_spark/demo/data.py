@@ -25,13 +25,19 @@ HOUSEHOLDS_WITH_DEMOGRAPHICS = 801
 # table → the package's files it is made from
 _SOURCES = {
     "purchases": ("transactions", "products"),
-    "households": ("transactions", "products", "demographics", "campaigns", "campaign_descriptions", "coupon_redemptions"),
+    "households": (
+        "transactions",
+        "products",
+        "demographics",
+        "campaigns",
+        "campaign_descriptions",
+        "coupon_redemptions",
+    ),
     "products": ("products",),
     "campaigns": ("campaigns", "campaign_descriptions"),
     "coupons": ("coupons",),
     "coupon_redemptions": ("coupon_redemptions",),
 }
-# The products join 1.47 M rows on 90 k: small enough to send to every task
 _ROWS_PER_GROUP = 200_000
 
 Frames = dict[str, DataFrame]
@@ -165,30 +171,30 @@ def _money(name: str) -> Column:
 def _households(frames: Frames) -> DataFrame:
     """Everyone who purchased, with what a marketer would segment by; demographics are null where not known."""
     departments = frames["products"].select("product_id", "department")
-    # In two steps: what a household spent in one department, then all of it; a basket's lines count once
-    spent = (
-        frames["transactions"]
-        .join(F.broadcast(departments), "product_id", "left")
+    purchases = frames["transactions"].withColumn("amount", F.col("sales_value").cast("decimal(9,2)"))
+    baskets = purchases.groupBy("household_id", "basket_id").agg(
+        F.min("transaction_timestamp").alias("at"), F.sum("amount").alias("spent")
+    )
+    totals = baskets.groupBy("household_id").agg(
+        F.min("at").alias("first_purchase_at"),
+        F.max("at").alias("last_purchase_at"),
+        F.count("*").cast("int").alias("baskets"),
+        F.sum("spent").cast("decimal(11,2)").alias("total_spend"),
+    )
+    favourites = (
+        purchases.join(F.broadcast(departments), "product_id")
         .groupBy("household_id", "department")
-        .agg(
-            F.min("transaction_timestamp").alias("first"),
-            F.max("transaction_timestamp").alias("last"),
-            F.collect_set("basket_id").alias("basket_ids"),
-            F.sum(F.col("sales_value").cast("decimal(9,2)")).alias("amount"),
-        )
+        .agg(F.sum("amount").alias("spent"))
+        .groupBy("household_id")
+        .agg(F.max_by("department", F.struct("spent", "department")).alias("favourite_department"))
     )
-    known = F.when(F.col("department").isNotNull(), F.struct("amount", "department"))
-    totals = spent.groupBy("household_id").agg(
-        F.min("first").alias("first_purchase_at"),
-        F.max("last").alias("last_purchase_at"),
-        F.size(F.array_distinct(F.flatten(F.collect_list("basket_ids")))).alias("baskets"),
-        F.sum("amount").cast("decimal(11,2)").alias("total_spend"),
-        F.max_by("department", known).alias("favourite_department"),
+    campaigns = (
+        _campaigns(frames).groupBy("household_id").agg(F.sort_array(F.collect_set("campaign")).alias("campaigns"))
     )
-    campaigns = _campaigns(frames).groupBy("household_id").agg(F.sort_array(F.collect_set("campaign")).alias("campaigns"))
     redeemed = frames["coupon_redemptions"].groupBy("household_id").agg(F.count("*").cast("int").alias("coupons"))
     return (
-        totals.join(frames["demographics"], "household_id", "left")
+        totals.join(favourites, "household_id", "left")
+        .join(frames["demographics"], "household_id", "left")
         .join(campaigns, "household_id", "left")
         .join(redeemed, "household_id", "left")
         .withColumn("coupons_redeemed", F.coalesce("coupons", F.lit(0)))

