@@ -38,7 +38,7 @@ setup(
     install_requires=[
         "pydantic>=2.5,<3",
         "pyyaml>=6",
-        "requests>=2.31,<3",
+        "requests>=2.32.2,<3",
         "urllib3>=2,<3",
         "rich>=13",
         "structlog>=23.1",

@@ -277,14 +277,19 @@ def _survey(
 ) -> Work:
     """Ledger → planning: what still needs sending, and how it is cut."""
     records = _prepared(config, snapshot.rows)
-    source_rows = snapshot.rows.count()
+    earlier = None if ledger_version is None else tables.read("record_status", ledger_version)
+    # Three small queries whose cost is mostly waiting: at the same time
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        counting = pool.submit(snapshot.rows.count)
+        looking = pool.submit(_knows, earlier, config.sync.name)
+        doubled = pool.submit(source.has_duplicates, records)
+    source_rows, known = counting.result(), looking.result()
     superseded = 0
-    if source.has_duplicates(records):
+    if doubled.result():
         superseded = source.count_superseded(records, config.source.order_by)
         records = source.drop_superseded(records, config.source.order_by)
     call = config.payload.call
-    earlier = None if ledger_version is None else tables.read("record_status", ledger_version)
-    if earlier is None or earlier.where(F.col("sync") == config.sync.name).limit(1).isEmpty():
+    if earlier is None or not known:
         records = ledger.mark_all_new(records)
         count = ledger.count_states if count_everything else ledger.expect_all_new
     else:
@@ -304,6 +309,11 @@ def _survey(
         one_item_per_request=call in _DEVICES,
     )
     return Work(records, counts, plan)
+
+
+def _knows(earlier: DataFrame | None, sync: str) -> bool:
+    """Whether an earlier run of the sync wrote anything."""
+    return earlier is not None and not earlier.where(F.col("sync") == sync).limit(1).isEmpty()
 
 
 def _settings(config: SyncConfig, api_key: ApiKey, run_id: str, plan: DeliveryPlan | None) -> DeliverySettings:
@@ -345,6 +355,7 @@ def _read_back(config: SyncConfig, tables: Tables, claim: results.Claim, *, deli
         return results.count_statuses(tables, claim.run_id, claim.sync)
     with ThreadPoolExecutor(max_workers=2) as pool:
         counting = pool.submit(results.count_statuses, tables, claim.run_id, claim.sync)
+        summing = pool.submit(results.sum_batches, tables, claim.run_id, claim.sync)
         results.append_batch_operations(
             tables,
             claim.sync,
@@ -353,7 +364,15 @@ def _read_back(config: SyncConfig, tables: Tables, claim: results.Claim, *, deli
             priority=config.sync.priority.value,
             strategy=config.batch.strategy.value,
         )
-        return results.sum_batches(tables, claim.run_id, counting.result())
+        sums = summing.result()
+        return replace(
+            counting.result(),
+            requests=int(sums["requests"]),
+            retries=int(sums["retries"]),
+            bytes=int(sums["bytes"]),
+            compressed_bytes=int(sums["compressed_bytes"]),
+            throttled_seconds=sums["throttled_seconds"],
+        )
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pyspark.sql import types as T
 
 BATCH_COLUMNS = (
@@ -80,13 +82,28 @@ ALERTS = (
     "batch_id STRING, at TIMESTAMP"
 )
 
-# name → (columns, clustering columns)
-TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "record_status": (RECORD_STATUS, ("sync", "record_id")),
-    "batch_operations": (BATCH_OPERATIONS, ()),
-    "sync_runs": (SYNC_RUNS, ()),
-    "dead_letters": (DEAD_LETTERS, ("sync", "record_id")),
-    "alerts": (ALERTS, ()),
+
+class Layout(NamedTuple):
+    """A table.
+
+    Attributes:
+        columns: its DDL.
+        clustered_by: columns that look-ups go by.
+        indexed: columns Delta keeps statistics of. Few on purpose: gathering them for all columns of every append
+            cost more than writing the rows.
+    """
+
+    columns: str
+    clustered_by: tuple[str, ...]
+    indexed: tuple[str, ...]
+
+
+TABLES: dict[str, Layout] = {
+    "record_status": Layout(RECORD_STATUS, ("sync", "record_id"), ("run_id", "sync", "record_id", "person_key")),
+    "batch_operations": Layout(BATCH_OPERATIONS, (), ("job_id", "batch_id", "started_at")),
+    "sync_runs": Layout(SYNC_RUNS, (), ("run_id", "sync", "at")),
+    "dead_letters": Layout(DEAD_LETTERS, ("sync", "record_id"), ("run_id", "sync", "record_id", "message_id")),
+    "alerts": Layout(ALERTS, (), ("sync", "at")),
 }
 
 

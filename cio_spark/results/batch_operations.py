@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark.model import DeliveryCounts
 from cio_spark.results.tables import Tables
 
 _FACTS = (
@@ -103,30 +101,32 @@ def append_batch_operations(
     tables.append("batch_operations", batches.coalesce(1))
 
 
-def sum_batches(tables: Tables, run_id: str, counts: DeliveryCounts) -> DeliveryCounts:
-    """Adds a run's requests, retries, bytes and throttled seconds to its counts.
+def sum_batches(tables: Tables, run_id: str, sync: str) -> dict[str, float]:
+    """What a run's requests add up to, from `record_status`.
 
     Args:
         tables: where the tables are.
-        run_id: the run.
-        counts: the counts by status.
+        run_id, sync: the run.
+
+    Returns:
+        `requests`, `retries`, `bytes`, `compressed_bytes`, `throttled_seconds`.
     """
-
-    def total(key: str) -> Column:
-        return F.coalesce(F.sum(F.col("metadata")[key].cast("double")), F.lit(0.0)).alias(key)
-
     names = ("requests", "attempts", "bytes", "compressed_bytes", "throttled_seconds")
     row = (
-        tables.read("batch_operations")
-        .where(F.col("job_id") == run_id)
-        .agg(*[total(name) for name in names], F.count(F.lit(1)).alias("batches"))
+        tables.read("record_status")
+        .where((F.col("sync") == sync) & (F.col("run_id") == run_id) & F.col("batch_id").isNotNull())
+        .groupBy("batch_id")
+        .agg(F.first(F.struct(*[F.col(f"batch.{name}").alias(name) for name in names])).alias("batch"))
+        .agg(
+            *[F.coalesce(F.sum(F.col(f"batch.{name}").cast("double")), F.lit(0.0)).alias(name) for name in names],
+            F.count(F.lit(1)).alias("batches"),
+        )
         .collect()[0]
     )
-    return replace(
-        counts,
-        requests=int(row["requests"]),
-        retries=max(0, int(row["attempts"]) - int(row["batches"])),
-        bytes=int(row["bytes"]),
-        compressed_bytes=int(row["compressed_bytes"]),
-        throttled_seconds=float(row["throttled_seconds"]),
-    )
+    return {
+        "requests": row["requests"],
+        "retries": max(0.0, row["attempts"] - row["batches"]),
+        "bytes": row["bytes"],
+        "compressed_bytes": row["compressed_bytes"],
+        "throttled_seconds": row["throttled_seconds"],
+    }

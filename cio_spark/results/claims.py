@@ -6,14 +6,12 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
-
-from pyspark.sql import Row
 
 from cio_spark.clock import Clock
 from cio_spark.errors import SyncAlreadyRunningError
-from cio_spark.results.sync_runs import RunEnd, append_events, runs_of
+from cio_spark.results.sync_runs import ClaimState, RunEnd, append_events, claims_of
 from cio_spark.results.tables import Tables
 
 CLAIM_LASTS = timedelta(minutes=15)
@@ -78,15 +76,15 @@ def claim_sync(
     Raises:
         SyncAlreadyRunningError: another run holds the sync, or was a moment quicker.
     """
-    runs = runs_of(tables, sync)
+    runs = claims_of(tables, sync)
     now = clock.now()
-    open_runs = [run for run in runs if run["status"] == "running"]
+    open_runs = [run for run in runs if not run.ended]
     for run in open_runs:
-        if not _is_stale(run, now, owner_is_dead):
+        if run.expires_at >= now and not owner_is_dead(run.owner):
             raise _already_running(sync, run)
-    lost = [RunEnd(run["run_id"], sync, now, "lost", None, "the run died without an end").event() for run in open_runs]
-    run_id = new_run_id(now, runs[-1]["run_id"] if runs else None)
-    number = max((run["run_number"] or 0 for run in runs), default=0) + 1
+    lost = [RunEnd(run.run_id, sync, now, "lost", None, "the run died without an end").event() for run in open_runs]
+    run_id = new_run_id(now, runs[-1].run_id if runs else None)
+    number = max((run.run_number for run in runs), default=0) + 1
     started = {
         "run_id": run_id,
         "sync": sync,
@@ -103,25 +101,17 @@ def claim_sync(
     except Exception as error:
         if "Concurrent" not in type(error).__name__ and "CONCURRENT" not in str(error).upper():
             raise
-    holders = [run for run in runs_of(tables, sync) if run["status"] == "running"]
-    if [run["run_id"] for run in holders] != [run_id]:
+    holders = [run for run in claims_of(tables, sync) if not run.ended]
+    if [run.run_id for run in holders] != [run_id]:
         raise _already_running(sync, holders[0])
-    return Claim(run_id, sync, tuple(run["run_id"] for run in open_runs))
+    return Claim(run_id, sync, tuple(run.run_id for run in open_runs))
 
 
-def _is_stale(run: Row, now: datetime, owner_is_dead: Callable[[str], bool]) -> bool:
-    return _utc(run["claim_expires_at"]) < now or owner_is_dead(run["owner"])
-
-
-def _utc(local: datetime) -> datetime:
-    return local.astimezone(timezone.utc)
-
-
-def _already_running(sync: str, run: Row) -> SyncAlreadyRunningError:
-    since = _utc(run["started_at"]).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _already_running(sync: str, run: ClaimState) -> SyncAlreadyRunningError:
     return SyncAlreadyRunningError(
-        f"sync {sync} is already running since {since} (run {run['run_id']} on {run['owner']}): wait for its end; "
-        f"if it died, its claim expires {CLAIM_LASTS.seconds // 60} minutes after its last sign of life"
+        f"sync {sync} is already running since {run.started_at:%Y-%m-%d %H:%M:%S UTC} (run {run.run_id} on "
+        f"{run.owner}): wait for its end; if it died, its claim expires {CLAIM_LASTS.seconds // 60} minutes after its "
+        "last sign of life"
     )
 
 

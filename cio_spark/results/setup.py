@@ -28,14 +28,15 @@ def set_up_tables(tables: Tables) -> list[str]:
         _check_writable(tables.warehouse)
     tables.create_database()
     done: list[str] = []
-    for table, (columns, clustering) in TABLES.items():
+    for table, layout in TABLES.items():
         if tables.exists(table):
-            done += _reconcile(tables, table, columns)
+            done += _reconcile(tables, table, layout.columns)
             continue
-        cluster = f" CLUSTER BY ({', '.join(clustering)})" if clustering else ""
+        cluster = f" CLUSTER BY ({', '.join(layout.clustered_by)})" if layout.clustered_by else ""
         tables.spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {tables.name(table)} ({columns}) USING DELTA{cluster}"
-            f"{tables.location_clause(table)}"
+            f"CREATE TABLE IF NOT EXISTS {tables.name(table)} ({layout.columns}) USING DELTA{cluster}"
+            f"{tables.location_clause(table)} "
+            f"TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(layout.indexed)}')"
         )
         done.append(f"created table {tables.name(table)}")
     create_views(tables)

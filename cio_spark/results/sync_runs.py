@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from pyspark.sql import Row
@@ -77,9 +77,55 @@ def end_run(tables: Tables, end: RunEnd) -> None:
     append_events(tables, [end.event()])
 
 
-def runs_of(tables: Tables, sync: str) -> list[Row]:
-    """The runs of a sync as `sync_run_state` shows them, oldest first."""
-    return tables.read("sync_run_state").where(F.col("sync") == sync).orderBy("run_id").collect()
+@dataclass(frozen=True)
+class ClaimState:
+    """What claims need to know of one run.
+
+    Attributes:
+        run_id: the run; ids sort by sequence.
+        run_number: which run of its sync it is, from 1.
+        owner: host and process.
+        started_at: when it claimed the sync.
+        expires_at: when the claim ends unless it is renewed.
+        ended: whether the run has an end.
+    """
+
+    run_id: str
+    run_number: int
+    owner: str
+    started_at: datetime
+    expires_at: datetime
+    ended: bool
+
+
+def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
+    """The runs of a sync, oldest first: a few small rows a run, folded here, where a view would cost more to plan."""
+    columns = ("run_id", "run_number", "event", "at", "owner", "claim_expires_at")
+    rows = tables.read("sync_runs").where(F.col("sync") == sync).select(*columns).collect()
+    by_run: dict[str, list[Row]] = {}
+    for row in rows:
+        by_run.setdefault(row["run_id"], []).append(row)
+    states = []
+    for run_id, events in sorted(by_run.items()):
+        started = next((event for event in events if event["event"] == "started"), None)
+        if started is None:
+            continue
+        states.append(
+            ClaimState(
+                run_id=run_id,
+                run_number=started["run_number"] or 0,
+                owner=started["owner"] or "",
+                started_at=_utc(started["at"]),
+                expires_at=max(_utc(event["claim_expires_at"]) for event in events if event["claim_expires_at"]),
+                ended=any(event["event"] == "ended" for event in events),
+            )
+        )
+    return states
+
+
+def _utc(local: datetime) -> datetime:
+    """pyspark gives timestamps in the driver's zone, without one."""
+    return local.astimezone(timezone.utc)
 
 
 def last_runs(tables: Tables, sync: str | None, limit: int) -> list[Row]:
