@@ -22,10 +22,10 @@ demo: $(INSTALLED) java ## set up, then the main job end to end on real data, ag
 	@$(BIN)/cio-spark demo
 
 test: $(INSTALLED) java ## set up, then unit and Spark tests
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/spark tests/unit
 
 test-all: $(INSTALLED) java ## the same, and tests on a standalone cluster
-	@$(BIN)/pytest -q tests/unit tests/spark $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/spark tests/unit $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
 
 lint: $(INSTALLED) ## ruff and mypy
 	@$(BIN)/ruff check -q .

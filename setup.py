@@ -20,6 +20,7 @@ DEV = [
     "mypy>=1.10",
     "pytest>=8",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
     "ruff>=0.5",
     "types-PyYAML",
     "types-requests",

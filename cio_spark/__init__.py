@@ -1,1 +1,63 @@
-"""Delta tables to Customer.io with Spark."""
+"""Delta tables to Customer.io with Spark, and a Delta record of what became of every row.
+
+Names are loaded when they are first used: every Python worker of a cluster imports this package, and most of it is not
+needed there.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cio_spark.config import (
+        BatchConfiguration,
+        BatchStatus,
+        BatchStrategy,
+        ErrorHandlingStrategy,
+        ProcessingPriority,
+        load_config,
+    )
+    from cio_spark.delivery.cio_client import CustomerIOClient
+    from cio_spark.errors import CustomerIOError, NetworkError, RateLimitError, ValidationError
+    from cio_spark.model import SyncResult
+    from cio_spark.pipeline import run_sync
+
+_HOMES = {
+    "BatchConfiguration": "cio_spark.config",
+    "BatchStatus": "cio_spark.config",
+    "BatchStrategy": "cio_spark.config",
+    "CustomerIOClient": "cio_spark.delivery.cio_client",
+    "CustomerIOError": "cio_spark.errors",
+    "ErrorHandlingStrategy": "cio_spark.config",
+    "NetworkError": "cio_spark.errors",
+    "ProcessingPriority": "cio_spark.config",
+    "RateLimitError": "cio_spark.errors",
+    "SyncResult": "cio_spark.model",
+    "ValidationError": "cio_spark.errors",
+    "load_config": "cio_spark.config",
+    "run_sync": "cio_spark.pipeline",
+}
+
+__all__ = [
+    "BatchConfiguration",
+    "BatchStatus",
+    "BatchStrategy",
+    "CustomerIOClient",
+    "CustomerIOError",
+    "ErrorHandlingStrategy",
+    "NetworkError",
+    "ProcessingPriority",
+    "RateLimitError",
+    "SyncResult",
+    "ValidationError",
+    "load_config",
+    "run_sync",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, from the module it lives in."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cio_spark' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

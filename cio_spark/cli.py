@@ -170,3 +170,12 @@ def main_options(
 def main() -> None:
     """Entry point of the console script."""
     app()
+
+
+def run_job(command: str) -> None:
+    """Entry point of the jobs: a command with the process's arguments; a success returns, as Databricks expects."""
+    try:
+        app([command, *sys.argv[1:]])
+    except SystemExit as ended:
+        if ended.code:
+            raise

@@ -1,8 +1,6 @@
-"""Job: create tables and views. Same arguments as `cio-spark setup`."""
+"""Job: create tables and views. Same arguments as `cio-spark setup`; for spark-submit and Databricks `spark_python_task`."""
 
-import sys
-
-from cio_spark.cli import app
+from cio_spark.cli import run_job
 
 if __name__ == "__main__":
-    app(["setup", *sys.argv[1:]])
+    run_job("setup")

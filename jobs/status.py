@@ -1,8 +1,6 @@
-"""Job: show the last runs. Same arguments as `cio-spark status`."""
+"""Job: show the last runs. Same arguments as `cio-spark status`; for spark-submit and Databricks `spark_python_task`."""
 
-import sys
-
-from cio_spark.cli import app
+from cio_spark.cli import run_job
 
 if __name__ == "__main__":
-    app(["status", *sys.argv[1:]])
+    run_job("status")

@@ -1,8 +1,6 @@
 """Job: run syncs. Same arguments as `cio-spark sync`; for spark-submit and Databricks `spark_python_task`."""
 
-import sys
-
-from cio_spark.cli import app
+from cio_spark.cli import run_job
 
 if __name__ == "__main__":
-    app(["sync", *sys.argv[1:]])
+    run_job("sync")

@@ -85,13 +85,14 @@ def payloads(spark: SparkSession, batch: list[dict[str, Any]], section: dict[str
 
 
 def comparable(value: Any) -> Any:
-    """Numbers by value, so that 1.20 and 1.2 are the same and doubles are read as doubles."""
+    """Numbers by value, so that 1.20 and 1.2 are the same; `x`, the double, as the double that its digits mean."""
     if isinstance(value, dict):
-        return {key: comparable(item) for key, item in value.items()}
+        return {
+            key: float(item) if key == "x" and isinstance(item, (Decimal, float, int)) else comparable(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [comparable(item) for item in value]
-    if isinstance(value, float):
-        return Decimal(repr(value)) + 0
     return value
 
 
