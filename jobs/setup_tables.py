@@ -1,4 +1,4 @@
-"""Job: create tables and views. Same arguments as `cio-spark setup`; for spark-submit and Databricks `spark_python_task`."""
+"""Job: create tables and views. Same arguments as `cio-spark setup`; for spark-submit and Databricks."""
 
 from cio_spark.cli import run_job
 

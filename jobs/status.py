@@ -1,4 +1,4 @@
-"""Job: show the last runs. Same arguments as `cio-spark status`; for spark-submit and Databricks `spark_python_task`."""
+"""Job: show the last runs. Same arguments as `cio-spark status`; for spark-submit and Databricks."""
 
 from cio_spark.cli import run_job
 

@@ -1,4 +1,4 @@
-"""Job: run syncs. Same arguments as `cio-spark sync`; for spark-submit and Databricks `spark_python_task`."""
+"""Job: run syncs. Same arguments as `cio-spark sync`; for spark-submit and Databricks."""
 
 from cio_spark.cli import run_job
 
