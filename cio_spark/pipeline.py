@@ -60,11 +60,13 @@ class Work:
 
     Attributes:
         records: classified records, lazily.
+        deliverable: those of them that go through the delivery.
         counts: rows by state.
         plan: how the delivery is cut.
     """
 
     records: DataFrame
+    deliverable: DataFrame
     counts: StateCounts
     plan: DeliveryPlan
 
@@ -290,7 +292,8 @@ def _survey(
         records = source.drop_superseded(records, config.source.order_by)
     call = config.payload.call
     if earlier is None or not known:
-        records = ledger.mark_all_new(records)
+        # No filter: Spark would push it below the JSON it depends on, and build every payload twice
+        records = deliverable = ledger.mark_all_new(records)
         count = ledger.count_states if count_everything else ledger.expect_all_new
     else:
         records = ledger.classify_records(
@@ -299,6 +302,7 @@ def _survey(
             ignore_changes=config.on_change == "ignore",
             hold=not retry_held and call not in _NEVER_HELD,
         )
+        deliverable = records.where(F.col("state").isin(*ledger.DELIVERED))
         count = ledger.count_states
     counts = count(records, source_rows=source_rows, superseded=superseded)
     plan = planning.plan_delivery(
@@ -308,7 +312,7 @@ def _survey(
         payload_bytes=counts.payload_bytes,
         one_item_per_request=call in _DEVICES,
     )
-    return Work(records, counts, plan)
+    return Work(records, deliverable, counts, plan)
 
 
 def _knows(earlier: DataFrame | None, sync: str) -> bool:
@@ -342,7 +346,7 @@ def _settings(config: SyncConfig, api_key: ApiKey, run_id: str, plan: DeliveryPl
 
 def _deliver(config: SyncConfig, tables: Tables, work: Work, settings: DeliverySettings, progress: Progress) -> None:
     """Delivery → results: the one action."""
-    records = ledger.add_message_id(work.records.where(F.col("state").isin(*ledger.DELIVERED)), config.sync.name)
+    records = ledger.add_message_id(work.deliverable, config.sync.name)
     arranged = engine.arrange_records(records, work.plan)
     statuses = engine.deliver_records(arranged, settings, config.sync.name)
     with engine.TaskProgress(tables.spark, settings.run_id, work.plan.partitions, progress.delivered):
