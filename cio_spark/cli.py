@@ -13,6 +13,7 @@ from rich.console import Console
 from cio_spark import commands
 from cio_spark.commands import Selection
 from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.spark_errors import explain_failure
 from cio_spark.version import VERSION
 
 app = typer.Typer(
@@ -47,6 +48,10 @@ def _run(command: Callable[[Console], ExitStatus], *, debug: bool = False) -> No
         exit_status = commands.fail(Console(stderr=True, highlight=False), error)
     except KeyboardInterrupt:
         exit_status = ExitStatus.CANCELLED_SIGINT
+    except Exception as error:  # whatever else happens, a user gets a sentence; --debug gives the trace
+        if debug:
+            raise
+        exit_status = commands.fail(Console(stderr=True, highlight=False), explain_failure(error, {}))
     raise typer.Exit(int(exit_status))
 
 

@@ -112,7 +112,6 @@ def run_sync(
             _check_api(_settings(config, api_key, "probe", None))
             results.set_up_tables(tables)
         with phases.phase("claim"):
-            ledger_version = tables.version("record_status")
             claim = results.claim_sync(
                 tables,
                 config.sync.name,
@@ -122,11 +121,12 @@ def run_sync(
                 facts={
                     "source": snapshot.description,
                     "source_version": snapshot.version,
-                    "ledger_version": ledger_version,
                     "configuration": json.dumps(config.describe()),
                     "package_version": VERSION,
                 },
             )
+            # Only now: what a run that held the sync until a moment ago has written must be seen
+            ledger_version = tables.version("record_status")
     delivery_seconds = 0.0
     try:
         with (
@@ -166,6 +166,7 @@ def run_sync(
                 None if exit_status is ExitStatus.SUCCESS else message,
                 books,
                 delivery_seconds,
+                ledger_version,
             ),
         )
     result = SyncResult(

@@ -36,9 +36,8 @@ def count_slots(spark: SparkSession) -> Slots:
         )
     slots = max(1, spark.sparkContext.defaultParallelism)
     local = (conf.get("spark.master") or "").startswith("local")
-    instances = conf.get("spark.executor.instances")
-    dynamic = (conf.get("spark.dynamicAllocation.enabled") or "false").lower() == "true"
-    return Slots(slots, fixed=local or (instances is not None and not dynamic))
+    # On a cluster executors may still be registering: what is seen now is no upper bound
+    return Slots(slots, fixed=local and conf.get("spark.default.parallelism") is None)
 
 
 def arrange_records(records: DataFrame, plan: DeliveryPlan) -> DataFrame:

@@ -43,7 +43,8 @@ class Expressions:
 
     def __init__(self, rows: DataFrame) -> None:
         self._rows = rows
-        self.columns = rows.columns
+        # The source stage ranks duplicates by columns of its own, which are none of the user's
+        self.columns = [name for name in rows.columns if not name.startswith("__order_")]
         self.problems: list[Problem] = []
 
     def report(self, path: str, message: str) -> None:

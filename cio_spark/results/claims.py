@@ -16,6 +16,7 @@ from cio_spark.results.tables import Tables
 
 CLAIM_LASTS = timedelta(minutes=15)
 RENEW_EVERY_SECONDS = 300.0
+RENEW_AGAIN_SECONDS = 30.0
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS = 80
 
@@ -102,6 +103,11 @@ def claim_sync(
         if "Concurrent" not in type(error).__name__ and "CONCURRENT" not in str(error).upper():
             raise
     holders = [run for run in claims_of(tables, sync) if not run.ended]
+    if not holders:
+        raise SyncAlreadyRunningError(
+            f"sync {sync} could not be claimed: another run was quicker, or rows of sync_runs were deleted; run again, "
+            "and if it stays, give the sync another name"
+        )
     if [run.run_id for run in holders] != [run_id]:
         raise _already_running(sync, holders[0])
     return Claim(run_id, sync, tuple(run.run_id for run in open_runs))
@@ -132,7 +138,8 @@ class KeptClaim:
         self._thread = threading.Thread(target=self._renew, name="claim", daemon=True)
 
     def _renew(self) -> None:
-        while not self._ended.wait(RENEW_EVERY_SECONDS):
+        wait = RENEW_EVERY_SECONDS
+        while not self._ended.wait(wait):
             now = self._clock.now()
             event = {
                 "run_id": self._claim.run_id,
@@ -141,7 +148,11 @@ class KeptClaim:
                 "at": now,
                 "claim_expires_at": now + CLAIM_LASTS,
             }
-            append_events(self._tables, [event])
+            try:
+                append_events(self._tables, [event])
+                wait = RENEW_EVERY_SECONDS
+            except Exception:  # a storage hiccup must not cost the claim: soon again
+                wait = RENEW_AGAIN_SECONDS
 
     def __enter__(self) -> KeptClaim:
         self._thread.start()

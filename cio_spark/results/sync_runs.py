@@ -28,6 +28,7 @@ class RunEnd:
         error: one sentence, None when all went well.
         books: all counts, None where none were made.
         delivery_seconds: the one action that sends.
+        ledger_version: version of `record_status` the run was planned on.
     """
 
     run_id: str
@@ -38,6 +39,7 @@ class RunEnd:
     error: str | None
     books: Books | None = None
     delivery_seconds: float | None = None
+    ledger_version: int | None = None
 
     def event(self) -> dict[str, Any]:
         """The row of `sync_runs`."""
@@ -50,6 +52,7 @@ class RunEnd:
             "exit_status": None if self.exit_status is None else int(self.exit_status),
             "error": self.error,
             "delivery_seconds": self.delivery_seconds,
+            "ledger_version": self.ledger_version,
         }
         if self.books is not None:
             survey, delivery = self.books.survey, self.books.delivery

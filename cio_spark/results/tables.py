@@ -63,6 +63,7 @@ class Tables:
             return self.spark.catalog.tableExists(self.name(table))
         if not (folder / "_delta_log").is_dir():
             return False
+        self.create_database()
         self.spark.sql(f"CREATE TABLE IF NOT EXISTS {self.name(table)} USING delta{self.location_clause(table)}")
         return True
 

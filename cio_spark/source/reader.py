@@ -15,7 +15,7 @@ from cio_spark.config.sections import SourceSection
 from cio_spark.errors import ConfigurationError
 
 _VOLATILE = re.compile(
-    r"\b(current_date|current_timestamp|curdate|now|localtimestamp|rand|randn|random|uuid)\b", re.IGNORECASE
+    r"\b(current_date|current_timestamp|curdate|now|localtimestamp|rand|randn|random|uuid|select)\b", re.IGNORECASE
 )
 
 

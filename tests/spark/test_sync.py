@@ -146,7 +146,8 @@ def test_an_empty_source_and_one_row_are_a_success(orders: Bench, rows: int) -> 
 
 def test_of_duplicates_the_first_by_order_by_is_sent_and_the_others_are_superseded(people: Bench) -> None:
     people.write_sql("SELECT 'p' AS id, plan, v FROM VALUES ('old', 1), ('new', 3), ('mid', 2) AS t(plan, v)")
-    result = people.run(source={"path": str(people.source), "order_by": ["v DESC"]})
+    everything = {**people.payload, "traits": {"include": "*", "except": ["id", "v"]}}
+    result = people.run(payload=everything, source={"path": str(people.source), "order_by": ["v DESC"]})
     assert (result.books.survey.superseded, result.books.delivery.accepted) == (2, 1)
     assert result.books.balanced
     assert people.api.received.by_person("p")[0]["payload"]["traits"] == {"plan": "new"}
