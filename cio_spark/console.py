@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,10 +13,7 @@ from rich.table import Table
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.errors import ExitStatus
 from cio_spark.masking import mask_payload
-from cio_spark.model import DeliveryPlan, Reason, StateCounts, SyncResult
-
-if TYPE_CHECKING:
-    from cio_spark.pipeline import Preview
+from cio_spark.model import DeliveryPlan, Preview, Reason, StateCounts, SyncResult
 
 _PHASES = {
     "check": "checking source, tables and API",

@@ -144,6 +144,25 @@ class Books:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What a run would do.
+
+    Attributes:
+        counts: rows by state.
+        plan: how it would be cut.
+        reasons: why records are invalid.
+        samples: payloads of a few records that would be sent; they hold values, mask them before showing.
+        source: what was read.
+    """
+
+    counts: StateCounts
+    plan: DeliveryPlan
+    reasons: tuple[Reason, ...]
+    samples: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True)
 class SyncResult:
     """What became of one run.
 

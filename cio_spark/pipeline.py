@@ -16,11 +16,10 @@ from cio_spark import ledger, planning, results, runtime, source, spark_errors
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.config.payload import Call
-from cio_spark.delivery import ErrorCategory, engine, probe
-from cio_spark.delivery.classification import RETRYABLE_STATUSES
-from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.errors import AuthenticationError, CioSparkError, ConfigurationError, ExitStatus, NetworkError
-from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, Reason, Slots, StateCounts, SyncResult
+from cio_spark.delivery import DeliverySettings, check_api, delivery_settings, engine
+from cio_spark.delivery.settings import ONE_ITEM_CALLS
+from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, Preview, Slots, StateCounts, SyncResult
 from cio_spark.payload import prepare_records
 from cio_spark.progress import Progress, Silence
 from cio_spark.results import Tables
@@ -33,9 +32,6 @@ _NEVER_HELD = frozenset(
     {Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON, Call.DEVICE_DELETE, Call.OBJECT_DELETE}
     | {Call.RELATIONSHIP_DELETE}
 )
-_EVENTS = frozenset({Call.TRACK, Call.PAGE, Call.SCREEN, Call.ALIAS})
-_DEVICES = frozenset({Call.DEVICE, Call.DEVICE_DELETE})
-_ONLY_WAVE = 0
 
 
 @dataclass
@@ -108,8 +104,8 @@ def run_sync(
     with _explained(config):
         with phases.phase("check"):
             snapshot = source.open_source(spark, config.source, tables.attach_source)
-            _prepared(config, snapshot.rows)
-            _check_api(_settings(config, api_key, "probe", None))
+            records = _prepared(config, snapshot.rows)
+            check_api(delivery_settings(config, api_key))
             results.set_up_tables(tables)
         with phases.phase("claim"):
             claim = results.claim_sync(
@@ -135,13 +131,18 @@ def run_sync(
             results.Staging(tables, claim.run_id) as staging,
         ):
             with phases.phase("survey"):
-                snapshot = snapshot.staged(staging.stage, limit)
-                work = _survey(config, tables, snapshot, ledger_version, engine_slots=slots, retry_held=retry_held)
+                pinned = snapshot.staged(staging.stage, limit)
+                if pinned is not snapshot:
+                    snapshot, records = pinned, _prepared(config, pinned.rows)
+                work = _survey(
+                    config, tables, snapshot.rows, records, ledger_version, engine_slots=slots, retry_held=retry_held
+                )
             if work.counts.to_send or work.counts.invalid:
                 progress.planned(config.sync.name, work.plan)
                 with phases.phase("deliver"):
                     delivery_began = clock.monotonic()
-                    _deliver(config, tables, work, _settings(config, api_key, claim.run_id, work.plan), progress)
+                    settings = delivery_settings(config, api_key, claim.run_id, work.plan)
+                    _deliver(config, tables, work, settings, progress)
                     delivery_seconds = clock.monotonic() - delivery_began
             with phases.phase("books"):
                 delivery = _read_back(config, tables, claim, delivered=delivery_seconds > 0)
@@ -184,25 +185,6 @@ def run_sync(
     return result
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What a run would do.
-
-    Attributes:
-        counts: rows by state.
-        plan: how it would be cut.
-        reasons: why records are invalid.
-        samples: payloads of a few records that would be sent; they hold values, mask them before showing.
-        source: what was read.
-    """
-
-    counts: StateCounts
-    plan: DeliveryPlan
-    reasons: tuple[Reason, ...]
-    samples: tuple[str, ...]
-    source: str
-
-
 def preview_sync(
     config: SyncConfig,
     *,
@@ -223,43 +205,22 @@ def preview_sync(
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
-        _prepared(config, snapshot.rows)
+        records = _prepared(config, snapshot.rows)
         known = tables.exists("record_status")
         version = tables.version("record_status") if known else None
         work = _survey(
-            config, tables, snapshot, version, engine_slots=slots, retry_held=retry_held, count_everything=True
+            config,
+            tables,
+            snapshot.rows,
+            records,
+            version,
+            engine_slots=slots,
+            retry_held=retry_held,
+            count_everything=True,
         )
         pending = work.records.where(F.col("state").isin("new", "changed", "again"))
         payloads = tuple(row["payload"] for row in pending.select("payload").limit(samples).collect())
         return Preview(work.counts, work.plan, ledger.count_reasons(work.records), payloads, snapshot.description)
-
-
-def _check_api(settings: DeliverySettings) -> None:
-    """Looks at the API once before anything is written.
-
-    Raises:
-        CioSparkError: the key is refused, the address is wrong, or nobody answers.
-    """
-    verdict = probe(settings)
-    if verdict.accepted or verdict.answer.status in RETRYABLE_STATUSES:
-        return
-    reason = verdict.answer.reason
-    if verdict.category is ErrorCategory.AUTHENTICATION:
-        raise AuthenticationError(
-            f"{settings.base_url} refused the API key ({reason}): check that it is the key of this workspace's "
-            "pipeline source, and that api.region is the workspace's; nothing was sent",
-            verdict.answer.status,
-        )
-    if verdict.answer.status is None:
-        raise NetworkError(
-            f"{settings.base_url} cannot be reached ({reason}): check api.base_url, api.region and the network; "
-            "nothing was sent, it is safe to run again"
-        )
-    raise ConfigurationError.of(
-        "api",
-        f"{reason or f'HTTP {verdict.answer.status}'} from {settings.base_url}: "
-        "check api.region and api.base_url; nothing was sent",
-    )
 
 
 def _prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
@@ -271,7 +232,8 @@ def _prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
 def _survey(
     config: SyncConfig,
     tables: Tables,
-    snapshot: source.Snapshot,
+    rows: DataFrame,
+    records: DataFrame,
     ledger_version: int | None,
     *,
     engine_slots: Slots,
@@ -279,11 +241,10 @@ def _survey(
     count_everything: bool = False,
 ) -> Work:
     """Ledger → planning: what still needs sending, and how it is cut."""
-    records = _prepared(config, snapshot.rows)
     earlier = None if ledger_version is None else tables.read("record_status", ledger_version)
     # Three small queries whose cost is mostly waiting: at the same time
     with ThreadPoolExecutor(max_workers=3) as pool:
-        counting = pool.submit(snapshot.rows.count)
+        counting = pool.submit(rows.count)
         looking = pool.submit(_knows, earlier, config.sync.name)
         doubled = pool.submit(source.has_duplicates, records)
     source_rows, known = counting.result(), looking.result()
@@ -311,7 +272,7 @@ def _survey(
         engine_slots,
         records=counts.to_send,
         payload_bytes=counts.payload_bytes,
-        one_item_per_request=call in _DEVICES,
+        one_item_per_request=call in ONE_ITEM_CALLS,
     )
     return Work(records, deliverable, counts, plan)
 
@@ -321,36 +282,15 @@ def _knows(earlier: DataFrame | None, sync: str) -> bool:
     return earlier is not None and not earlier.where(F.col("sync") == sync).limit(1).isEmpty()
 
 
-def _settings(config: SyncConfig, api_key: ApiKey, run_id: str, plan: DeliveryPlan | None) -> DeliverySettings:
-    batch = config.batch
-    return DeliverySettings(
-        base_url=config.api.url,
-        api_key=api_key,
-        strict_mode=config.api.strict_mode,
-        compress=batch.enable_compression,
-        run_id=run_id,
-        operation_type=config.operation_type,
-        wave=_ONLY_WAVE,
-        lanes=plan.lanes if plan else 1,
-        seconds_between_requests=plan.seconds_between_requests if plan else 0.0,
-        max_records=plan.max_records if plan else 1,
-        max_bytes=plan.max_bytes if plan else planning.API_MAX_BODY_BYTES,
-        one_item_per_request=config.payload.call in _DEVICES,
-        retry_attempts=batch.retry_attempts,
-        retry_backoff_seconds=batch.retry_backoff_seconds,
-        timeout_seconds=batch.timeout_seconds,
-        error_handling=batch.error_handling,
-        hold_person_after_failure=config.payload.call not in _EVENTS,
-        sample_resources=batch.enable_monitoring,
-    )
-
-
 def _deliver(config: SyncConfig, tables: Tables, work: Work, settings: DeliverySettings, progress: Progress) -> None:
     """Delivery → results: the one action."""
     records = ledger.add_message_id(work.deliverable, config.sync.name)
     arranged = engine.arrange_records(records, work.plan)
-    statuses = engine.deliver_records(arranged, settings, config.sync.name)
-    with engine.TaskProgress(tables.spark, settings.run_id, work.plan.partitions, progress.delivered):
+    statuses = engine.deliver_records(arranged, settings, config.sync.name, config.delivery.engine)
+    with (
+        engine.TaskProgress(tables.spark, settings.run_id, work.plan.partitions, progress.delivered),
+        engine.arrow_chunks(tables.spark),
+    ):
         results.append_record_status(tables, statuses, run_id=settings.run_id, wave=settings.wave)
 
 

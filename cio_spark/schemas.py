@@ -12,14 +12,17 @@ BATCH_COLUMNS = (
     "throttled_seconds DOUBLE, memory_usage_mb DOUBLE, cpu_usage_percent DOUBLE"
 )
 
-# What the partition function yields: records of one root batch that share a fate (delivery.outcome.OutcomeGroup)
-OUTCOME_GROUP = (
-    "status STRING, error_category STRING, error_code STRING, error_message STRING, http_status INT, batch_id STRING, "
-    f"attempts INT, attempted_at TIMESTAMP, batch STRUCT<{BATCH_COLUMNS}>, record_id ARRAY<STRING>, "
-    "person_key ARRAY<STRING>, message_id ARRAY<STRING>, payload_hash ARRAY<BIGINT>, payload_bytes ARRAY<INT>"
+# What the partition function yields (delivery.outcome.OUTCOMES): `record_status` but for what a run's rows share
+OUTCOMES = (
+    "record_id STRING, person_key STRING, message_id STRING, payload_hash BIGINT, status STRING, "
+    "error_category STRING, error_code STRING, error_message STRING, http_status INT, batch_id STRING, attempts INT, "
+    f"payload_bytes INT, attempted_at TIMESTAMP, batch STRUCT<{BATCH_COLUMNS}>"
 )
 
-# What the partition function reads, in this order (delivery.records.PreparedRow)
+# Columns by which the source stage ranks duplicates; they pass through the payload stage
+ORDER_PREFIX = "__order_"
+
+# What the partition function reads, in this order (delivery.records.PREPARED)
 PREPARED_COLUMNS = (
     "lane",
     "payload",
@@ -32,12 +35,7 @@ PREPARED_COLUMNS = (
     "error_message",
 )
 
-RECORD_STATUS = (
-    "run_id STRING, sync STRING, operation_type STRING, record_id STRING, person_key STRING, message_id STRING, "
-    "payload_hash BIGINT, status STRING, error_category STRING, error_code STRING, error_message STRING, "
-    "http_status INT, batch_id STRING, attempts INT, payload_bytes INT, attempted_at TIMESTAMP, "
-    f"batch STRUCT<{BATCH_COLUMNS}>"
-)
+RECORD_STATUS = f"run_id STRING, sync STRING, operation_type STRING, {OUTCOMES}"
 
 # The prototype notebook's 13 columns: order and types are a contract with its positional inserts
 BATCH_OPERATIONS = (

@@ -14,7 +14,17 @@ from cio_spark.config.mapping import FieldMapping, Literal, Scalar
 from cio_spark.config.payload import PayloadSection
 from cio_spark.config.policies import NullHandling, NullPolicy, TimestampFormat, TimestampPolicy
 from cio_spark.config.secret import ApiKey
-from cio_spark.config.sections import ApiSection, Region, SecretRef, SourceSection, SyncSection, TablesSection
+from cio_spark.config.sections import (
+    ApiSection,
+    DeadLettersSection,
+    DeliveryEngine,
+    DeliverySection,
+    Region,
+    SecretRef,
+    SourceSection,
+    SyncSection,
+    TablesSection,
+)
 from cio_spark.config.semantic_events import NEAR_MISSES, RESERVED_EVENTS, event_key, reserved_event
 from cio_spark.config.sync import SyncConfig
 
@@ -29,6 +39,9 @@ __all__ = [
     "BatchStrategy",
     "Call",
     "CallRule",
+    "DeadLettersSection",
+    "DeliveryEngine",
+    "DeliverySection",
     "ErrorHandlingStrategy",
     "FieldMapping",
     "Literal",

@@ -1,4 +1,4 @@
-"""The small sections of a sync file: sync, source, api, tables."""
+"""The small sections of a sync file: sync, source, api, tables, delivery, dead_letters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from cio_spark.config.base import ConfigModel, Identifier, Name, Text, TextEnum, sentence
+from cio_spark.config.base import ConfigModel, Identifier, Name, Real, Text, TextEnum, Whole, sentence
 from cio_spark.config.batch import ProcessingPriority
 from cio_spark.config.calls import OnChange
 from cio_spark.config.rules import raise_problems, source_problems
@@ -120,3 +120,37 @@ class TablesSection(ConfigModel):
 
     catalog: Identifier | None = Field(None, description="Unity Catalog catalog; none: the session's current one.")
     database: Identifier = Field("customerio", description="Database (schema) of the tables.")
+
+
+class DeliveryEngine(TextEnum):
+    """How records reach the Python workers and statuses come back."""
+
+    ARROW = "arrow"
+    RDD = "rdd"
+
+
+class DeliverySection(ConfigModel):
+    """How a run is cut into waves, and how records reach the workers."""
+
+    wave_minutes: Real = Field(
+        3.0,
+        gt=0.0,
+        le=24 * 60.0,
+        description="Minutes of sending in one wave, which is one commit; a run that is killed sends at most one wave "
+        "again.",
+    )
+    grace_seconds: Whole = Field(
+        60, ge=0, le=3600, description="How long the wave under way may go on after a request to stop, in seconds."
+    )
+    engine: DeliveryEngine = Field(
+        DeliveryEngine.ARROW,
+        description="arrow (mapInArrow) runs everywhere; rdd (rdd.mapPartitions) needs classic compute and is slower.",
+    )
+
+
+class DeadLettersSection(ConfigModel):
+    """What is kept of records that could not be delivered."""
+
+    store_payloads: bool = Field(
+        True, description="Keep payloads, so that they can be sent again; without it only their hashes are kept."
+    )

@@ -10,7 +10,14 @@ from cio_spark.config.base import ConfigModel
 from cio_spark.config.batch import BatchConfiguration
 from cio_spark.config.calls import CALL_RULES, OnChange
 from cio_spark.config.payload import PayloadSection
-from cio_spark.config.sections import ApiSection, SourceSection, SyncSection, TablesSection
+from cio_spark.config.sections import (
+    ApiSection,
+    DeadLettersSection,
+    DeliverySection,
+    SourceSection,
+    SyncSection,
+    TablesSection,
+)
 
 
 class SyncConfig(ConfigModel):
@@ -24,6 +31,10 @@ class SyncConfig(ConfigModel):
     )
     api: ApiSection = Field(default_factory=ApiSection, description="The API's address and mode.")
     tables: TablesSection = Field(default_factory=TablesSection, description="Where the record of runs is kept.")
+    delivery: DeliverySection = Field(default_factory=DeliverySection, description="Waves and the delivery's engine.")
+    dead_letters: DeadLettersSection = Field(
+        default_factory=DeadLettersSection, description="Records that could not be delivered."
+    )
 
     @property
     def operation_type(self) -> str:

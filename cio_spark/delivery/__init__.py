@@ -3,10 +3,10 @@
 from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict
 from cio_spark.delivery.outcome import BatchFacts, Fate, OutcomeGroup
 from cio_spark.delivery.partition import deliver_partition
-from cio_spark.delivery.probe import probe
+from cio_spark.delivery.probe import check_api, probe
 from cio_spark.delivery.process_state import ProcessState
 from cio_spark.delivery.records import PreparedRow
-from cio_spark.delivery.settings import DeliverySettings
+from cio_spark.delivery.settings import DeliverySettings, delivery_settings
 
 __all__ = [
     "BatchFacts",
@@ -18,6 +18,8 @@ __all__ = [
     "PreparedRow",
     "ProcessState",
     "Verdict",
+    "check_api",
     "deliver_partition",
+    "delivery_settings",
     "probe",
 ]

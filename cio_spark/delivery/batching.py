@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from itertools import compress
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from cio_spark.delivery.records import Records
+import numpy as np
+import pyarrow as pa
 
-HEAD, TAIL = '{"batch":[', "]}"
+from cio_spark.delivery.records import joined, text_bytes, text_ends
+
+HEAD, TAIL = b'{"batch":[', b"]}"
 ENVELOPE_BYTES = len(HEAD) + len(TAIL)
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """Records that go into one request.
 
     Attributes:
-        payloads: their calls as JSON.
-        records: who they are, in the same order.
+        records: prepared records, none of them refused.
     """
 
-    payloads: list[str]
-    records: Records
+    records: pa.RecordBatch
+
+    @property
+    def size(self) -> int:
+        """How many records."""
+        return int(self.records.num_rows)
 
     def body(self) -> bytes:
-        """The request's body."""
-        return f"{HEAD}{','.join(self.payloads)}{TAIL}".encode()
+        """The request's body: payloads are cut out of the Arrow buffer as they stand, commas and all."""
+        return b"".join((HEAD, text_bytes(self.records.column("payload"))[:-1], TAIL))
 
-    def chosen(self, which: list[bool]) -> Batch:
+    def chosen(self, which: pa.Array) -> Batch:
         """The part whose place in `which` is true."""
-        return Batch(list(compress(self.payloads, which)), self.records.chosen(which))
+        return Batch(self.records.filter(which))
+
+    def part(self, first: int, records: int) -> Batch:
+        """So many records from the first on."""
+        return Batch(self.records.slice(first, records))
 
 
 class BatchBuilder:
@@ -41,47 +52,44 @@ class BatchBuilder:
         max_bytes: bytes its body may have, envelope and commas included.
     """
 
-    __slots__ = ("_batch", "_bytes", "_max_bytes", "_max_records")
-
     def __init__(self, max_records: int, max_bytes: int) -> None:
         self._max_records = max_records
-        # The first payload comes without a comma, yet one is counted for each.
+        # The last payload's comma is counted, but not sent
         self._max_bytes = max_bytes - ENVELOPE_BYTES + 1
-        self._batch = Batch([], Records.none())
+        self._waiting: list[pa.RecordBatch] = []
+        self._records = 0
         self._bytes = 0
 
-    def add(
-        self,
-        payload: str,
-        payload_bytes: int,
-        record_id: str | None,
-        person_key: str | None,
-        message_id: str | None,
-        payload_hash: int | None,
-    ) -> Batch | None:
-        """Take one record.
-
-        Returns:
-            The batch that is full now: the one before it if the record did not fit, else the one it has filled.
-        """
-        full = None
-        self._bytes += payload_bytes + 1
-        if self._bytes > self._max_bytes and self._batch.payloads:
-            full = self.take()
-            self._bytes = payload_bytes + 1
-        payloads, (ids, persons, messages, hashes, sizes) = self._batch
-        payloads.append(payload)
-        ids.append(record_id)
-        persons.append(person_key)
-        messages.append(message_id)
-        hashes.append(payload_hash)
-        sizes.append(payload_bytes)
-        # Only with room for one record could both this batch and the one before be full; then that one was given out.
-        return self.take() if len(payloads) >= self._max_records else full
+    def add(self, records: pa.RecordBatch) -> Iterator[Batch]:
+        """Take records; gives the batches that are full now."""
+        ends = text_ends(records.column("payload"))
+        self._waiting.append(records)
+        self._records += records.num_rows
+        self._bytes += int(ends[-1] - ends[0])
+        if self._records >= self._max_records or self._bytes > self._max_bytes:
+            yield from self._cut()
 
     def take(self) -> Batch | None:
-        """What there is so far; None if that is nothing."""
-        batch = self._batch
-        self._batch = Batch([], Records.none())
-        self._bytes = 0
-        return batch if batch.payloads else None
+        """What there is so far, less than a full batch; None if that is nothing."""
+        if not self._records:
+            return None
+        batch = Batch(joined(self._waiting))
+        self._keep(batch.records.slice(batch.size), 0)
+        return batch
+
+    def _cut(self) -> Iterator[Batch]:
+        records = joined(self._waiting)
+        ends = text_ends(records.column("payload"))
+        first, last = 0, records.num_rows
+        while first < last:
+            fitting = int(np.searchsorted(ends, ends[first] + self._max_bytes, side="right")) - 1
+            end = min(first + self._max_records, max(fitting, first + 1))
+            if end >= last and last - first < self._max_records:
+                break  # what comes next may still fit in
+            yield Batch(records.slice(first, end - first))
+            first = end
+        self._keep(records.slice(first), int(ends[-1] - ends[first]))
+
+    def _keep(self, rest: pa.RecordBatch, size: int) -> None:
+        self._waiting = [rest] if rest.num_rows else []
+        self._records, self._bytes = rest.num_rows, size

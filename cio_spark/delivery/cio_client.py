@@ -13,12 +13,14 @@ import structlog
 
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, Region
+from cio_spark.config.api_limits import MAX_BODY_BYTES, MAX_ITEM_BYTES
 from cio_spark.config.sections import REGION_URLS
 from cio_spark.delivery.batching import Batch, BatchBuilder
 from cio_spark.delivery.classification import ErrorCategory, Verdict
 from cio_spark.delivery.client import PipelinesClient
 from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.rate import RateSchedule
+from cio_spark.delivery.records import PreparedRow, record_batch
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.sending import Sender
 from cio_spark.delivery.stopping import Stop
@@ -31,8 +33,6 @@ from cio_spark.errors import (
     ValidationError,
 )
 
-MAX_ITEM_BYTES = 32_000
-MAX_BODY_BYTES = 500_000
 MAX_RECORDS = 10_000
 SECONDS_BETWEEN_REQUESTS = 0.001  # 3000 requests per 3 seconds (OpenAPI, "Rate and payload limits")
 
@@ -114,9 +114,9 @@ class CustomerIOClient:
                 verdict = self._sender.send(batch.body()).verdict
                 if verdict is None or not verdict.accepted:
                     raise _error(verdict, accepted)
-                accepted += len(batch.payloads)
+                accepted += batch.size
                 if self._log is not None:
-                    self._log.info("customerio_batch_accepted", records=len(batch.payloads))
+                    self._log.info("customerio_batch_accepted", records=batch.size)
         return {"success": True, "processed": accepted, "requests": len(batches)}
 
     def identify(self, user_id: str, traits: Mapping[str, Any] | None = None, **members: Any) -> dict[str, Any]:
@@ -164,15 +164,16 @@ def _address_of(region: str) -> str:
 
 
 def _batches(requests: Sequence[Mapping[str, Any]]) -> Iterator[Batch]:
-    builder = BatchBuilder(MAX_RECORDS, MAX_BODY_BYTES)
+    rows = []
     for position, request in enumerate(requests):
         message_id = str(request.get("messageId") or uuid.uuid4().hex)
         payload = _json({**request, "messageId": message_id}, position)
         size = len(payload.encode())
         if size > MAX_ITEM_BYTES:
             raise ValidationError(f"request {position} has {size} bytes; the API takes {MAX_ITEM_BYTES}")
-        if (full := builder.add(payload, size, None, None, message_id, None)) is not None:
-            yield full
+        rows.append(PreparedRow(0, f"{payload},", size, None, None, message_id, None))
+    builder = BatchBuilder(MAX_RECORDS, MAX_BODY_BYTES)
+    yield from builder.add(record_batch(rows))
     if (rest := builder.take()) is not None:
         yield rest
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
+from zipimport import zipimporter
 
+import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from cio_spark.config import DeliveryEngine
+from cio_spark.delivery.outcome import OutcomeGroup
 from cio_spark.delivery.partition import deliver_partition
+from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.errors import ConfigurationError
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.schemas import OUTCOME_GROUP, PREPARED_COLUMNS, RECORD_STATUS, struct_of
+from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
 
-_PER_RECORD = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
+ROWS_PER_CHUNK = 2_000
+_ARROW_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 # repartition() places by Murmur3; lanes need another hash, or a partition's persons would share a lane
 _LANE_SEED = 17
 _POLL_SECONDS = 0.5
@@ -57,51 +65,87 @@ def arrange_records(records: DataFrame, plan: DeliveryPlan) -> DataFrame:
     )
 
 
-def deliver_records(arranged: DataFrame, settings: DeliverySettings, sync: str) -> DataFrame:
+def deliver_records(
+    arranged: DataFrame, settings: DeliverySettings, sync: str, engine: DeliveryEngine = DeliveryEngine.ARROW
+) -> DataFrame:
     """The statuses of a wave, lazily: every action on the result sends everything once more.
 
     Args:
         arranged: output of `arrange_records`.
         settings: what the tasks need.
         sync: the sync's name.
+        engine: how records reach the Python workers.
 
     Returns:
         rows of `record_status`.
     """
-    groups = arranged.rdd.mapPartitions(_task(settings, deliver_partition))
-    frame = arranged.sparkSession.createDataFrame(groups, struct_of(OUTCOME_GROUP), verifySchema=False)
-    records = frame.withColumn("record", F.explode(F.arrays_zip(*_PER_RECORD))).drop(*_PER_RECORD)
+    if engine is DeliveryEngine.ARROW:
+        outcomes = arranged.mapInArrow(_arrow_task(settings, deliver_partition), OUTCOMES)
+    else:
+        rows = arranged.rdd.mapPartitions(_row_task(settings, deliver_partition))
+        outcomes = arranged.sparkSession.createDataFrame(rows, struct_of(OUTCOMES), verifySchema=False)
     constants = {
         "run_id": F.lit(settings.run_id),
         "sync": F.lit(sync),
         "operation_type": F.lit(settings.operation_type),
     }
-    wanted = struct_of(RECORD_STATUS).fieldNames()
-    return records.select("*", "record.*").withColumns(constants).select(*wanted)
+    return outcomes.withColumns(constants).select(*struct_of(RECORD_STATUS).fieldNames())
 
 
-def _task(
-    settings: DeliverySettings, deliver: Callable[..., Iterator[tuple[Any, ...]]]
-) -> Callable[[Iterable[Any]], Iterator[tuple[Any, ...]]]:
-    """The function that runs in the executors' Python workers."""
+@contextlib.contextmanager
+def arrow_chunks(spark: SparkSession) -> Iterator[None]:
+    """Keeps the chunks that Arrow hands over small while a delivery runs, so that memory is flat for any payload."""
+    before = spark.conf.get(_ARROW_ROWS)
+    spark.conf.set(_ARROW_ROWS, str(ROWS_PER_CHUNK))
+    try:
+        yield
+    finally:
+        spark.conf.set(_ARROW_ROWS, str(before))
 
-    def run(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-        _forget_jars()
-        context = TaskContext.get()
-        return deliver(context.partitionId() if context is not None else 0, rows, settings)
+
+_Deliver = Callable[[int, Iterable[pa.RecordBatch], DeliverySettings], Iterator[OutcomeGroup]]
+
+
+def _arrow_task(
+    settings: DeliverySettings, deliver: _Deliver
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    """The function that `mapInArrow` runs in the executors' Python workers."""
+
+    def run(chunks: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        for group in deliver(_partition(), chunks, settings):
+            yield group.as_arrow()
 
     return run
 
 
-def _forget_jars() -> None:
-    """Takes Spark's own jar off the worker's import path.
+def _row_task(settings: DeliverySettings, deliver: _Deliver) -> Callable[[Iterable[Any]], Iterator[tuple[Any, ...]]]:
+    """The function that `rdd.mapPartitions` runs in the executors' Python workers."""
 
-    A reused worker reads the directory of every archive on its path again before each task; for spark-core.jar that
-    was 0.17 s of CPU a task (docs/performance.md). Nothing in Python is imported from a jar.
+    def run(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+        unread = iter(rows)
+        chunks = (record_batch(chunk) for chunk in iter(lambda: list(islice(unread, ROWS_PER_CHUNK)), []))
+        for group in deliver(_partition(), chunks, settings):
+            yield from zip(*[column.to_pylist() for column in group.as_arrow().columns], strict=True)
+
+    return run
+
+
+def _partition() -> int:
+    _forget_archives()
+    context = TaskContext.get()
+    return context.partitionId() if context is not None else 0
+
+
+def _forget_archives() -> None:
+    """Takes jars off the worker's import path, and forgets what was read of zip files.
+
+    A reused worker reads the directory of every archive it has imported from again before each task: 0.2 s of CPU a
+    task for Spark's own jar and pyspark.zip (docs/decisions/0004-jars-as-files.md). Imports read what they need anew.
     """
     sys.path[:] = [entry for entry in sys.path if not entry.endswith(".jar")]
-    for entry in [entry for entry in sys.path_importer_cache if ".jar" in entry]:
-        del sys.path_importer_cache[entry]
+    for entry, finder in list(sys.path_importer_cache.items()):
+        if ".jar" in entry or isinstance(finder, zipimporter):
+            del sys.path_importer_cache[entry]
 
 
 class TaskProgress:

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from cio_spark.delivery.batching import Batch
 from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.outcome import (
@@ -134,11 +137,11 @@ class Lane:
     def _deliver(self, batch: Batch, sender: Sender) -> Iterator[OutcomeGroup]:
         """Send a batch, without the records of persons that are held."""
         if self._held:
-            held = [person in self._held for person in batch.records.person_keys]
-            if any(held):
-                yield group_of(_HELD, batch.records.chosen(held))
-                batch = batch.chosen([not is_held for is_held in held])
-        if not batch.payloads:
+            held = pc.is_in(batch.records.column("person_key"), pa.array(self._held, pa.string()))
+            if pc.any(held).as_py():
+                yield group_of(_HELD, batch.chosen(held).records)
+                batch = batch.chosen(pc.invert(held))
+        if not batch.size:
             return
         if self._stop.is_set():
             yield group_of(self._not_attempted(), batch.records)
@@ -161,7 +164,7 @@ class Lane:
             if verdict.stop or self._settings.stops_at_first_failure:
                 self._stop.set(answer.reason)
             if self._settings.hold_person_after_failure:
-                self._held.update(person for person in batch.records.person_keys if person is not None)
+                self._held.update(batch.records.column("person_key").drop_null().to_pylist())
         self._sequence += 1
         settings = self._settings
         batch_id = (
@@ -177,7 +180,7 @@ class Lane:
             batch_id=batch_id,
             attempts=sending.attempts,
             attempted_at=sending.attempted_at,
-            batch=self._facts(sending, len(batch.payloads), body_bytes, answer.compressed_bytes),
+            batch=self._facts(sending, batch.size, body_bytes, answer.compressed_bytes),
         )
         yield group_of(fate, batch.records)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from cio_spark.delivery.records import Records
+import pyarrow as pa
+
+from cio_spark.delivery.records import IDENTITY
 
 ACCEPTED: Final = "accepted"
 INVALID: Final = "invalid"
@@ -83,7 +85,12 @@ class Fate(NamedTuple):
 
 
 class OutcomeGroup(NamedTuple):
-    """A fate and the records that share it, as parallel lists; fields as in `Fate` and `Records`."""
+    """A fate and the records that share it; the first fields are those of `Fate`.
+
+    Attributes:
+        records: Arrow columns, at least those of `IDENTITY`; for invalid records also `error_code` and
+            `error_message`, which then differ from record to record and stand there only.
+    """
 
     status: str
     error_category: str | None
@@ -94,13 +101,74 @@ class OutcomeGroup(NamedTuple):
     attempts: int
     attempted_at: datetime | None
     batch: BatchFacts | None
-    record_ids: list[str | None]
-    person_keys: list[str | None]
-    message_ids: list[str | None]
-    payload_hashes: list[int | None]
-    payload_bytes: list[int | None]
+    records: pa.RecordBatch
+
+    def as_arrow(self) -> pa.RecordBatch:
+        """Rows of `record_status`, but for what is the same in the whole run: the columns of `OUTCOMES`."""
+        columns = []
+        for field in OUTCOMES:
+            if field.name in IDENTITY or (self.status == INVALID and field.name in PER_RECORD):
+                columns.append(self.records.column(field.name))
+            else:
+                columns.append(_repeated(getattr(self, field.name), field.type, self.records.num_rows))
+        return pa.RecordBatch.from_arrays(columns, schema=OUTCOMES)
 
 
-def group_of(fate: Fate, records: Records) -> OutcomeGroup:
+def group_of(fate: Fate, records: pa.RecordBatch) -> OutcomeGroup:
     """The group of these records."""
-    return OutcomeGroup(*fate, *records)
+    return OutcomeGroup(*fate, records)
+
+
+PER_RECORD: Final = ("error_code", "error_message")
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+
+BATCH_FACTS: Final = pa.struct(
+    [
+        ("wave", pa.int32()),
+        ("partition", pa.int32()),
+        ("lane", pa.int32()),
+        ("worker", pa.string()),
+        ("started_at", _INSTANT),
+        ("completed_at", _INSTANT),
+        ("records", pa.int32()),
+        ("bytes", pa.int64()),
+        ("compressed_bytes", pa.int64()),
+        ("requests", pa.int32()),
+        ("attempts", pa.int32()),
+        ("splits", pa.int32()),
+        ("request_seconds", pa.float64()),
+        ("throttled_seconds", pa.float64()),
+        ("memory_usage_mb", pa.float64()),
+        ("cpu_usage_percent", pa.float64()),
+    ]
+)
+
+OUTCOMES: Final = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("person_key", pa.string()),
+        ("message_id", pa.string()),
+        ("payload_hash", pa.int64()),
+        ("status", pa.string()),
+        ("error_category", pa.string()),
+        ("error_code", pa.string()),
+        ("error_message", pa.string()),
+        ("http_status", pa.int32()),
+        ("batch_id", pa.string()),
+        ("attempts", pa.int32()),
+        ("payload_bytes", pa.int32()),
+        ("attempted_at", _INSTANT),
+        ("batch", BATCH_FACTS),
+    ]
+)
+"""Columns of `schemas.OUTCOMES`, in its order; a test holds them equal."""
+
+
+def _repeated(value: Any, kind: pa.DataType, times: int) -> pa.Array:
+    """A column of one value."""
+    if value is None:
+        return pa.nulls(times, kind)
+    if isinstance(value, BatchFacts):
+        value = value._asdict()
+    return pa.repeat(pa.scalar(value, kind), times)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.delivery.batching import Batch, BatchBuilder
 from cio_spark.delivery.lane import Finished, Lane, LaneEnd
-from cio_spark.delivery.outcome import OutcomeGroup
+from cio_spark.delivery.outcome import INVALID, Fate, OutcomeGroup, group_of
 from cio_spark.delivery.process_state import ProcessState, process_state
-from cio_spark.delivery.refusals import Refusals
 from cio_spark.delivery.resources import ResourceSampler
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.stopping import Stop
@@ -22,50 +25,61 @@ SYSTEM_CLOCK = SystemClock()
 
 def deliver_partition(
     partition_index: int,
-    rows: Iterable[tuple[Any, ...]],
+    chunks: Iterable[pa.RecordBatch],
     settings: DeliverySettings,
     *,
     clock: Clock = SYSTEM_CLOCK,
     process: ProcessState | None = None,
 ) -> Iterator[OutcomeGroup]:
-    """Send the rows of one partition.
+    """Send the records of one partition.
 
     Args:
         partition_index: of the partition, for batch ids.
-        rows: `PreparedRow`s or tuples like them; read as they are needed.
+        chunks: prepared records, columns as in `records.PREPARED`; read as they are needed.
         settings: how to deliver.
         clock: time.
         process: connections and time slots; None: those of this worker process, kept for its next task.
 
     Yields:
-        Groups of records that share one fate, as they are finished; every row is in exactly one.
+        Groups of records that share one fate, as they are finished; every record is in exactly one.
 
     Raises:
         Exception: what a lane's thread raised; outcomes of the API never are exceptions.
     """
-    refusals = Refusals()
     lanes = _Lanes(partition_index, settings, clock, process)
     builders = [BatchBuilder(settings.records_per_request, settings.max_bytes) for _ in range(settings.lanes)]
-    add = [builder.add for builder in builders]
-    count = settings.lanes
     try:
-        # The hot loop: one unpacking, one call, a few appends per record (docs/performance.md).
-        for lane, payload, size, record_id, person_key, message_id, payload_hash, code, message in rows:
-            if code is not None:
-                refusals.add(code, message, record_id, person_key, message_id, payload_hash, size)
-                if refusals.full:
-                    yield from refusals.take()
-                continue
-            full = add[lane % count](payload, size, record_id, person_key, message_id, payload_hash)
-            if full is not None:
-                yield from lanes.hand_over(lane % count, full)
-        yield from refusals.take()
+        for chunk in chunks:
+            valid = chunk
+            if chunk.column("error_code").null_count < chunk.num_rows:
+                is_valid = chunk.column("error_code").is_null()
+                yield group_of(_REFUSED, chunk.filter(pc.invert(is_valid)))
+                valid = chunk.filter(is_valid)
+            full = [
+                [(number, batch) for batch in builders[number].add(part)] for number, part in _by_lane(valid, builders)
+            ]
+            # Turn and turn about, so that no lane waits while another one's inbox is full
+            for turn in zip_longest(*full):
+                for number, batch in filter(None, turn):
+                    yield from lanes.hand_over(number, batch)
         for number, builder in enumerate(builders):
             if (rest := builder.take()) is not None:
                 yield from lanes.hand_over(number, rest)
         yield from lanes.drain()
     finally:
         lanes.close()
+
+
+_REFUSED: Final = Fate(INVALID, "validation")
+
+
+def _by_lane(records: pa.RecordBatch, lanes: Sequence[object]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    if len(lanes) == 1:
+        yield 0, records
+        return
+    numbers = records.column("lane").to_numpy() % len(lanes)
+    for number in range(len(lanes)):
+        yield number, records.filter(pa.array(numbers == number))
 
 
 class _Lanes:

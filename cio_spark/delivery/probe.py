@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.delivery.answer import Answer
-from cio_spark.delivery.classification import Outcome, Verdict, classify
+from cio_spark.delivery.classification import RETRYABLE_STATUSES, ErrorCategory, Outcome, Verdict, classify
 from cio_spark.delivery.client import PipelinesClient
 from cio_spark.delivery.settings import DeliverySettings
+from cio_spark.errors import AuthenticationError, ConfigurationError, NetworkError
 
 MOST_SECONDS = 10.0
 EMPTY_BATCH = b'{"batch":[]}'
@@ -40,3 +41,31 @@ def probe(settings: DeliverySettings, clock: Clock | None = None) -> Verdict:
 
 def _ask(client: PipelinesClient, settings: DeliverySettings) -> Answer:
     return client.post_batch(EMPTY_BATCH, min(float(settings.timeout_seconds), MOST_SECONDS))
+
+
+def check_api(settings: DeliverySettings) -> None:
+    """Looks at the API once before anything is written.
+
+    Raises:
+        CioSparkError: the key is refused, the address is wrong, or nobody answers.
+    """
+    verdict = probe(settings)
+    if verdict.accepted or verdict.answer.status in RETRYABLE_STATUSES:
+        return
+    reason = verdict.answer.reason
+    if verdict.category is ErrorCategory.AUTHENTICATION:
+        raise AuthenticationError(
+            f"{settings.base_url} refused the API key ({reason}): check that it is the key of this workspace's "
+            "pipeline source, and that api.region is the workspace's; nothing was sent",
+            verdict.answer.status,
+        )
+    if verdict.answer.status is None:
+        raise NetworkError(
+            f"{settings.base_url} cannot be reached ({reason}): check api.base_url, api.region and the network; "
+            "nothing was sent, it is safe to run again"
+        )
+    raise ConfigurationError.of(
+        "api",
+        f"{reason or f'HTTP {verdict.answer.status}'} from {settings.base_url}: "
+        "check api.region and api.base_url; nothing was sent",
+    )

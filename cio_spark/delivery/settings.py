@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cio_spark.config import ApiKey, ErrorHandlingStrategy
+from cio_spark.config import ApiKey, Call, ErrorHandlingStrategy, SyncConfig
+from cio_spark.config.api_limits import MAX_BODY_BYTES
+from cio_spark.model import DeliveryPlan
+
+ONE_ITEM_CALLS = frozenset({Call.DEVICE, Call.DEVICE_DELETE})
+"""Calls whose `context` would hold for a whole batch: one record a request (api_facts, Payload)."""
+
+_EVENTS = frozenset({Call.TRACK, Call.PAGE, Call.SCREEN, Call.ALIAS})
 
 PATIENT = frozenset({ErrorHandlingStrategy.RETRY_WITH_BACKOFF, ErrorHandlingStrategy.DEAD_LETTER_QUEUE})
 """Strategies that try again what failed transiently."""
@@ -68,3 +75,38 @@ class DeliverySettings:
     def stops_at_first_failure(self) -> bool:
         """Whether the first failed batch ends the partition."""
         return self.error_handling is ErrorHandlingStrategy.FAIL_FAST
+
+
+def delivery_settings(
+    config: SyncConfig, api_key: ApiKey, run_id: str = "probe", plan: DeliveryPlan | None = None, wave: int = 0
+) -> DeliverySettings:
+    """What the tasks of a wave need to know.
+
+    Args:
+        config: the sync.
+        api_key: the key.
+        run_id: the run.
+        plan: how the wave is cut; None: only the API is asked whether it is there.
+        wave: number of the wave.
+    """
+    batch = config.batch
+    return DeliverySettings(
+        base_url=config.api.url,
+        api_key=api_key,
+        strict_mode=config.api.strict_mode,
+        compress=batch.enable_compression,
+        run_id=run_id,
+        operation_type=config.operation_type,
+        wave=wave,
+        lanes=plan.lanes if plan else 1,
+        seconds_between_requests=plan.seconds_between_requests if plan else 0.0,
+        max_records=plan.max_records if plan else 1,
+        max_bytes=plan.max_bytes if plan else MAX_BODY_BYTES,
+        one_item_per_request=config.payload.call in ONE_ITEM_CALLS,
+        retry_attempts=batch.retry_attempts,
+        retry_backoff_seconds=batch.retry_backoff_seconds,
+        timeout_seconds=batch.timeout_seconds,
+        error_handling=batch.error_handling,
+        hold_person_after_failure=config.payload.call not in _EVENTS,
+        sample_resources=batch.enable_monitoring,
+    )

@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 from cio_spark import spark_errors
 from cio_spark.config.payload import Literal
 from cio_spark.errors import Problem
+from cio_spark.schemas import ORDER_PREFIX
 
 if TYPE_CHECKING:
     from cio_spark.config.payload import Scalar
@@ -44,7 +45,7 @@ class Expressions:
     def __init__(self, rows: DataFrame) -> None:
         self._rows = rows
         # The source stage ranks duplicates by columns of its own, which are none of the user's
-        self.columns = [name for name in rows.columns if not name.startswith("__order_")]
+        self.columns = [name for name in rows.columns if not name.startswith(ORDER_PREFIX)]
         self.problems: list[Problem] = []
 
     def report(self, path: str, message: str) -> None:

@@ -9,13 +9,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark import spark_errors
+from cio_spark.config.api_limits import MAX_ATTRIBUTES, MAX_NAME_BYTES
 from cio_spark.config.payload import FieldMapping, NullHandling, PayloadSection, Scalar, TimestampFormat
 from cio_spark.payload.expressions import Expressions
 from cio_spark.payload.json_values import JSON_OPTIONS, json_ready, unsupported_type
-
-# api_facts, Payload: attribute names ≤ 150 B, ≤ 300 attributes, names starting with "_" are reserved
-MAX_NAME_BYTES = 150
-MAX_ATTRIBUTES = 300
 
 
 @dataclass(frozen=True)

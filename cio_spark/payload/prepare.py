@@ -14,6 +14,7 @@ from cio_spark.errors import ConfigurationError
 from cio_spark.payload.calls import call_json
 from cio_spark.payload.expressions import Expressions
 from cio_spark.payload.fields import build_object
+from cio_spark.schemas import ORDER_PREFIX
 
 SCALARS = (
     "user_id",
@@ -78,10 +79,6 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
         F.xxhash64("payload").alias("payload_hash"),
         F.octet_length("payload").alias("payload_bytes"),
     )
-
-
-# Columns of the source stage that rank duplicates; they pass through
-ORDER_PREFIX = "__order_"
 
 
 def _with_traits_of_scalars(section: PayloadSection, expressions: Expressions) -> PayloadSection:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from cio_spark.config import BatchConfiguration
+from cio_spark.config.api_limits import MAX_BODY_BYTES
 
-# "500 KB per batch", read decimally and with the envelope (reference/pipelines_openapi.json, POST /batch)
-API_MAX_BODY_BYTES = 500_000
 ENVELOPE_BYTES = len('{"batch":[]}')
 
 
 def body_limit(batch: BatchConfiguration) -> int:
     """Bytes a request body may have, before compression."""
-    return min(batch.max_batch_bytes, API_MAX_BODY_BYTES)
+    return min(batch.max_batch_bytes, MAX_BODY_BYTES)
 
 
 def records_limit(batch: BatchConfiguration, records: int, *, one_item_per_request: bool) -> int:

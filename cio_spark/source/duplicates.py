@@ -10,8 +10,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from cio_spark import spark_errors
+from cio_spark.schemas import ORDER_PREFIX
 
-ORDER_PREFIX = "__order_"
 _DIRECTION = re.compile(r"^(?P<sql>.*?)(?:\s+(?P<way>ASC|DESC))?(?:\s+NULLS\s+(?P<nulls>FIRST|LAST))?\s*$", re.I | re.S)
 
 

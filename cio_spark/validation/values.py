@@ -9,7 +9,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark.validation.limits import MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES
+from cio_spark.config.api_limits import MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES
 
 LeafCheck = Callable[[Column, T.DataType], Column | None]
 

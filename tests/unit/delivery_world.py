@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from typing import Any
+
+import pyarrow as pa
 
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy
 from cio_spark.delivery import DeliverySettings, OutcomeGroup, PreparedRow, ProcessState, deliver_partition
 from cio_spark.delivery.answer import Answer
+from cio_spark.delivery.records import record_batch
 from cio_spark.standin import StandIn
 
 
@@ -66,8 +70,21 @@ def row(number: int, person: int | None = None, lane: int = 0, **changes: Any) -
     who = f"person-{number if person is None else person}"
     event = {"type": "track", "userId": who, "event": "Order Placed", "messageId": f"id-{number}"}
     payload = json.dumps(event, separators=(",", ":"))
-    full = PreparedRow(lane, payload, len(payload), f"r-{number}", who, f"id-{number}", number, None, None)
+    full = PreparedRow(lane, f"{payload},", len(payload), f"r-{number}", who, f"id-{number}", number, None, None)
     return full._replace(**changes)
+
+
+def chunks(rows: Iterable[tuple[Any, ...]], size: int = 1) -> Iterator[pa.RecordBatch]:
+    """Rows as they come from Spark, read only as they are needed."""
+    unread = iter(rows)
+    while chunk := list(islice(unread, size)):
+        yield record_batch(chunk)
+
+
+def column(group: OutcomeGroup, name: str) -> list[Any]:
+    """A column of the group's records."""
+    found: list[Any] = group.records.column(name).to_pylist()
+    return found
 
 
 def deliver(
@@ -75,12 +92,13 @@ def deliver(
     rows: Iterable[tuple[Any, ...]],
     clock: Clock | None = None,
     client_factory: Callable[[], Any] | None = None,
+    rows_per_chunk: int = 7,
 ) -> list[OutcomeGroup]:
     """The groups of partition 7, in a process of its own making, its connections closed."""
     clock = clock or FakeClock()
     process = ProcessState(settings, clock, client_factory)
     try:
-        return list(deliver_partition(7, rows, settings, clock=clock, process=process))
+        return list(deliver_partition(7, chunks(rows, rows_per_chunk), settings, clock=clock, process=process))
     finally:
         process.close()
 
@@ -89,7 +107,7 @@ def fates(groups: Iterable[OutcomeGroup]) -> dict[str, str]:
     """Status by record id; a record that comes twice is an error."""
     found: dict[str, str] = {}
     for group in groups:
-        for record_id in group.record_ids:
+        for record_id in column(group, "record_id"):
             assert record_id is not None
             assert record_id not in found
             found[record_id] = group.status

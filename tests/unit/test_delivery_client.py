@@ -13,8 +13,9 @@ from delivery_world import FakeClock, row, settings_for, statuses
 from cio_spark.config import ApiKey
 from cio_spark.delivery import probe
 from cio_spark.delivery.answer import Answer, Failure
-from cio_spark.delivery.batching import HEAD, TAIL
+from cio_spark.delivery.batching import Batch
 from cio_spark.delivery.client import PipelinesClient
+from cio_spark.delivery.records import record_batch
 from cio_spark.standin import Fault, StandIn
 
 DEADLINE_SECONDS = 0.3
@@ -27,7 +28,7 @@ def api() -> Iterator[StandIn]:
 
 
 def body(*numbers: int) -> bytes:
-    return f"{HEAD}{','.join(row(number).payload or '' for number in numbers)}{TAIL}".encode()
+    return Batch(record_batch([row(number) for number in numbers])).body()
 
 
 def exchange(api: StandIn, deadline_seconds: float = 10, *, key: str = "standin-key", compress: bool = False) -> Answer:

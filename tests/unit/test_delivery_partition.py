@@ -12,7 +12,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from delivery_world import FakeClock, ScriptedClient, deliver, fates, row, settings_for, statuses
+from delivery_world import FakeClock, ScriptedClient, chunks, column, deliver, fates, row, settings_for, statuses
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
@@ -22,6 +22,7 @@ from cio_spark.delivery import PreparedRow, ProcessState, deliver_partition
 from cio_spark.delivery.answer import Answer, Failure
 from cio_spark.delivery.lane import QUEUE_DEPTH
 from cio_spark.delivery.process_state import process_state
+from cio_spark.delivery.records import IDENTITY
 from cio_spark.standin import Fault, StandIn
 
 
@@ -54,7 +55,13 @@ def test_a_group_carries_the_facts_of_its_batch(api: StandIn) -> None:
     (group,) = deliver(settings_for(api.url, compress=True, sample_resources=True), [row(1), row(2)], clock)
 
     assert group[:8] == ("accepted", None, None, None, 200, "event_processing-run-w2-p7-l0-1", 1, clock.now())
-    assert group[9:] == (["r-1", "r-2"], ["person-1", "person-2"], ["id-1", "id-2"], [1, 2], [row(1).payload_bytes] * 2)
+    assert group.records.select(IDENTITY).to_pydict() == {
+        "record_id": ["r-1", "r-2"],
+        "person_key": ["person-1", "person-2"],
+        "message_id": ["id-1", "id-2"],
+        "payload_hash": [1, 2],
+        "payload_bytes": [row(1).payload_bytes] * 2,
+    }
     (request,) = api.received.requests()
     facts = group.batch
     assert facts is not None
@@ -75,7 +82,7 @@ def test_an_empty_partition_makes_no_connection_and_starts_no_thread() -> None:
     assert threading.active_count() == before
 
 
-def test_invalid_rows_pass_through_grouped_and_are_never_sent(api: StandIn) -> None:
+def test_invalid_rows_pass_through_with_their_reasons_and_are_never_sent(api: StandIn) -> None:
     refused = {"error_code": "too_large", "error_message": "40000 bytes", "payload": None, "payload_bytes": 40_000}
     rows = [row(number, **refused) if number % 2 else row(number) for number in range(2_500)]
     rows.append(row(9_999, **{**refused, "error_message": "50000 bytes"}))
@@ -83,11 +90,11 @@ def test_invalid_rows_pass_through_grouped_and_are_never_sent(api: StandIn) -> N
     groups = deliver(settings_for(api.url, max_records=1000), rows)
 
     invalid = [group for group in groups if group.status == "invalid"]
-    assert [len(group.record_ids) for group in invalid] == [1000, 250, 1]
-    assert {group[1:8] for group in invalid} == {
-        ("validation", "too_large", f"{size} bytes", None, None, 0, None) for size in (40_000, 50_000)
-    }
-    assert invalid[0].payload_bytes[0] == 40_000
+    assert {group[:9] for group in invalid} == {("invalid", "validation", None, None, None, None, 0, None, None)}
+    written = [line for group in invalid for line in group.as_arrow().to_pylist()]
+    assert [line["error_code"] for line in written] == ["too_large"] * 1_251
+    assert [line["error_message"] for line in written] == ["40000 bytes"] * 1_250 + ["50000 bytes"]
+    assert written[0]["payload_bytes"] == 40_000
     assert len(fates(groups)) == 2_501
     assert api.received.count() == 1_250
 
@@ -306,7 +313,7 @@ def test_memory_stays_flat_before_a_slow_api() -> None:
 
     settings = settings_for(max_records=5)
     process = ProcessState(settings, FakeClock(), Slow)
-    groups = deliver_partition(0, endless(), settings, clock=FakeClock(), process=process)
+    groups = deliver_partition(0, chunks(endless()), settings, clock=FakeClock(), process=process)
     for delivered in range(1, 20):
         next(groups)
         assert furthest < 5 * (delivered + QUEUE_DEPTH + 2)
@@ -319,7 +326,8 @@ def test_a_consumer_that_leaves_stops_requests_and_threads(api: StandIn) -> None
     api.script(Fault(latency_seconds=60, after=1))
     settings = settings_for(api.url, lanes=2)
     process = ProcessState(settings, SystemClock())
-    groups = deliver_partition(0, (row(number, lane=number) for number in itertools.count()), settings, process=process)
+    rows = chunks(row(number, lane=number) for number in itertools.count())
+    groups = deliver_partition(0, rows, settings, process=process)
     first = next(groups)
     groups.close()
     process.close()
@@ -377,7 +385,7 @@ def test_a_stop_ends_the_long_wait_of_another_lane() -> None:
         waiting.wait(20)
         yield row(2, lane=1)
 
-    groups = list(deliver_partition(0, rows(), settings, process=process))
+    groups = list(deliver_partition(0, chunks(rows()), settings, process=process))
 
     assert {(group.status, group.http_status, group.attempts) for group in groups} == {
         ("failed", 503, 1),
@@ -412,7 +420,7 @@ def test_every_row_ends_in_exactly_one_group_whatever_the_api_answers(
         mine = [
             (rid, g.status)
             for g in groups
-            for rid, who in zip(g.record_ids, g.person_keys, strict=True)
+            for rid, who in zip(column(g, "record_id"), column(g, "person_key"), strict=True)
             if who == f"person-{person}"
         ]
         ordered = [status for _, status in sorted(mine, key=lambda pair: int(pair[0][2:]))]

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_spark.config import BatchConfiguration
+from cio_spark.config.api_limits import MAX_BODY_BYTES
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.planning import API_MAX_BODY_BYTES, pace, plan_delivery
+from cio_spark.planning import pace, plan_delivery
 
 rates = st.integers(1, 1000)
 workers = st.integers(1, 20)
@@ -77,7 +78,7 @@ def test_bodies_never_pass_what_the_api_takes_and_batches_are_enough_for_the_byt
     limit: int, records: int, size: int
 ) -> None:
     made = plan(BatchConfiguration(max_batch_bytes=limit), Slots(2, True), records, size)
-    assert made.max_bytes == min(limit, API_MAX_BODY_BYTES)
+    assert made.max_bytes == min(limit, MAX_BODY_BYTES)
     assert made.batches * made.max_bytes >= records * size
 
 

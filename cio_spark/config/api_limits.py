@@ -1,0 +1,14 @@
+"""What the API takes (its OpenAPI document and the official clients; docs/delivery.md), each limit said once."""
+
+from __future__ import annotations
+
+# "500 KB per batch" and "32 KB per call", read decimally; the body with its envelope, before compression
+MAX_BODY_BYTES = 500_000
+MAX_ITEM_BYTES = 32_000
+MAX_ID_BYTES = 150
+MAX_EVENT_NAME_BYTES = 100
+MAX_NAME_BYTES = 150
+MAX_VALUE_BYTES = 1_000
+MAX_ATTRIBUTES = 300
+# What a message id adds to a call: the key, its quotes and colon, 26 characters, a comma
+MESSAGE_ID_BYTES = len('"messageId":"",') + 26
