@@ -77,6 +77,22 @@ def sync(
 
 
 @app.command()
+def replay(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    run: Annotated[str | None, typer.Option(help="Only dead letters of this run.")] = None,
+    category: Annotated[str | None, typer.Option(help="Only those of this error category.")] = None,
+    record: Annotated[str | None, typer.Option(help="Only those of this record id.")] = None,
+    warehouse: Warehouse = None,
+    debug: Debug = False,
+) -> None:
+    """Send dead letters again, under their own message ids; nothing older than what was accepted."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+    _run(lambda console: commands.replay(selection, console, run=run, category=category, record=record), debug=debug)
+
+
+@app.command()
 def setup(
     conf: Conf,
     environment: Environment = None,

@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from cio_spark import runtime
-from cio_spark.config import SyncConfig, load_configs
+from cio_spark.cancellation import Cancellation
+from cio_spark.config import ApiKey, SyncConfig, load_configs
 from cio_spark.console import ConsoleProgress, show_preview, show_runs
 from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.spark_errors import explain_failure
 
 
 @dataclass(frozen=True)
@@ -72,28 +74,71 @@ def sync(selection: Selection, console: Console, *, limit: int | None, dry_run: 
     from cio_spark.pipeline import preview_sync, run_sync  # needs pyspark, which open_runtime has made sure of
 
     statuses: list[ExitStatus] = []
-    for config in configs:
-        name = config.sync.name
-        try:
-            if dry_run:
-                preview = preview_sync(
-                    config, spark=opened.spark, warehouse=opened.warehouse, limit=limit, retry_held=retry_held
-                )
-                show_preview(console, name, preview)
+    refused: set[ApiKey] = set()
+    cancellation = Cancellation()
+    with runtime.cancel_on_signals(cancellation):
+        for config in configs:
+            name = config.sync.name
+            label = name if len(configs) > 1 else None
+            if cancellation.requested:
+                console.print(f"{name}: not started, the job was cancelled")
+                statuses.append(cancellation.exit_status)
                 continue
-            result = run_sync(
-                config,
-                spark=opened.spark,
-                api_key=keys[name],
-                warehouse=opened.warehouse,
-                limit=limit,
-                retry_held=retry_held,
-                progress=ConsoleProgress(console),
-            )
-            statuses.append(result.exit_status)
-        except CioSparkError as error:
-            statuses.append(fail(console, error, name if len(configs) > 1 else None))
+            if not dry_run and keys[name] in refused:
+                console.print(f"{name}: not started, its API key was refused a moment ago")
+                statuses.append(ExitStatus.KEY_REFUSED)
+                continue
+            try:
+                if dry_run:
+                    preview = preview_sync(
+                        config, spark=opened.spark, warehouse=opened.warehouse, limit=limit, retry_held=retry_held
+                    )
+                    show_preview(console, name, preview)
+                    continue
+                result = run_sync(
+                    config,
+                    spark=opened.spark,
+                    api_key=keys[name],
+                    warehouse=opened.warehouse,
+                    limit=limit,
+                    retry_held=retry_held,
+                    progress=ConsoleProgress(console),
+                    cancellation=cancellation,
+                )
+                status = result.exit_status
+            except CioSparkError as error:
+                status = fail(console, error, label)
+            except Exception as error:  # one sync that fails in an unknown way must not hide the others' results
+                if selection.debug:
+                    raise
+                status = fail(console, explain_failure(error, config.expressions()), label)
+            if status is ExitStatus.KEY_REFUSED:
+                refused.add(keys[name])
+            statuses.append(status)
     return worst(statuses)
+
+
+def replay(
+    selection: Selection, console: Console, *, run: str | None, category: str | None, record: str | None
+) -> ExitStatus:
+    """Sends dead letters again."""
+    config = selection.load()[0]
+    key = runtime.find_api_key(config)
+    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    from cio_spark.pipeline.replay import Letters, replay_sync
+
+    cancellation = Cancellation()
+    with runtime.cancel_on_signals(cancellation):
+        result = replay_sync(
+            config,
+            spark=opened.spark,
+            api_key=key,
+            warehouse=opened.warehouse,
+            letters=Letters(run, category, record),
+            progress=ConsoleProgress(console),
+            cancellation=cancellation,
+        )
+    return result.exit_status
 
 
 def setup(selection: Selection, console: Console) -> ExitStatus:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cio_spark.cancellation import Cancellation
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.errors import CioSparkError, ConfigurationError
 
@@ -23,6 +27,7 @@ KEY_VARIABLE = "CUSTOMERIO_API_KEY"
 URL_VARIABLE = "CUSTOMERIO_BASE_URL"
 WAREHOUSE_VARIABLE = "CIO_SPARK_WAREHOUSE"
 DEFAULT_WAREHOUSE = Path(".cio-spark") / "warehouse"
+_CATALOG = re.compile(r"spark\.sql\.catalog\.[^.]+")
 _QUIET_LOGGING = Path(__file__).with_name("log4j2-quiet.properties")
 
 
@@ -85,6 +90,28 @@ def _dbutils() -> Any | None:
     return DBUtils(SparkSession.builder.getOrCreate())
 
 
+@contextlib.contextmanager
+def cancel_on_signals(cancellation: Cancellation) -> Iterator[None]:
+    """SIGTERM and SIGINT (Ctrl-C, a cancelled job) ask for a stop while the block runs; in the main thread only.
+
+    Args:
+        cancellation: what is asked.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, _: object) -> None:
+        cancellation.request(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def owner() -> str:
     """This process, for claims: `host:pid`."""
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -108,8 +135,8 @@ def open_runtime(warehouse: Path | None, *, debug: bool = False) -> Runtime:
     """The session a command works with: a cluster's own, or a local one with Delta and tables in a warehouse folder.
 
     Args:
-        warehouse: `--warehouse`; None: `CIO_SPARK_WAREHOUSE`, else the default folder for local sessions, and the
-            catalog on clusters.
+        warehouse: `--warehouse`; None: `CIO_SPARK_WAREHOUSE`, else the catalog on clusters that have one which
+            outlives the session, and the default folder anywhere else.
         debug: leave Spark's messages on the terminal.
 
     Raises:
@@ -146,7 +173,19 @@ def _cluster_runtime(warehouse: Path | None) -> Runtime:
             "--conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension and "
             "--conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
         )
+    if warehouse is None and "DATABRICKS_RUNTIME_VERSION" not in os.environ and _forgets_tables(spark):
+        warehouse = DEFAULT_WAREHOUSE
     return Runtime(spark, warehouse, None)
+
+
+def _forgets_tables(spark: SparkSession) -> bool:
+    """Whether the session's only catalog lives in memory, so that the next session would find no table."""
+    if spark.conf.get("spark.sql.catalogImplementation", "in-memory") != "in-memory":
+        return False
+    settings = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
+    catalogs = {key: value for key, value in settings.items() if _CATALOG.fullmatch(key)}
+    own = catalogs.pop("spark.sql.catalog.spark_catalog", "")
+    return not catalogs and own.endswith(".DeltaCatalog")
 
 
 def log_file(warehouse: Path) -> Path:

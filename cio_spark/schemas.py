@@ -72,7 +72,8 @@ SYNC_RUNS = (
 
 DEAD_LETTERS = (
     "run_id STRING, sync STRING, record_id STRING, message_id STRING, payload STRING, error_category STRING, "
-    "error_code STRING, error_message STRING, batch_id STRING, dead_at TIMESTAMP"
+    "error_code STRING, error_message STRING, batch_id STRING, dead_at TIMESTAMP, status STRING, person_key STRING, "
+    "payload_hash BIGINT, payload_bytes INT, occurred_at TIMESTAMP"
 )
 
 ALERTS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cio_spark.cancellation import Cancellation
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
 from cio_spark.config.payload import Call
 from cio_spark.errors import ExitStatus
@@ -12,12 +13,13 @@ _UNAVAILABLE = frozenset({"network", "timeout", "server", "rate_limit"})
 _NO_ERRORS = frozenset({Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON})
 
 
-def judge(config: SyncConfig, books: Books) -> tuple[ExitStatus, str]:
+def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = None) -> tuple[ExitStatus, str]:
     """Decides.
 
     Args:
         config: the sync's configuration.
         books: all counts.
+        cancellation: whether somebody asked the run to stop.
 
     Returns:
         the exit status and a sentence.
@@ -31,6 +33,13 @@ def judge(config: SyncConfig, books: Books) -> tuple[ExitStatus, str]:
             f"the books do not balance: {books.survey.source_rows:,} source rows, {books.accounted:,} accounted for; "
             "do not trust this run's counts, run again and report it if it stays",
         )
+    left = books.in_doubt + books.not_started + delivery.not_attempted
+    if cancellation is not None and cancellation.requested and left:
+        return (
+            cancellation.exit_status,
+            f"cancelled: {books.in_doubt:,} records in doubt, {books.not_started + delivery.not_attempted:,} not sent; "
+            "the next run goes on from there",
+        )
     if "authentication" in categories:
         return (
             ExitStatus.KEY_REFUSED,
@@ -39,15 +48,21 @@ def judge(config: SyncConfig, books: Books) -> tuple[ExitStatus, str]:
         )
     if any(reason.code == "redirect" for reason in failed):
         return (ExitStatus.CONFIGURATION_ERROR, failed[0].message)
-    if config.batch.error_handling == ErrorHandlingStrategy.FAIL_FAST and delivery.failed:
+    refused = [reason for reason in delivery.reasons if reason.status in ("failed", "rejected")]
+    if config.batch.error_handling == ErrorHandlingStrategy.FAIL_FAST and refused:
         return (
             ExitStatus.FAIL_FAST,
-            f"stopped at the first failure (fail_fast): {failed[0].message}; the next run goes on from there",
+            f"stopped at the first failure (fail_fast): {refused[0].message}; the next run goes on from there",
         )
-    if delivery.failed and not delivery.accepted and categories <= _UNAVAILABLE:
+    stopped = {reason.code: reason for reason in delivery.reasons}
+    if "refuses_everything" in stopped:
+        return (ExitStatus.ERROR_THRESHOLD_EXCEEDED, stopped["refuses_everything"].message)
+    unavailable = delivery.failed and not delivery.accepted and categories <= _UNAVAILABLE
+    if "circuit_open" in stopped or unavailable:
+        why = stopped["circuit_open"].message if "circuit_open" in stopped else failed[0].message
         return (
             ExitStatus.API_UNAVAILABLE,
-            f"{config.api.url} could not be used: {failed[0].message}; nothing is lost, run again later",
+            f"{config.api.url} could not be used: {why}; nothing is lost, run again later",
         )
     threshold = 0.0 if config.payload.call in _NO_ERRORS else config.batch.error_threshold_percent
     if books.error_rate_percent > threshold:

@@ -148,23 +148,34 @@ def _forget_archives() -> None:
             del sys.path_importer_cache[entry]
 
 
-class TaskProgress:
-    """Tells how many tasks of the delivery are completed, while it runs; a context manager.
+class DeliveryWatch:
+    """Watches a delivery while it runs: tells how many tasks are completed, cancels it when it is overdue.
+
+    A context manager. What a cancelled delivery has sent is known to nobody: its statuses are thrown away.
 
     Args:
         spark: the session.
         group: job group that the delivery runs in; set for the calling thread.
         tasks: tasks of the delivery.
         tell: called with completed and all tasks.
+        overdue: whether to cancel.
     """
 
-    def __init__(self, spark: SparkSession, group: str, tasks: int, tell: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        group: str,
+        tasks: int,
+        tell: Callable[[int, int], None],
+        overdue: Callable[[], bool],
+    ) -> None:
         self._context = spark.sparkContext
         self._group = group
         self._tasks = tasks
         self._tell = tell
+        self._overdue = overdue
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="delivery-watch", daemon=True)
 
     def _completed(self) -> int | None:
         """Completed tasks; None while Spark is still preparing the records."""
@@ -181,11 +192,13 @@ class TaskProgress:
 
     def _watch(self) -> None:
         while not self._ended.wait(_POLL_SECONDS):
+            if self._overdue():
+                self._context.cancelJobGroup(self._group)
             done = self._completed()
             if done is not None:
                 self._tell(done, self._tasks)
 
-    def __enter__(self) -> TaskProgress:
+    def __enter__(self) -> DeliveryWatch:
         self._context.setJobGroup(self._group, "cio_spark delivery")
         self._thread.start()
         return self
@@ -193,4 +206,5 @@ class TaskProgress:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]  # None clears it
+        for name in ("spark.jobGroup.id", "spark.job.description"):
+            self._context.setLocalProperty(name, None)  # type: ignore[arg-type]  # None clears it

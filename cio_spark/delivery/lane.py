@@ -10,28 +10,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from cio_spark.delivery.batching import Batch
+from cio_spark.delivery.bisection import Bisection
+from cio_spark.delivery.classification import ErrorCategory
 from cio_spark.delivery.client import BatchClient
-from cio_spark.delivery.outcome import (
-    ACCEPTED,
-    FAILED,
-    HELD_BACK,
-    NOT_ATTEMPTED,
-    STOPPED,
-    BatchFacts,
-    Fate,
-    OutcomeGroup,
-    group_of,
-)
+from cio_spark.delivery.held import HeldPersons
+from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, group_of
 from cio_spark.delivery.process_state import ProcessState
+from cio_spark.delivery.refusals import Suspects
 from cio_spark.delivery.resources import NOT_SAMPLED, ResourceSampler
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.sending import Sender, Sending
 from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.delivery.stopping import Stop
+from cio_spark.delivery.settlement import HELD, Settlement, fate_of, not_attempted
+from cio_spark.delivery.stopping import Stop, StopCode
+from cio_spark.delivery.throttle import Throttle
 
 QUEUE_DEPTH: Final = 2
 """Batches that wait for a lane; with the one it sends, and the one being filled, all that is in memory."""
@@ -44,7 +37,7 @@ class LaneEnd:
     error: BaseException | None = None
 
 
-Finished: TypeAlias = "queue.SimpleQueue[OutcomeGroup | LaneEnd | None]"
+Finished: TypeAlias = "queue.SimpleQueue[OutcomeGroup | Suspects | LaneEnd | None]"
 """What the lanes of a partition report; None: one has taken a batch from its inbox."""
 
 
@@ -55,7 +48,7 @@ class Lane:
         number: of the lane in its partition.
         partition_index: of the partition.
         settings: how to deliver.
-        process: connections and time slots.
+        process: connections, time slots, and what is known about the API.
         stop: shared by the partition's lanes.
         sampler: memory and CPU; None: not wanted.
         finished: the outbox, shared by the partition's lanes.
@@ -80,7 +73,7 @@ class Lane:
         self._sampler = sampler
         self._finished = finished
         self._client: BatchClient | None = None
-        self._held: set[str] = set()
+        self._held = HeldPersons(settings.hold_person_after_failure)
         self._sequence = 0
         self._worker = f"{socket.gethostname()}-{os.getpid()}"
         self._thread = threading.Thread(target=self._run, name=f"cio-spark-lane-{number}", daemon=True)
@@ -109,10 +102,10 @@ class Lane:
         try:
             self._client = self._process.borrow_client()
             try:
-                sender = self._sender(self._client)
+                bisection = self._bisection(self._client)
                 for batch in iter(self.inbox.get, None):
                     self._finished.put(None)
-                    for group in self._deliver(batch, sender):
+                    for group in self._deliver(batch, bisection):
                         self._finished.put(group)
             finally:
                 client, self._client = self._client, None
@@ -122,9 +115,9 @@ class Lane:
         else:
             self._finished.put(LaneEnd())
 
-    def _sender(self, client: BatchClient) -> Sender:
+    def _bisection(self, client: BatchClient) -> Bisection:
         settings, process = self._settings, self._process
-        return Sender(
+        sender = Sender(
             client,
             process.rate(settings.seconds_between_requests),
             process.compression,
@@ -132,85 +125,84 @@ class Lane:
             settings.timeout_seconds,
             self._stop,
             process.clock,
+            process.circuit,
+            Throttle(settings.seconds_between_requests, process.clock),
+        )
+        return Bisection(
+            lambda batch, most_requests: self._send(sender, batch, most_requests),
+            self._held,
+            process.clock,
+            divides=not settings.stops_at_first_failure,
+            nearly_everything_refused=lambda: process.refusals.nearly_everything,
         )
 
-    def _deliver(self, batch: Batch, sender: Sender) -> Iterator[OutcomeGroup]:
-        """Send a batch, without the records of persons that are held."""
-        if self._held:
-            held = pc.is_in(batch.records.column("person_key"), pa.array(self._held, pa.string()))
-            if pc.any(held).as_py():
-                yield group_of(_HELD, batch.chosen(held).records)
-                batch = batch.chosen(pc.invert(held))
+    def _send(self, sender: Sender, batch: Batch, most_requests: int | None) -> Sending:
+        """Send a batch or a part of one, and draw the conclusions that hold for the whole partition."""
+        sending = sender.send(batch.body(), most_requests)
+        verdict = sending.verdict
+        if verdict is None:
+            return sending
+        if verdict.accepted:
+            self._process.refusals.accept()
+        elif verdict.stop:
+            key_refused = verdict.category is ErrorCategory.AUTHENTICATION
+            self._stop.set(StopCode.KEY_REFUSED if key_refused else StopCode.STOPPED, verdict.answer.reason)
+        elif self._settings.stops_at_first_failure:
+            self._stop.set(StopCode.FAIL_FAST, verdict.answer.reason)
+        return sending
+
+    def _deliver(self, batch: Batch, bisection: Bisection) -> Iterator[OutcomeGroup | Suspects]:
+        """Settle a batch, without the records of persons that are held."""
+        batch, held = self._held.take_out(batch)
+        if held is not None:
+            yield group_of(HELD, held.records)
         if not batch.size:
             return
         if self._stop.is_set():
-            yield group_of(self._not_attempted(), batch.records)
+            yield group_of(not_attempted(self._stop), batch.records)
             return
-        body = batch.body()
-        sending = sender.send(body)
-        yield from self._settle(batch, len(body), sending)
-
-    def _settle(self, batch: Batch, body_bytes: int, sending: Sending) -> Iterator[OutcomeGroup]:
-        """Say what became of each record of a batch, and what follows for the next ones.
-
-        All records of a batch share its fate. (Where single records are told apart, this is the place.)
-        """
-        verdict = sending.verdict
-        if verdict is None:
-            yield group_of(self._not_attempted(), batch.records)
+        settlement = bisection.settle(batch)
+        groups = self._groups(batch, settlement)
+        refusals = self._process.refusals
+        if not settlement.refused_throughout or refusals.refuted:
+            yield from groups
             return
-        answer = verdict.answer
-        if not verdict.accepted:
-            if verdict.stop or self._settings.stops_at_first_failure:
-                self._stop.set(answer.reason)
-            if self._settings.hold_person_after_failure:
-                self._held.update(batch.records.column("person_key").drop_null().to_pylist())
-        self._sequence += 1
-        settings = self._settings
-        batch_id = (
-            f"{settings.operation_type}-{settings.run_id}-w{settings.wave}"
-            f"-p{self._partition_index}-l{self._number}-{self._sequence}"
-        )
-        fate = Fate(
-            status=ACCEPTED if verdict.accepted else FAILED,
-            error_category=verdict.category.value if verdict.category is not None else None,
-            error_code=verdict.code,
-            error_message=None if verdict.accepted else answer.reason,
-            http_status=answer.status,
-            batch_id=batch_id,
-            attempts=sending.attempts,
-            attempted_at=sending.attempted_at,
-            batch=self._facts(sending, batch.size, body_bytes, answer.compressed_bytes),
-        )
-        yield group_of(fate, batch.records)
+        refusals.refuse_batch(settlement.refused_alone, settlement.last_reason)
+        if refusals.everything:
+            self._stop.set(StopCode.REFUSES_EVERYTHING, refusals.cause)
+        yield Suspects(groups)
 
-    def _facts(self, sending: Sending, records: int, body_bytes: int, compressed_bytes: int | None) -> BatchFacts:
+    def _groups(self, batch: Batch, settlement: Settlement) -> list[OutcomeGroup]:
+        """What became of a root batch's records, once all of them are settled: the facts are the same for all."""
+        facts, batch_id = None, ""
+        if settlement.attempted:
+            self._sequence += 1
+            settings = self._settings
+            place = f"w{settings.wave}-p{self._partition_index}-l{self._number}"
+            batch_id = f"{settings.operation_type}-{settings.run_id}-{place}-{self._sequence}"
+            facts = self._facts(batch, settlement)
+        return [
+            group_of(fate_of(piece, self._stop, batch_id, facts), piece.batch.records) for piece in settlement.pieces
+        ]
+
+    def _facts(self, batch: Batch, settlement: Settlement) -> BatchFacts:
         usage = self._sampler.sample() if self._sampler is not None else NOT_SAMPLED
+        root, sendings = settlement.sendings[0], settlement.sendings
         return BatchFacts(
             wave=self._settings.wave,
             partition=self._partition_index,
             lane=self._number,
             worker=self._worker,
-            started_at=sending.started_at,
+            started_at=root.started_at,
             completed_at=self._process.clock.now(),
-            records=records,
-            bytes=body_bytes,
-            compressed_bytes=compressed_bytes,
-            requests=sending.requests,
-            attempts=sending.attempts,
-            splits=0,
-            request_seconds=sending.request_seconds,
-            throttled_seconds=sending.throttled_seconds,
+            records=batch.size,
+            bytes=root.body_bytes,
+            compressed_bytes=root.verdict.answer.compressed_bytes if root.verdict is not None else None,
+            requests=sum(sending.requests for sending in sendings),
+            attempts=sum(sending.attempts for sending in sendings),
+            splits=settlement.splits,
+            request_seconds=sum(sending.request_seconds for sending in sendings),
+            throttled_seconds=sum(sending.throttled_seconds for sending in sendings),
             memory_usage_mb=usage.memory_mb,
             cpu_usage_percent=usage.cpu_percent,
         )
-
-    def _not_attempted(self) -> Fate:
-        return Fate(NOT_ATTEMPTED, error_code=STOPPED, error_message=f"this partition stopped: {self._stop.cause}")
-
-
-_HELD: Final = Fate(
-    NOT_ATTEMPTED,
-    error_code=HELD_BACK,
-    error_message="an earlier record of the same person failed; both go again on the next run",
-)

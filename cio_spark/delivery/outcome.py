@@ -13,12 +13,13 @@ ACCEPTED: Final = "accepted"
 INVALID: Final = "invalid"
 FAILED: Final = "failed"
 NOT_ATTEMPTED: Final = "not_attempted"
+REJECTED: Final = "rejected"
 
 HELD_BACK: Final = "held_back_after_failure"
-"""Code of records that wait because an earlier one of the same person failed."""
+"""Code of records that wait because an earlier one of the same person failed or was rejected."""
 
-STOPPED: Final = "stopped"
-"""Code of records that were not sent because their partition had stopped."""
+BISECTION_LIMIT: Final = "bisection_limit"
+"""Code of records whose batch was refused, and dividing it ended before it was clear which ones were bad."""
 
 
 class BatchFacts(NamedTuple):
@@ -29,13 +30,13 @@ class BatchFacts(NamedTuple):
         worker: host and process id of the Python worker.
         started_at, completed_at: UTC, from the first turn waited for to the last answer.
         records: records in it.
-        bytes: its body before compression.
-        compressed_bytes: its body on the wire, None where it was sent plain.
-        requests: HTTP requests made for it.
-        attempts: tries; a compressed body sent again plain is one try with two requests.
-        splits: how often it was divided.
+        bytes: its body before compression, as it was before any division.
+        compressed_bytes: the same on the wire, None where it was sent plain.
+        requests: HTTP requests made for it and its parts.
+        attempts: tries of it and its parts; a compressed body sent again plain is one try with two requests.
+        splits: how often it or a part of it was divided.
         request_seconds: spent in requests.
-        throttled_seconds: spent waiting for rate slots and between retries.
+        throttled_seconds: spent waiting for rate slots, between retries, after a 429 and for an open circuit.
         memory_usage_mb: resident memory of the process at the end, if sampled.
         cpu_usage_percent: of one core, since the sample before, if sampled.
     """
@@ -62,13 +63,13 @@ class Fate(NamedTuple):
     """What all records of a group have in common: the first fields of `OutcomeGroup`.
 
     Attributes:
-        status: accepted, invalid, failed or not_attempted.
+        status: accepted, invalid, rejected, failed or not_attempted.
         error_category: of the failure; None for what was accepted or never sent.
         error_code: short, stable word.
         error_message: the same for people, without payload.
         http_status: of the last answer.
         batch_id: the root batch; None for what was never in a request.
-        attempts: tries.
+        attempts: tries of the requests that carried the record.
         attempted_at: UTC, when the last request started.
         batch: facts of the root batch; None where `batch_id` is.
     """

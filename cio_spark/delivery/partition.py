@@ -15,9 +15,10 @@ from cio_spark.delivery.batching import Batch, BatchBuilder
 from cio_spark.delivery.lane import Finished, Lane, LaneEnd
 from cio_spark.delivery.outcome import INVALID, Fate, OutcomeGroup, group_of
 from cio_spark.delivery.process_state import ProcessState, process_state
+from cio_spark.delivery.refusals import Suspects, Suspended
 from cio_spark.delivery.resources import ResourceSampler
 from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.delivery.stopping import Stop
+from cio_spark.delivery.stopping import Stop, StopCode
 
 JOIN_SECONDS = 5.0
 SYSTEM_CLOCK = SystemClock()
@@ -95,6 +96,7 @@ class _Lanes:
         self._stop = Stop(clock)
         self._finished: Finished = queue.SimpleQueue()
         self._sampler: ResourceSampler | None = None
+        self._suspended: Suspended | None = None
         self._lanes: dict[int, Lane] = {}
         self._running = 0
 
@@ -118,11 +120,13 @@ class _Lanes:
             waiting = [lane for lane in waiting if not _told_to_end(lane)]
             if self._running:
                 yield from self._next()
+        if self._suspended is not None:
+            yield from self._suspended.release(at_end=True)
 
     def close(self) -> None:
         """End the threads, also when the consumer has left or a lane has crashed."""
         if self._running:
-            self._stop.set("the task was cancelled")
+            self._stop.set(StopCode.STOPPED, "the task was cancelled")
             for lane in self._lanes.values():
                 lane.cancel()
         for lane in self._lanes.values():
@@ -131,6 +135,8 @@ class _Lanes:
     def _start(self, number: int) -> Lane:
         if self._process is None:
             self._process = process_state(self._settings, self._clock)
+        if self._suspended is None:
+            self._suspended = Suspended(self._process.refusals)
         if self._sampler is None and self._settings.sample_resources:
             self._sampler = ResourceSampler(self._clock)
         lane = Lane(
@@ -141,14 +147,18 @@ class _Lanes:
         return lane
 
     def _next(self) -> Iterator[OutcomeGroup]:
-        """The lanes' next report, waited for: a group that is finished, or nothing to yield."""
+        """The lanes' next report, waited for: groups that are finished, or nothing to yield."""
         report = self._finished.get()
         if isinstance(report, LaneEnd):
             self._running -= 1
             if report.error is not None:
                 raise report.error
-        elif report is not None:
+        elif isinstance(report, OutcomeGroup):
             yield report
+        elif self._suspended is not None:
+            if isinstance(report, Suspects):
+                self._suspended.add(report)
+            yield from self._suspended.release()
 
 
 def _told_to_end(lane: Lane) -> bool:

@@ -9,10 +9,12 @@ from typing import TypeAlias
 
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey
+from cio_spark.delivery.circuit import Circuit
 from cio_spark.delivery.client import BatchClient, PipelinesClient
 from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.deadline import Watchdog
 from cio_spark.delivery.rate import RateSchedule
+from cio_spark.delivery.refusals import Refusals
 from cio_spark.delivery.settings import DeliverySettings
 
 ClientFactory: TypeAlias = Callable[[], BatchClient]
@@ -20,7 +22,7 @@ _Key: TypeAlias = tuple[int, str, str, ApiKey, bool, bool]
 
 
 class ProcessState:
-    """Connections, time slots and what was learned about gzip, for one run.
+    """Connections, time slots and what was learned about the API, for one run.
 
     Args:
         settings: of the run's tasks.
@@ -32,6 +34,8 @@ class ProcessState:
         watchdog = Watchdog()
         self.clock = clock
         self.compression = Compression(settings.compress, settings.strict_mode)
+        self.circuit = Circuit(settings.circuit_failures, settings.circuit_budget_seconds, clock)
+        self.refusals = Refusals()
         self._make_client = client_factory or (
             lambda: PipelinesClient(
                 settings.base_url, settings.api_key, strict_mode=settings.strict_mode, clock=clock, watchdog=watchdog

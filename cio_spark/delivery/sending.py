@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
 from cio_spark.clock import Clock
-from cio_spark.delivery.answer import Answer
+from cio_spark.delivery.circuit import Circuit, Permit
 from cio_spark.delivery.classification import Verdict, classify
 from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.retry import RetryPolicy
-from cio_spark.delivery.stopping import Stop
+from cio_spark.delivery.stopping import Stop, StopCode
+from cio_spark.delivery.throttle import Throttle
 
 
 @dataclass
@@ -21,15 +23,19 @@ class Sending:
 
     Attributes:
         started_at: before the first turn was waited for.
+        body_bytes: the body before compression.
+        most_requests: HTTP requests that may be made.
         verdict: on the last try; None: the partition stopped before the first.
         attempted_at: start of the last try's request.
         attempts: tries.
         requests: HTTP requests.
         request_seconds: spent in them.
-        throttled_seconds: spent waiting for slots and between tries.
+        throttled_seconds: spent waiting: between tries, after a 429, for the circuit and for slots.
     """
 
     started_at: datetime
+    body_bytes: int = 0
+    most_requests: float = math.inf
     verdict: Verdict | None = None
     attempted_at: datetime | None = None
     attempts: int = 0
@@ -47,8 +53,10 @@ class Sender:
         compression: whether bodies go compressed.
         policy: retries.
         timeout_seconds: hard deadline of a request.
-        stop: ends waiting and trying.
+        stop: ends waiting and trying; set here when the circuit gives the API up.
         clock: time.
+        circuit: whether anything may be sent at all; None: it may.
+        throttle: the lane's own pace; None: the schedule's.
     """
 
     def __init__(
@@ -60,6 +68,8 @@ class Sender:
         timeout_seconds: float,
         stop: Stop,
         clock: Clock,
+        circuit: Circuit | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         self._client = client
         self._rate = rate
@@ -68,10 +78,17 @@ class Sender:
         self._timeout_seconds = timeout_seconds
         self._stop = stop
         self._clock = clock
+        self._circuit = circuit or Circuit(0, 0.0, clock)
+        self._throttle = throttle or Throttle(rate.seconds_between_requests, clock)
 
-    def send(self, body: bytes) -> Sending:
-        """Send it, with retries."""
-        sending = Sending(self._clock.now())
+    def send(self, body: bytes, most_requests: int | None = None) -> Sending:
+        """Send it, with retries.
+
+        Args:
+            body: the body.
+            most_requests: HTTP requests that may be made; None: as many as the policy allows.
+        """
+        sending = Sending(self._clock.now(), len(body), math.inf if most_requests is None else most_requests)
         started = self._clock.monotonic()
 
         def pause(seconds: float) -> None:
@@ -79,34 +96,57 @@ class Sender:
             self._stop.pause(seconds)
             sending.throttled_seconds += self._clock.monotonic() - before
 
-        retrying = self._policy.retrying(lambda: self._clock.monotonic() - started, pause, self._stop.is_set)
+        def is_over() -> bool:
+            return self._stop.is_set() or sending.requests >= sending.most_requests
+
+        retrying = self._policy.retrying(lambda: self._clock.monotonic() - started, pause, is_over)
         sending.verdict = retrying(self._try, body, sending)
         return sending
 
     def _try(self, body: bytes, sending: Sending) -> Verdict | None:
         """One try: one request, or two where the compression is in doubt."""
-        compressed = self._compression.active
-        answer = self._request(body, sending, compressed=compressed)
-        if answer is None:  # stopped
+        # A last request goes plain: there would be none left to find out what a refusal of the compressed body means
+        compressed = self._compression.active and sending.most_requests - sending.requests > 1
+        verdict = self._request(body, sending, compressed=compressed)
+        if verdict is None:  # stopped
             return sending.verdict
         sending.attempts += 1
-        if compressed and answer.is_success:
+        if compressed and verdict.accepted:
             self._compression.accepted()
-        elif compressed and self._compression.doubtful(answer):
+        elif compressed and self._compression.doubtful(verdict.answer):
             plain = self._request(body, sending, compressed=False)
-            if plain is not None and plain.is_success:
+            if plain is not None and plain.accepted:
                 self._compression.give_up()
-            answer = plain or answer
-        sending.verdict = classify(answer)
-        return sending.verdict
+            verdict = plain or verdict
+        sending.verdict = verdict
+        return verdict
 
-    def _request(self, body: bytes, sending: Sending, *, compressed: bool) -> Answer | None:
+    def _request(self, body: bytes, sending: Sending, *, compressed: bool) -> Verdict | None:
         """One request in its turn; None if the partition stopped before that."""
-        sending.throttled_seconds += self._rate.wait_turn(self._stop.is_set)
-        if self._stop.is_set():
-            return None
-        sending.attempted_at = self._clock.now()
-        sending.requests += 1
-        answer = self._client.post_batch(body, self._timeout_seconds, compress=compressed, retry_count=sending.attempts)
-        sending.request_seconds += answer.elapsed_seconds
-        return answer
+        permit = self._wait(sending)
+        verdict = None
+        try:
+            if permit is not Permit.REFUSED and not self._stop.is_set():
+                sending.attempted_at = self._clock.now()
+                sending.requests += 1
+                answer = self._client.post_batch(
+                    body, self._timeout_seconds, compress=compressed, retry_count=sending.attempts
+                )
+                sending.request_seconds += answer.elapsed_seconds
+                verdict = classify(answer)
+                self._throttle.record(verdict)
+        finally:
+            self._circuit.record(permit, verdict)
+        if (cause := self._circuit.given_up) is not None:
+            self._stop.set(StopCode.CIRCUIT_OPEN, cause)
+        return verdict
+
+    def _wait(self, sending: Sending) -> Permit:
+        """Wait for everything that a request has to wait for, the shared slot last, so that none is wasted."""
+        before = self._clock.monotonic()
+        self._throttle.wait(self._stop)
+        permit = self._circuit.ask(self._stop)
+        if permit is not Permit.REFUSED:
+            self._rate.wait_turn(self._stop.is_set)
+        sending.throttled_seconds += self._clock.monotonic() - before
+        return permit

@@ -40,6 +40,8 @@ class DeliverySettings:
         error_handling: what a failure leads to.
         hold_person_after_failure: whether a person's later records wait for the next run after one has failed.
         sample_resources: whether memory and CPU are noted per batch.
+        circuit_failures: failed requests in a row that open the circuit breaker; 0: it never opens.
+        circuit_budget_seconds: how long an API that fails is tried before the run gives it up.
     """
 
     base_url: str
@@ -60,6 +62,8 @@ class DeliverySettings:
     error_handling: ErrorHandlingStrategy
     hold_person_after_failure: bool
     sample_resources: bool
+    circuit_failures: int = 5
+    circuit_budget_seconds: float = 300.0
 
     @property
     def records_per_request(self) -> int:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import threading
+from enum import Enum
 
 from cio_spark.clock import Clock
 
 LONGEST_NAP_SECONDS = 0.5
+
+
+class StopCode(str, Enum):
+    """Why a partition stopped, as it is written beside the records that were not sent."""
+
+    STOPPED = "stopped"
+    """Any other reason: a redirect, a cancelled task."""
+    KEY_REFUSED = "key_refused"
+    FAIL_FAST = "fail_fast"
+    CIRCUIT_OPEN = "circuit_open"
+    """The API could not be used for longer than the circuit breaker's budget."""
+    REFUSES_EVERYTHING = "refuses_everything"
+    """The first batches showed nothing but refusals."""
 
 
 class Stop:
@@ -19,26 +33,32 @@ class Stop:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._cause: str | None = None
+        self._reason: tuple[StopCode, str] | None = None
 
-    def set(self, cause: str) -> None:
-        """Stop.
+    def set(self, code: StopCode, cause: str) -> None:
+        """Stop; the first reason stays.
 
         Args:
-            cause: for people; the first one stays.
+            code: the kind of reason.
+            cause: a sentence for people.
         """
         with self._lock:
-            if self._cause is None:
-                self._cause = cause
+            if self._reason is None:
+                self._reason = (code, cause)
+
+    @property
+    def code(self) -> StopCode | None:
+        """Kind of reason it was set for; None: go on."""
+        return self._reason[0] if self._reason is not None else None
 
     @property
     def cause(self) -> str | None:
         """Why it was set; None: go on."""
-        return self._cause
+        return self._reason[1] if self._reason is not None else None
 
     def is_set(self) -> bool:
         """Whether to stop."""
-        return self._cause is not None
+        return self._reason is not None
 
     def pause(self, seconds: float) -> None:
         """Sleep, in naps, so that a stop is noticed soon."""

@@ -58,8 +58,10 @@ def add_message_id(records: DataFrame, sync: str) -> DataFrame:
         F.lit(b'{"messageId":"'), F.col("message_id").cast("binary"), F.lit(b'",'), behind_the_brace, F.lit(b",")
     ).cast("string")
     size = F.col("payload_bytes") + F.when(valid, MESSAGE_ID_BYTES).otherwise(0)
+    # A replayed record keeps the id it had
+    made = F.col("message_id") if "message_id" in records.columns else message_id(sync)
     return (
-        records.withColumn("message_id", F.when(valid, message_id(sync)))
+        records.withColumn("message_id", F.when(valid, made))
         .withColumn("payload", F.when(valid, spliced))
         .withColumn("payload_bytes", size)
     )

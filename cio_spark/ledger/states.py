@@ -38,7 +38,8 @@ def classify_records(records: DataFrame, tried: DataFrame, *, ignore_changes: bo
     same_as_last = F.col("last_hash") == F.col("payload_hash")
     invalid = F.col("error_code").isNotNull()
     unchanged = (F.col("attempted_status") == "accepted") & (F.col("attempted_hash") == F.col("payload_hash"))
-    held = same_as_last & ((F.col("last_status") == "rejected") | ((F.col("last_status") == "invalid") & invalid))
+    refused = (F.col("last_status") == "rejected") | ((F.col("last_status") == "invalid") & invalid)
+    held = same_as_last & (refused | ((F.col("last_status") == "failed") & F.col("waits")))
     state = (
         F.when(unchanged, "unchanged")
         .when(F.lit(ignore_changes) & F.col("accepted_message_id").isNotNull(), "changed_ignored")

@@ -19,20 +19,23 @@ def _newest(of: Column, where: Column) -> Column:
     return F.max_by(F.when(where, of), F.when(where, F.col("run_id")))
 
 
-def tried_records(record_status: DataFrame, sync: str) -> DataFrame:
+def tried_records(record_status: DataFrame, sync: str, dead_letters: DataFrame | None = None) -> DataFrame:
     """One row per record that earlier runs wrote.
 
     Args:
         record_status: the table at a pinned version, so that two overlapping syncs never conflict.
         sync: the sync's name.
+        dead_letters: those of the sync where failed records wait for a replay; None: they go again by themselves.
 
     Returns:
-        `key`, `last_status`, `last_hash`, `attempted_status`, `attempted_hash`, `accepted_message_id`.
+        `key`, `last_status`, `last_hash`, `attempted_status`, `attempted_hash`, `accepted_message_id`, `waits` (whether
+        the last attempt is a dead letter).
     """
-    attempted = F.col("status").isin(*ATTEMPTED)
+    # A record held back within a divided batch was on the wire with the whole of it
+    attempted = F.col("status").isin(*ATTEMPTED) | (F.col("attempts") > 0)
     accepted = F.col("status") == "accepted"
     everything = F.lit(True)
-    return (
+    tried = (
         record_status.where(F.col("sync") == sync)
         .groupBy(record_key(F.col("record_id"), F.col("payload_hash")).alias("key"))
         .agg(
@@ -41,5 +44,11 @@ def tried_records(record_status: DataFrame, sync: str) -> DataFrame:
             _newest(F.col("status"), attempted).alias("attempted_status"),
             _newest(F.col("payload_hash"), attempted).alias("attempted_hash"),
             _newest(F.col("message_id"), accepted).alias("accepted_message_id"),
+            _newest(F.col("message_id"), attempted).alias("attempted_message_id"),
         )
     )
+    if dead_letters is None:
+        return tried.withColumn("waits", F.lit(False))
+    waiting = dead_letters.select(F.col("message_id").alias("attempted_message_id"), F.lit(True).alias("waits"))
+    joined = tried.join(waiting.where("attempted_message_id IS NOT NULL").distinct(), "attempted_message_id", "left")
+    return joined.withColumn("waits", F.coalesce("waits", F.lit(False)))

@@ -3,5 +3,6 @@
 from cio_spark.planning.limits import body_limit, records_limit
 from cio_spark.planning.pacing import Pacing, pace
 from cio_spark.planning.plan import plan_delivery
+from cio_spark.planning.waves import count_waves
 
-__all__ = ["Pacing", "body_limit", "pace", "plan_delivery", "records_limit"]
+__all__ = ["Pacing", "body_limit", "count_waves", "pace", "plan_delivery", "records_limit"]

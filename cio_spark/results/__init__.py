@@ -1,7 +1,9 @@
 """The Delta tables: where they are, how they are made, what is written to them and read back."""
 
 from cio_spark.results.batch_operations import append_batch_operations, sum_batches
-from cio_spark.results.claims import Claim, KeptClaim, claim_sync, new_run_id
+from cio_spark.results.claims import Claim, KeptClaim, LostRun, claim_sync, mark_settled, new_run_id
+from cio_spark.results.dead_letters import append_dead_letters
+from cio_spark.results.in_doubt import append_in_doubt, has_dead, last_wave
 from cio_spark.results.record_status import append_record_status, count_statuses
 from cio_spark.results.setup import set_up_tables
 from cio_spark.results.staging import Staging
@@ -11,15 +13,21 @@ from cio_spark.results.tables import Tables
 __all__ = [
     "Claim",
     "KeptClaim",
+    "LostRun",
     "RunEnd",
     "Staging",
     "Tables",
     "append_batch_operations",
+    "append_dead_letters",
+    "append_in_doubt",
     "append_record_status",
     "claim_sync",
     "count_statuses",
     "end_run",
+    "has_dead",
     "last_runs",
+    "last_wave",
+    "mark_settled",
     "new_run_id",
     "set_up_tables",
     "sum_batches",

@@ -101,31 +101,28 @@ def append_batch_operations(
     tables.append("batch_operations", batches.coalesce(1))
 
 
-def sum_batches(tables: Tables, run_id: str, sync: str) -> dict[str, float]:
-    """What a run's requests add up to, from `record_status`.
+def sum_batches(tables: Tables, run_id: str) -> dict[str, float]:
+    """What a run's requests add up to, from `batch_operations`.
 
     Args:
         tables: where the tables are.
-        run_id, sync: the run.
+        run_id: the run.
 
     Returns:
         `requests`, `retries`, `bytes`, `compressed_bytes`, `throttled_seconds`.
     """
-    names = ("requests", "attempts", "bytes", "compressed_bytes", "throttled_seconds")
+    names = ("requests", "attempts", "splits", "bytes", "compressed_bytes", "throttled_seconds")
+    facts = [F.coalesce(F.sum(F.col("metadata")[name].cast("double")), F.lit(0.0)).alias(name) for name in names]
     row = (
-        tables.read("record_status")
-        .where((F.col("sync") == sync) & (F.col("run_id") == run_id) & F.col("batch_id").isNotNull())
-        .groupBy("batch_id")
-        .agg(F.first(F.struct(*[F.col(f"batch.{name}").alias(name) for name in names])).alias("batch"))
-        .agg(
-            *[F.coalesce(F.sum(F.col(f"batch.{name}").cast("double")), F.lit(0.0)).alias(name) for name in names],
-            F.count(F.lit(1)).alias("batches"),
-        )
+        tables.read("batch_operations")
+        .where(F.col("job_id") == run_id)
+        .agg(*facts, F.count(F.lit(1)).alias("batches"))
         .collect()[0]
     )
     return {
         "requests": row["requests"],
-        "retries": max(0.0, row["attempts"] - row["batches"]),
+        # A split sends two parts, whose first attempts are no retries
+        "retries": max(0.0, row["attempts"] - row["batches"] - 2 * row["splits"]),
         "bytes": row["bytes"],
         "compressed_bytes": row["compressed_bytes"],
         "throttled_seconds": row["throttled_seconds"],

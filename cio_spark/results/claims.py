@@ -39,18 +39,38 @@ def new_run_id(now: datetime, newest: str | None) -> str:
 
 
 @dataclass(frozen=True)
+class LostRun:
+    """A run whose end nobody has seen.
+
+    Attributes:
+        run_id: the run.
+        configuration: JSON of its configuration.
+        source_version: the version of the source it had pinned; None: it was staged, or there was none.
+    """
+
+    run_id: str
+    configuration: str | None
+    source_version: int | None
+
+
+@dataclass(frozen=True)
 class Claim:
     """A sync held by this run.
 
     Attributes:
         run_id: this run.
         sync: the sync.
-        unfinished: earlier runs that died and were closed as `lost` by this claim.
+        lost: earlier runs that died, or ended without their books: to be settled by this run.
     """
 
     run_id: str
     sync: str
-    unfinished: tuple[str, ...]
+    lost: tuple[LostRun, ...]
+
+    @property
+    def lost_ids(self) -> list[str]:
+        """Their run ids."""
+        return [run.run_id for run in self.lost]
 
 
 def claim_sync(
@@ -110,7 +130,22 @@ def claim_sync(
         )
     if [run.run_id for run in holders] != [run_id]:
         raise _already_running(sync, holders[0])
-    return Claim(run_id, sync, tuple(run.run_id for run in open_runs))
+    unsettled = [run for run in runs if not run.settled]
+    return Claim(run_id, sync, tuple(LostRun(run.run_id, run.configuration, run.source_version) for run in unsettled))
+
+
+def mark_settled(tables: Tables, claim: Claim, clock: Clock) -> None:
+    """Notes that what the claim's lost runs may have sent is written down.
+
+    Args:
+        tables: where the tables are.
+        claim: of the run that settled them.
+        clock: time.
+    """
+    now = clock.now()
+    append_events(
+        tables, [{"run_id": run_id, "sync": claim.sync, "event": "settled", "at": now} for run_id in claim.lost_ids]
+    )
 
 
 def _already_running(sync: str, run: ClaimState) -> SyncAlreadyRunningError:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import shutil
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from cio_spark.results.tables import Tables
+
+# Other hashes than those of partitions and lanes, or a wave's persons would share them
+_WAVE_SEED = 23
+_PART_SEED = 29
 
 
 class Staging:
@@ -20,27 +25,68 @@ class Staging:
     def __init__(self, tables: Tables, run_id: str) -> None:
         self._tables = tables
         self._table = f"staging_{run_id.lower()}"
-        self._written = False
+        self._written: list[str] = []
 
     def stage(self, rows: DataFrame) -> DataFrame:
-        """Writes rows once and gives them back as a table that stays the same."""
-        self._written = True
-        writer = rows.write.format("delta").option("optimizeWrite", "false")
-        folder = self._tables.folder(self._table)
+        """Writes source rows once and gives them back as a table that stays the same."""
+        return self._write(rows, "rows")
+
+    def stage_waves(self, records: DataFrame, waves: int, *, parts: int) -> DataFrame:
+        """Writes classified records once, cut into waves by a hash of the person, so that none is split.
+
+        Args:
+            records: what goes through the delivery.
+            waves: how many.
+            parts: tasks that write one wave.
+
+        Returns:
+            the records with `wave`, 0 to `waves` - 1; reading one wave reads its own files only.
+        """
+        place = F.xxhash64(F.lit(_WAVE_SEED), F.coalesce("person_key", "record_id"))
+        cut = records.withColumn("wave", F.pmod(place, F.lit(waves)).cast("int"))
+        part = F.pmod(F.xxhash64(F.lit(_PART_SEED), "person_key"), F.lit(parts))
+        return self._write(cut.repartition(waves * parts, "wave", part), "waves", "wave")
+
+    def _write(self, rows: DataFrame, what: str, *partitions: str) -> DataFrame:
+        table = f"{self._table}_{what}"
+        self._written.append(table)
+        writer = rows.write.format("delta").option("optimizeWrite", "false").partitionBy(*partitions)
+        folder = self._tables.folder(table)
         if folder is not None:
             writer.save(str(folder))
             return self._tables.spark.read.format("delta").load(str(folder))
-        writer.saveAsTable(self._tables.name(self._table))
-        return self._tables.read(self._table)
+        writer.saveAsTable(self._tables.name(table))
+        return self._tables.read(table)
+
+    def waves(self) -> DataFrame | None:
+        """The waves that the run, possibly one that died, has staged; None if it had not come to that."""
+        return self._found("waves")
+
+    def rows(self) -> DataFrame | None:
+        """The source rows that the run has staged; None if there are none."""
+        return self._found("rows")
+
+    def _found(self, what: str) -> DataFrame | None:
+        table = f"{self._table}_{what}"
+        folder = self._tables.folder(table)
+        if folder is not None:
+            there = (folder / "_delta_log" / f"{0:020}.json").is_file()
+            return self._tables.spark.read.format("delta").load(str(folder)) if there else None
+        return self._tables.read(table) if self._tables.exists(table) else None
+
+    def drop(self) -> None:
+        """Takes away everything that was staged."""
+        for what in ("rows", "waves"):
+            table = f"{self._table}_{what}"
+            folder = self._tables.folder(table)
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                self._tables.spark.sql(f"DROP TABLE IF EXISTS {self._tables.name(table)}")
 
     def __enter__(self) -> Staging:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._written:
-            return
-        folder = self._tables.folder(self._table)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            self._tables.spark.sql(f"DROP TABLE IF EXISTS {self._tables.name(self._table)}")
+        if self._written:
+            self.drop()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
@@ -65,14 +66,23 @@ class RunEnd:
         return row
 
 
+_ARROW = {
+    "string": pa.string(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
 def append_events(
     tables: Tables, events: Sequence[Mapping[str, Any]], *, app_id: str | None = None, app_version: int | None = None
 ) -> None:
     """Appends events in one commit; columns an event does not name are null."""
-    schema = struct_of(SYNC_RUNS)
-    values = [tuple(event.get(name) for name in schema.fieldNames()) for event in events]
-    rows = tables.spark.createDataFrame(values, schema).coalesce(1)
-    tables.append("sync_runs", rows, app_id=app_id, app_version=app_version)
+    schema = pa.schema([(field.name, _ARROW[field.dataType.simpleString()]) for field in struct_of(SYNC_RUNS).fields])
+    # From an Arrow table Spark makes a local relation; from a list of rows it would start Python workers
+    rows = tables.spark.createDataFrame(pa.Table.from_pylist([dict(event) for event in events], schema))
+    tables.append("sync_runs", rows.coalesce(1), app_id=app_id, app_version=app_version)
 
 
 def end_run(tables: Tables, end: RunEnd) -> None:
@@ -91,6 +101,9 @@ class ClaimState:
         started_at: when it claimed the sync.
         expires_at: when the claim ends unless it is renewed.
         ended: whether the run has an end.
+        settled: whether it came to its books, or a later run has settled it.
+        configuration: JSON of its configuration.
+        source_version: the version of the source it had pinned.
     """
 
     run_id: str
@@ -99,11 +112,17 @@ class ClaimState:
     started_at: datetime
     expires_at: datetime
     ended: bool
+    settled: bool
+    configuration: str | None
+    source_version: int | None
 
 
 def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
     """The runs of a sync, oldest first: a few small rows a run, folded here, where a view would cost more to plan."""
-    columns = ("run_id", "run_number", "event", "at", "owner", "claim_expires_at")
+    columns = (
+        *("run_id", "run_number", "event", "at", "owner", "claim_expires_at"),
+        *("delivery_seconds", "configuration", "source_version"),
+    )
     rows = tables.read("sync_runs").where(F.col("sync") == sync).select(*columns).collect()
     by_run: dict[str, list[Row]] = {}
     for row in rows:
@@ -121,6 +140,10 @@ def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
                 started_at=_utc(started["at"]),
                 expires_at=max(_utc(event["claim_expires_at"]) for event in events if event["claim_expires_at"]),
                 ended=any(event["event"] == "ended" for event in events),
+                # only an end with books says how long the delivery took
+                settled=any(event["event"] == "settled" or event["delivery_seconds"] is not None for event in events),
+                configuration=started["configuration"],
+                source_version=started["source_version"],
             )
         )
     return states

@@ -5,11 +5,18 @@ The local session's catalog lives in memory only, so every command attaches the 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import NamedTuple
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from cio_spark.config.sections import TablesSection
+from cio_spark.errors import TableError
+
+_PLAIN_NAME = re.compile(r"\w+")
+_LOCATION = re.compile(r"^Location: (?:file:/*(?=/))?(.*)$", re.MULTILINE)
 
 
 def quoted(*parts: str) -> str:
@@ -61,26 +68,53 @@ class Tables:
         folder = self.folder(table)
         if folder is None:
             return self.spark.catalog.tableExists(self.name(table))
-        if not (folder / "_delta_log").is_dir():
-            return False
-        self.create_database()
-        self.spark.sql(f"CREATE TABLE IF NOT EXISTS {self.name(table)} USING delta{self.location_clause(table)}")
-        return True
+        if (folder / "_delta_log").is_dir():
+            self.create_database()
+        return self._point(self._database, table, folder)
 
     def attach_source(self, name: str) -> None:
-        """Makes `database.table` of the warehouse known to the session, if there is such a folder."""
-        if self.warehouse is None:
+        """Makes `database.table` of the warehouse known to the session, if there is such a folder.
+
+        A name that this session knows of another warehouse, and this one lacks, is forgotten.
+
+        Raises:
+            TableError: the session's catalog has another table of that name.
+        """
+        parts = [part.strip().strip("`") for part in name.split(".")]
+        if len(parts) == 3 and parts[0] == "spark_catalog":
+            parts = parts[1:]
+        if self.warehouse is None or len(parts) > 2 or not all(_PLAIN_NAME.fullmatch(part) for part in parts):
             return
-        parts = [part.strip("`") for part in name.split(".")]
-        for folder, names in (
-            (self.warehouse.joinpath(*parts[-2:]), parts[-2:]),
-            (self.warehouse / "default" / parts[-1], ["default", parts[-1]]),
-        ):
-            if len(parts) <= 2 and len(names) == 2 and (folder / "_delta_log").is_dir():
-                self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {quoted(names[0])}")
-                place = _sql_text(str(folder.resolve()))
-                self.spark.sql(f"CREATE TABLE IF NOT EXISTS {quoted(*names)} USING delta LOCATION {place}")
-                return
+        database, table = parts if len(parts) == 2 else ("default", parts[0])
+        # Where we look for a table, and where Spark puts one: the default database is the warehouse itself
+        spark_folder = self.warehouse if database == "default" else self.warehouse / f"{database}.db"
+        folders = (self.warehouse / database / table, spark_folder / table)
+        found = next((folder for folder in folders if (folder / "_delta_log").is_dir()), None)
+        attached = f"cio_spark.attached.{database}.{table}".lower()
+        if found is not None:
+            self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {quoted(database)}")
+            self._point(database, table, found)
+            self.spark.conf.set(attached, str(found.resolve()))
+        elif self.spark.conf.get(attached, None):
+            self._point(database, table, folders[0])
+            self.spark.conf.unset(attached)
+
+    def _point(self, database: str, table: str, folder: Path) -> bool:
+        """Makes the session's catalog know the table in the folder, and in no other; False if there is none."""
+        name, place, there = quoted(database, table), str(folder.resolve()), (folder / "_delta_log").is_dir()
+        known = _entry(self.spark, database, table)
+        if known is not None and (known.location != place or not there):
+            if not known.can_be_dropped:
+                instead = f"not at {place}" if known.location != place else "which is gone"
+                raise TableError(
+                    f"the session's catalog knows {database}.{table} as a table at {known.location}, {instead}: "
+                    "drop it there, or use another name"
+                )
+            self.spark.sql(f"DROP TABLE IF EXISTS {name}")
+            known = None
+        if there and known is None:
+            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {_sql_text(place)}")
+        return there
 
     def version(self, table: str) -> int:
         """The newest version of a table."""
@@ -108,3 +142,29 @@ class Tables:
 
 def _sql_text(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+class _Entry(NamedTuple):
+    """A table as the session's catalog knows it.
+
+    Attributes:
+        location: its folder.
+        can_be_dropped: dropping the entry loses neither data nor what another session knows.
+    """
+
+    location: str
+    can_be_dropped: bool
+
+
+def _entry(spark: SparkSession, database: str, table: str) -> _Entry | None:
+    """The catalog's entry of a table, read without looking at the table itself; None for none, or a view."""
+    try:
+        rows = spark.sql(f"SHOW TABLE EXTENDED IN {quoted(database)} LIKE '{table}'").collect()
+    except AnalysisException:  # no such database
+        return None
+    for row in rows:
+        location = _LOCATION.search(row["information"])
+        if not row["isTemporary"] and row["tableName"].lower() == table.lower() and location is not None:
+            passing = spark.conf.get("spark.sql.catalogImplementation", "in-memory") == "in-memory"
+            return _Entry(location[1], passing and "\nType: EXTERNAL\n" in row["information"])
+    return None

@@ -26,7 +26,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def spark(warehouse: Path) -> Iterator[SparkSession]:
     # Many small jobs: the JVM's optimising compiler costs more than it gains (it took 40 % of all CPU time)
-    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
+    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m"
     session = runtime.build_session(warehouse, app_name="tests")
     # … and so does compiling Java for every small query; test_demo_data.py runs with both on, as users do
     session.conf.set("spark.sql.codegen.wholeStage", "false")

@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from cio_spark.cancellation import Cancellation
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.model import SyncResult
 from cio_spark.pipeline import run_sync
@@ -51,10 +52,18 @@ class Bench:
         for extra in (self.sections, sections):
             for section, values in extra.items():
                 replaces = section == "source" and {"table", "query", "path"} & set(values)
-                said[section] = dict(values) if replaces else {**said[section], **values}
+                said[section] = dict(values) if replaces else {**said.get(section, {}), **values}
         return SyncConfig.model_validate(said)
 
-    def run(self, *, key: str = KEY, limit: int | None = None, retry_held: bool = False, **sections: Any) -> SyncResult:
+    def run(
+        self,
+        *,
+        key: str = KEY,
+        limit: int | None = None,
+        retry_held: bool = False,
+        cancellation: Cancellation | None = None,
+        **sections: Any,
+    ) -> SyncResult:
         return run_sync(
             self.config(**sections),
             spark=self.spark,
@@ -62,6 +71,7 @@ class Bench:
             warehouse=self.warehouse,
             limit=limit,
             retry_held=retry_held,
+            cancellation=cancellation,
         )
 
     @property

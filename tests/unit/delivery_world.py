@@ -93,14 +93,16 @@ def deliver(
     clock: Clock | None = None,
     client_factory: Callable[[], Any] | None = None,
     rows_per_chunk: int = 7,
+    process: ProcessState | None = None,
 ) -> list[OutcomeGroup]:
-    """The groups of partition 7, in a process of its own making, its connections closed."""
-    clock = clock or FakeClock()
-    process = ProcessState(settings, clock, client_factory)
+    """The groups of partition 7; without a process in one of its own making, its connections closed."""
+    clock = process.clock if process is not None else clock or FakeClock()
+    state = process or ProcessState(settings, clock, client_factory)
     try:
-        return list(deliver_partition(7, chunks(rows, rows_per_chunk), settings, clock=clock, process=process))
+        return list(deliver_partition(7, chunks(rows, rows_per_chunk), settings, clock=clock, process=state))
     finally:
-        process.close()
+        if process is None:
+            state.close()
 
 
 def fates(groups: Iterable[OutcomeGroup]) -> dict[str, str]:
@@ -112,6 +114,16 @@ def fates(groups: Iterable[OutcomeGroup]) -> dict[str, str]:
             assert record_id not in found
             found[record_id] = group.status
     return found
+
+
+def codes(groups: Iterable[OutcomeGroup]) -> dict[str, tuple[str, str | None]]:
+    """Status and error code by record id."""
+    return {record_id: group[:3:2] for group in groups for record_id in column(group, "record_id")}
+
+
+def numbers(body: bytes) -> list[int]:
+    """Numbers of the rows in a body, in order."""
+    return [int(item["messageId"].removeprefix("id-")) for item in json.loads(body)["batch"]]
 
 
 def statuses(api: StandIn) -> list[int | None]:
@@ -142,3 +154,30 @@ class ScriptedClient:
 
     def close(self) -> None:
         self.closed = True
+
+
+class JudgingClient(ScriptedClient):
+    """Answers what a function says of the rows in the request; notes when it was asked."""
+
+    def __init__(self, judge: Callable[[list[int]], Answer], clock: Clock | None = None) -> None:
+        super().__init__()
+        self._judge = judge
+        self._clock = clock or FakeClock()
+        self.requests: list[list[int]] = []
+        self.accepted: list[int] = []
+        self.times: list[float] = []
+
+    def post_batch(self, body: bytes, *args: Any, **options: Any) -> Answer:
+        super().post_batch(body, *args, **options)
+        self.requests.append(numbers(body))
+        self.times.append(self._clock.monotonic())
+        answer = self._judge(self.requests[-1])
+        if answer.is_success:
+            self.accepted += self.requests[-1]
+        return answer
+
+
+def refusing(bad: Iterable[int], status: int = 400) -> Callable[[list[int]], Answer]:
+    """Refuses requests with one of these rows."""
+    unwanted = frozenset(bad)
+    return lambda found: Answer(status, "bad") if unwanted & set(found) else Answer(200)

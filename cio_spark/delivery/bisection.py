@@ -1,0 +1,123 @@
+"""Divides a refused batch until each bad record stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from cio_spark.clock import Clock
+from cio_spark.delivery.batching import Batch
+from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict
+from cio_spark.delivery.held import HeldPersons
+from cio_spark.delivery.retry import RETRY_BUDGET_SECONDS
+from cio_spark.delivery.sending import Sending
+from cio_spark.delivery.settlement import Decision, Piece, Settlement
+
+MAX_EXTRA_REQUESTS: Final = 64
+"""HTTP requests that may be made for the parts of one root batch, their retries included."""
+
+Send: TypeAlias = Callable[[Batch, "int | None"], Sending]
+"""Sends a batch, with retries; the number bounds its HTTP requests, None: as many as the retry policy allows."""
+
+
+class Bisection:
+    """Settles root batches.
+
+    A 400 tells neither which record was bad nor whether the good ones were kept, a 413 only that it was too much. So a
+    refused batch is divided in halves, and these are sent with the same message ids, the first half first and settled
+    down to its last record before the second, so that each person's records keep their order. A record refused alone
+    is rejected. Parts that are refused when the limits are reached stay undecided; so does what was not sent by then.
+
+    Bounded: at most `MAX_EXTRA_REQUESTS` a root batch, and no part is started more than `RETRY_BUDGET_SECONDS` after
+    the root. While almost everything the process has sent was refused, it ends with the first single record.
+
+    Args:
+        send: sends.
+        held: persons whose records wait; those of a part that was not accepted join them before the next part.
+        clock: time.
+        divides: False: a refused batch of several records just fails.
+        nearly_everything_refused: whether one more refused record is enough, see `refusals`.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        held: HeldPersons,
+        clock: Clock,
+        *,
+        divides: bool,
+        nearly_everything_refused: Callable[[], bool],
+    ) -> None:
+        self._send = send
+        self._held = held
+        self._clock = clock
+        self._divides = divides
+        self._nearly_everything_refused = nearly_everything_refused
+
+    def settle(self, root: Batch) -> Settlement:
+        """Send a batch, and its parts as far as needed."""
+        settlement = Settlement()
+        until = self._clock.monotonic() + RETRY_BUDGET_SECONDS
+        whole = self._attempt(Piece(root), settlement, None)
+        waiting = self._settle(whole, settlement)
+        while waiting:
+            piece = waiting.pop()
+            free, held = self._held.take_out(piece.batch)
+            if held is not None:
+                settlement.pieces.append(piece._replace(batch=held, decision=Decision.HELD))
+            if not free.size:
+                continue
+            piece = piece._replace(batch=free)
+            if self._is_over(settlement, until):
+                piece = piece._replace(decision=Decision.UNDECIDED)
+            else:
+                piece = self._attempt(piece, settlement, MAX_EXTRA_REQUESTS - settlement.extra_requests)
+            waiting += self._settle(piece, settlement)
+        return settlement
+
+    def _attempt(self, piece: Piece, settlement: Settlement, most_requests: int | None) -> Piece:
+        sending = self._send(piece.batch, most_requests)
+        settlement.sendings.append(sending)
+        if sending.verdict is None:
+            return piece._replace(decision=Decision.STOPPED)
+        return Piece(
+            piece.batch,
+            _decide(sending.verdict),
+            sending.verdict,
+            piece.attempts + sending.attempts,
+            sending.attempted_at,
+        )
+
+    def _settle(self, piece: Piece, settlement: Settlement) -> list[Piece]:
+        """Note what is decided; gives the halves of what is not, the first one last."""
+        records = piece.batch.size
+        if piece.decision is Decision.REJECTED and records > 1:
+            if self._divides:
+                settlement.splits += 1
+                half = (records + 1) // 2
+                parts = piece.batch.part(half, records - half), piece.batch.part(0, half)
+                return [piece._replace(batch=part) for part in parts]
+            piece = piece._replace(decision=Decision.FAILED)
+        if piece.decision is Decision.REJECTED:
+            settlement.refused_alone += 1
+        if piece.decision is not Decision.ACCEPTED:
+            self._held.add(piece.batch)
+        settlement.pieces.append(piece)
+        return []
+
+    def _is_over(self, settlement: Settlement, until: float) -> bool:
+        return (
+            settlement.extra_requests >= MAX_EXTRA_REQUESTS
+            or self._clock.monotonic() >= until
+            or (settlement.refused_alone > 0 and self._nearly_everything_refused())
+        )
+
+
+def _decide(verdict: Verdict) -> Decision:
+    if verdict.accepted:
+        return Decision.ACCEPTED
+    refused = verdict.outcome is Outcome.TERMINAL and verdict.category in _REFUSALS
+    return Decision.REJECTED if refused else Decision.FAILED
+
+
+_REFUSALS: Final = frozenset({ErrorCategory.VALIDATION, ErrorCategory.TOO_LARGE})

@@ -1,0 +1,137 @@
+"""The circuit breaker: leaves an API alone that has failed several times in a row, and in the end gives it up."""
+
+from __future__ import annotations
+
+import threading
+from enum import Enum
+from typing import Final
+
+from cio_spark.clock import Clock
+from cio_spark.delivery.classification import ErrorCategory, Verdict
+from cio_spark.delivery.stopping import LONGEST_NAP_SECONDS, Stop
+
+FIRST_COOL_DOWN_SECONDS: Final = 5.0
+LONGEST_COOL_DOWN_SECONDS: Final = 60.0
+
+FAILURES: Final = frozenset({ErrorCategory.NETWORK, ErrorCategory.TIMEOUT, ErrorCategory.SERVER})
+"""What counts against the API. A 429 counts neither way: the API is there, and `throttle` sees to it."""
+
+_SIGNS_OF_LIFE: Final = frozenset(
+    {None, ErrorCategory.VALIDATION, ErrorCategory.TOO_LARGE, ErrorCategory.AUTHENTICATION}
+)
+
+
+class Permit(Enum):
+    """The circuit's answer to a lane that wants to send."""
+
+    SEND = "send"
+    TRIAL = "trial"
+    """Send, for everybody: all other lanes wait for what comes of it."""
+    REFUSED = "refused"
+    """Do not send: the API is given up, or the partition has stopped."""
+
+
+class _State(Enum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+    GIVEN_UP = "given_up"
+
+
+class Circuit:
+    """One for all lanes of a process, for one run. (Nygard, "Release It!", "Circuit Breaker".)
+
+    Closed: everybody sends. After so many failed requests with no success between it opens: lanes wait for a
+    cool-down, which starts at 5 s and doubles with every failed trial up to 60 s. Then it is half-open: one lane sends
+    a trial, the others wait. An answer that shows a working API closes it; a failure opens it again, or, once the
+    budget since the first of the failures is used up, gives the API up for the rest of the run. The last cool-down ends
+    with the budget, so every outage ends with a trial.
+
+    Args:
+        failures: failed requests that open it; 0: it never opens.
+        budget_seconds: from the first of the failures to giving up.
+        clock: time.
+    """
+
+    def __init__(self, failures: int, budget_seconds: float, clock: Clock) -> None:
+        self._failures = failures
+        self._budget_seconds = budget_seconds
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._state = _State.CLOSED
+        self._count = 0
+        self._first_failure_at = 0.0
+        self._cool_down_seconds = 0.0
+        self._trial_at = 0.0
+        self._last_reason = ""
+
+    def ask(self, stop: Stop) -> Permit:
+        """Wait until a request may be sent; every permit is to be handed back with `record`.
+
+        Args:
+            stop: of the lane's partition; ends the wait.
+        """
+        while True:
+            with self._changed:
+                if self._state is _State.CLOSED:
+                    return Permit.SEND
+                if self._state is _State.GIVEN_UP or stop.is_set():
+                    return Permit.REFUSED
+                if self._state is _State.HALF_OPEN:
+                    # For another lane's answer, not for time to pass: hence not the clock
+                    self._changed.wait(LONGEST_NAP_SECONDS)
+                    continue
+                left = self._trial_at - self._clock.monotonic()
+                if left <= 0:
+                    self._state = _State.HALF_OPEN
+                    return Permit.TRIAL
+            stop.pause(min(left, LONGEST_NAP_SECONDS))
+
+    def record(self, permit: Permit, verdict: Verdict | None) -> None:
+        """Say what came of a permit.
+
+        Args:
+            permit: what `ask` gave.
+            verdict: on the answer; None: no request was made after all.
+        """
+        with self._changed:
+            # An answer from before the circuit opened may have closed it meanwhile
+            trial = permit is Permit.TRIAL and self._state is _State.HALF_OPEN
+            if verdict is not None and verdict.category in FAILURES:
+                self._last_reason = verdict.answer.reason
+                self._fail(trial)
+            elif verdict is not None and verdict.category in _SIGNS_OF_LIFE:
+                if self._state is not _State.GIVEN_UP:
+                    self._state, self._count, self._cool_down_seconds = _State.CLOSED, 0, 0.0
+            elif trial:
+                self._state = _State.OPEN  # its cool-down is over: the next lane may try
+            self._changed.notify_all()
+
+    @property
+    def given_up(self) -> str | None:
+        """Why the API is not tried any more in this run, a sentence; None: it is."""
+        if self._state is not _State.GIVEN_UP:
+            return None
+        reason = f" ({self._last_reason})" if self._last_reason else ""
+        return f"the API could not be used for {self._budget_seconds:g} s{reason}; the rest goes with the next run"
+
+    def _fail(self, trial: bool) -> None:
+        now = self._clock.monotonic()
+        if trial:
+            if now - self._first_failure_at >= self._budget_seconds:
+                self._state = _State.GIVEN_UP
+            else:
+                self._open(now)
+        elif self._state is _State.CLOSED:  # else: it was under way when the circuit opened
+            self._count += 1
+            if self._count == 1:
+                self._first_failure_at = now
+            if self._count == self._failures:
+                self._open(now)
+
+    def _open(self, now: float) -> None:
+        self._state = _State.OPEN
+        self._cool_down_seconds = min(
+            max(2 * self._cool_down_seconds, FIRST_COOL_DOWN_SECONDS), LONGEST_COOL_DOWN_SECONDS
+        )
+        self._trial_at = min(now + self._cool_down_seconds, self._first_failure_at + self._budget_seconds)

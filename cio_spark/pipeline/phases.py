@@ -1,0 +1,43 @@
+"""What frames a run: seconds by phase, and one sentence for whatever Spark raises."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cio_spark import spark_errors
+from cio_spark.clock import Clock
+from cio_spark.config import SyncConfig
+from cio_spark.errors import CioSparkError
+from cio_spark.progress import Progress
+
+
+@dataclass
+class Phases:
+    """Seconds by phase."""
+
+    clock: Clock
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Times a block, also one that fails."""
+        self.progress.phase(name)
+        began = self.clock.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + self.clock.monotonic() - began
+
+
+@contextlib.contextmanager
+def explained(config: SyncConfig) -> Iterator[None]:
+    """Turns what Spark raises into one sentence."""
+    try:
+        yield
+    except CioSparkError:
+        raise
+    except Exception as error:  # Spark's exceptions have no common root, and their texts quote values
+        raise spark_errors.explain_failure(error, config.expressions()) from None

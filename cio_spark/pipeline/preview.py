@@ -1,0 +1,55 @@
+"""What a run would do, for `--dry-run`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from cio_spark import ledger, source
+from cio_spark.config import SyncConfig
+from cio_spark.delivery import engine
+from cio_spark.model import Preview
+from cio_spark.pipeline.phases import explained
+from cio_spark.pipeline.survey import prepared, survey
+from cio_spark.results import Tables
+
+
+def preview_sync(
+    config: SyncConfig,
+    *,
+    spark: SparkSession,
+    warehouse: Path | None = None,
+    limit: int | None = None,
+    retry_held: bool = False,
+    samples: int = 3,
+) -> Preview:
+    """Says what `run_sync` would do; sends nothing, writes nothing. Arguments as there.
+
+    Raises:
+        CioSparkError: the run could not start.
+    """
+    tables = Tables(spark, config.tables, warehouse)
+    slots = engine.count_slots(spark)
+    with explained(config):
+        snapshot = source.open_source(spark, config.source, tables.attach_source)
+        if limit is not None:
+            snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
+        records = prepared(config, snapshot.rows)
+        known = tables.exists("record_status")
+        version = tables.version("record_status") if known else None
+        work = survey(
+            config,
+            tables,
+            snapshot.rows,
+            records,
+            None if version is None else tables.read("record_status", version),
+            slots=slots,
+            retry_held=retry_held,
+            count_everything=True,
+        )
+        pending = work.records.where(F.col("state").isin("new", "changed", "again"))
+        payloads = tuple(row["payload"] for row in pending.select("payload").limit(samples).collect())
+        return Preview(work.counts, work.plan, ledger.count_reasons(work.records), payloads, snapshot.description)

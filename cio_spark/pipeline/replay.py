@@ -1,0 +1,206 @@
+"""Sends dead letters again, under their own message ids."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
+from pyspark.sql import functions as F
+
+from cio_spark import results, runtime
+from cio_spark.cancellation import Cancellation
+from cio_spark.clock import Clock, SystemClock
+from cio_spark.config import ApiKey, SyncConfig
+from cio_spark.delivery import check_api, delivery_settings, engine
+from cio_spark.errors import ExitStatus
+from cio_spark.model import Books, DeliveryCounts, StateCounts, SyncResult
+from cio_spark.pipeline.phases import Phases, explained
+from cio_spark.pipeline.run import close_failed, read_back
+from cio_spark.pipeline.settle import write_dead_letters
+from cio_spark.pipeline.survey import plan_of
+from cio_spark.pipeline.waves import Progression, Wave, deliver_waves
+from cio_spark.progress import Progress, Silence
+from cio_spark.results import Tables
+from cio_spark.verdict import judge
+from cio_spark.version import VERSION
+
+
+@dataclass(frozen=True)
+class Letters:
+    """Which dead letters.
+
+    Attributes:
+        run: of this run; None: of all.
+        category: with this error category.
+        record: of this record.
+    """
+
+    run: str | None = None
+    category: str | None = None
+    record: str | None = None
+
+
+def replay_sync(
+    config: SyncConfig,
+    *,
+    spark: SparkSession,
+    api_key: ApiKey,
+    warehouse: Path | None = None,
+    letters: Letters | None = None,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+    cancellation: Cancellation | None = None,
+) -> SyncResult:
+    """Sends dead letters of a sync again: of each record the newest, with the message id it had.
+
+    Left out, and counted: what was accepted since, or has a newer accepted version (`superseded`); what has no payload
+    or was refused by our own validation, which only the source can mend (`held`). For calls that overwrite state that
+    holds for the person: nothing older than what was accepted is sent.
+
+    Args:
+        config: the sync.
+        spark: the session.
+        api_key: the workspace's key.
+        warehouse: folder of local tables; None: the catalog knows them.
+        letters: which; None: all.
+        progress: listener.
+        clock: time.
+        cancellation: whoever may ask the run to stop.
+
+    Returns:
+        what became of them, as of a run.
+
+    Raises:
+        CioSparkError: it could not start, or Spark failed.
+    """
+    clock, progress = clock or SystemClock(), progress or Silence()
+    cancellation = cancellation or Cancellation(clock)
+    phases = Phases(clock, progress)
+    began = clock.monotonic()
+    tables = Tables(spark, config.tables, warehouse)
+    slots = engine.count_slots(spark)
+    sync = config.sync.name
+    with explained(config):
+        with phases.phase("check"):
+            check_api(delivery_settings(config, api_key))
+            results.set_up_tables(tables)
+        with phases.phase("claim"):
+            facts = {
+                "source": "dead letters",
+                "configuration": json.dumps(config.describe()),
+                "package_version": VERSION,
+            }
+            claim = results.claim_sync(
+                tables, sync, clock=clock, owner=runtime.owner(), owner_is_dead=runtime.owner_is_dead, facts=facts
+            )
+    progression = Progression()
+    try:
+        with explained(config), results.KeptClaim(tables, claim, clock):
+            with phases.phase("survey"):
+                judged = _judged(config, tables, letters or Letters())
+                tally = {row["state"]: row for row in _tallied(judged)}
+                counts = StateCounts(
+                    source_rows=judged.count(),
+                    superseded=_records(tally, "superseded"),
+                    held=_records(tally, "held"),
+                    again=_records(tally, "again"),
+                    invalid=0,
+                    payload_bytes=int(tally["again"]["bytes"] or 0) if "again" in tally else 0,
+                )
+                chosen = judged.where(F.col("state") == "again")
+                plan = plan_of(config, slots, counts.again, counts.payload_bytes)
+            delivery = DeliveryCounts()
+            if counts.again:
+                progress.planned(sync, plan)
+                with phases.phase("deliver"):
+                    waves = [Wave(0, chosen, counts.again, plan)]
+                    deliver_waves(config, tables, waves, claim.run_id, api_key, progress, cancellation, progression)
+            with phases.phase("books"):
+                delivery = read_back(config, tables, claim.run_id, [], delivered=progression.committed > 0)
+                if delivery.rejected + delivery.failed:
+                    write_dead_letters(config, tables, claim.run_id, chosen)
+    except BaseException as error:
+        close_failed(tables, claim, error, clock, None, progression)
+        raise
+    books = Books(counts, delivery, progression.not_started, progression.in_doubt)
+    exit_status, message = judge(config, books, cancellation)
+    if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
+        message = (
+            f"{counts.superseded:,} left out for a newer accepted version, {counts.held:,} because only the source can "
+            "mend them or no payload was kept"
+        )
+    status = "succeeded" if exit_status is ExitStatus.SUCCESS else "failed"
+    delivery_seconds = phases.seconds.get("deliver", 0.0)
+    with phases.phase("end"):
+        end = results.RunEnd(claim.run_id, sync, clock.now(), status, exit_status, message, books, delivery_seconds)
+        results.end_run(tables, end)
+    result = SyncResult(
+        claim.run_id,
+        sync,
+        exit_status,
+        books,
+        plan if counts.again else None,
+        message,
+        clock.monotonic() - began,
+        delivery_seconds,
+        phases.seconds,
+    )
+    progress.finished(result)
+    return result
+
+
+def _records(tally: dict[str, Row], state: str) -> int:
+    return int(tally[state]["records"]) if state in tally else 0
+
+
+def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
+    """The newest letter of each record, with the state `again`, `superseded` or `held`."""
+    sync = config.sync.name
+    dead = tables.read("dead_letters", tables.version("dead_letters")).where(F.col("sync") == sync)
+    for column, wanted in (
+        ("run_id", letters.run),
+        ("error_category", letters.category),
+        ("record_id", letters.record),
+    ):
+        if wanted is not None:
+            dead = dead.where(F.col(column) == wanted)
+    key = F.coalesce("record_id", F.concat(F.lit("\0"), F.col("payload_hash").cast("string")))
+    newest = Window.partitionBy(key).orderBy(F.col("run_id").desc())
+    dead = dead.withColumn("__rank", F.row_number().over(newest)).where("__rank = 1").drop("__rank")
+    statuses = tables.read("record_status", tables.version("record_status"))
+    accepted = statuses.where((F.col("sync") == sync) & (F.col("status") == "accepted"))
+    # A record's own newer version, or this very one
+    mine = accepted.groupBy("record_id").agg(F.max("run_id").alias("accepted_in"))
+    joined = dead.join(mine, "record_id", "left")
+    superseded: Column = F.col("accepted_in") > F.col("run_id")
+    if config.on_change == "send":
+        # A message id begins with the record's time: 10 characters, zeros without one; ids then compare by run
+        person = accepted.groupBy("person_key").agg(
+            F.max(F.struct(F.substring("message_id", 1, 10).alias("time"), F.col("run_id"))).alias("accepted_person")
+        )
+        time = F.substring("message_id", 1, 10)
+        joined = joined.join(person, "person_key", "left")
+        superseded = superseded | (F.col("accepted_person") > F.struct(time.alias("time"), F.col("run_id")))
+    unsendable = F.col("message_id").isNull() | F.col("payload").isNull()
+    state = F.when(F.coalesce(superseded, F.lit(False)), "superseded").when(unsendable, "held").otherwise("again")
+    return joined.select(
+        "record_id",
+        "person_key",
+        "occurred_at",
+        "payload",
+        "payload_hash",
+        F.octet_length("payload").alias("payload_bytes"),
+        "message_id",
+        F.lit(None).cast("string").alias("error_code"),
+        F.lit(None).cast("string").alias("error_message"),
+        state.alias("state"),
+    )
+
+
+def _tallied(judged: DataFrame) -> list[Row]:
+    sums = judged.groupBy("state").agg(
+        F.count(F.lit(1)).alias("records"), F.sum(F.col("payload_bytes").cast("bigint")).alias("bytes")
+    )
+    return sums.collect()

@@ -1,0 +1,104 @@
+"""Settles runs that died: what may have been sent is written down, so that the next run does not trust the past.
+
+Customer.io may hold a version of a record that no run has confirmed. If the source then goes back to the version that
+was accepted before, the record looks unchanged, and would never be sent: A accepted, B in doubt, A again. Such records
+get a row `failed` with the code `in_doubt`, which makes them pending. Records never accepted are pending anyway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark import ledger, results, source
+from cio_spark.config import ErrorHandlingStrategy, SyncConfig
+from cio_spark.pipeline.survey import prepared
+from cio_spark.results import LostRun, Staging, Tables
+
+
+def settle_run(config: SyncConfig, tables: Tables, run_id: str, deliverable: DataFrame) -> None:
+    """Writes down what a run may have sent without knowing: what it would have sent and did not write.
+
+    Args:
+        config: the sync.
+        tables: where the tables are.
+        run_id: the run.
+        deliverable: what it was about to send: classified records.
+    """
+    sent = ledger.add_message_id(deliverable.where(F.col("accepted_message_id").isNotNull()), config.sync.name)
+    results.append_in_doubt(tables, sent, run_id=run_id, sync=config.sync.name, operation_type=config.operation_type)
+
+
+def settle_lost_run(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
+    """Settles a run whose process is gone, from its staging, or from the version of the source it had pinned.
+
+    What can be worked out no more (the version was vacuumed, an expression fails) is left as it is: those records then
+    count as what `record_status` says of them.
+
+    Args:
+        config: the sync as it is now.
+        tables: where the tables are.
+        lost: what the run said of itself when it started.
+    """
+    staging = Staging(tables, lost.run_id)
+    then = _configuration_of(lost) or config
+    with contextlib.suppress(Exception):
+        committed = results.last_wave(tables, lost.run_id, then.sync.name)
+        deliverable = staging.waves()
+        if deliverable is not None:
+            in_doubt: DataFrame | None = deliverable.where(F.col("wave") == committed + 1).drop("wave")
+        else:
+            deliverable = _surveyed(then, tables, lost, staging)
+            in_doubt = deliverable if committed < 0 else None
+        if in_doubt is not None and then.on_change == "send":
+            settle_run(then, tables, lost.run_id, in_doubt)
+        if deliverable is not None and committed >= 0 and results.has_dead(tables, lost.run_id, then.sync.name):
+            write_dead_letters(then, tables, lost.run_id, deliverable)
+    staging.drop()
+
+
+def write_dead_letters(config: SyncConfig, tables: Tables, run_id: str, records: DataFrame) -> None:
+    """Keeps what a run could not deliver."""
+    results.append_dead_letters(
+        tables,
+        records,
+        run_id=run_id,
+        sync=config.sync.name,
+        include_failed=config.batch.error_handling is ErrorHandlingStrategy.DEAD_LETTER_QUEUE,
+        store_payloads=config.dead_letters.store_payloads,
+    )
+
+
+def _configuration_of(lost: LostRun) -> SyncConfig | None:
+    """The configuration the run had; None where this version cannot read it any more."""
+    try:
+        said: dict[str, Any] = json.loads(lost.configuration or "")
+        said["api"].pop("url", None)
+        return SyncConfig.model_validate(said)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> DataFrame | None:
+    """What the run was about to send, worked out again from the rows it saw; None where they are gone."""
+    rows = staging.rows()
+    if rows is None:
+        if lost.source_version is None:
+            return None
+        attach = tables.attach_source
+        rows = source.open_source(tables.spark, config.source, attach, version=lost.source_version).rows
+    records = prepared(config, rows)
+    if source.has_duplicates(records):
+        records = source.drop_superseded(records, config.source.order_by)
+    statuses = tables.read("record_status", tables.version("record_status")).where(F.col("run_id") < lost.run_id)
+    classified = ledger.classify_records(
+        records,
+        ledger.tried_records(statuses, config.sync.name),
+        ignore_changes=config.on_change == "ignore",
+        hold=False,
+    )
+    return classified.where(F.col("state").isin(*ledger.DELIVERED))

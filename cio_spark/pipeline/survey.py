@@ -1,0 +1,121 @@
+"""Source → payload → validation → ledger → planning: what a run has to do."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark import ledger, planning, source
+from cio_spark.config import Call, ErrorHandlingStrategy, SyncConfig
+from cio_spark.delivery.settings import ONE_ITEM_CALLS
+from cio_spark.model import DeliveryPlan, Slots, StateCounts
+from cio_spark.payload import prepare_records
+from cio_spark.results import Tables
+from cio_spark.validation import validate_records
+
+# Suppressions and deletions are tried again on every run until they are accepted (design §3)
+_NEVER_HELD = frozenset(
+    {Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON, Call.DEVICE_DELETE, Call.OBJECT_DELETE}
+    | {Call.RELATIONSHIP_DELETE}
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run has to do.
+
+    Attributes:
+        records: classified records, lazily.
+        deliverable: those of them that go through the delivery.
+        counts: rows by state.
+        plan: how the delivery is cut.
+    """
+
+    records: DataFrame
+    deliverable: DataFrame
+    counts: StateCounts
+    plan: DeliveryPlan
+
+
+def prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
+    """Source → payload → validation: a prepared, judged record for every row."""
+    ordered = source.with_order(rows, config.source.order_by)
+    return validate_records(prepare_records(ordered, config.payload), config.payload.call)
+
+
+def survey(
+    config: SyncConfig,
+    tables: Tables,
+    rows: DataFrame,
+    records: DataFrame,
+    earlier: DataFrame | None,
+    *,
+    slots: Slots,
+    retry_held: bool,
+    count_everything: bool = False,
+) -> Work:
+    """Ledger → planning: what still needs sending, and how it is cut.
+
+    Args:
+        config: the sync.
+        tables: where the tables are.
+        rows: the pinned source.
+        records: `prepared` of it.
+        earlier: `record_status` as earlier runs left it, at a pinned version; None: there is no such table.
+        slots: task slots.
+        retry_held: also try what was refused before with the same payload.
+        count_everything: look at every payload, also on a first run.
+    """
+    # Three small queries whose cost is mostly waiting: at the same time
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        counting = pool.submit(rows.count)
+        looking = pool.submit(_knows, earlier, config.sync.name)
+        doubled = pool.submit(source.has_duplicates, records)
+    source_rows, known = counting.result(), looking.result()
+    superseded = 0
+    if doubled.result():
+        superseded = source.count_superseded(records, config.source.order_by)
+        records = source.drop_superseded(records, config.source.order_by)
+    if earlier is None or not known:
+        # No filter: Spark would push it below the JSON it depends on, and build every payload twice
+        records = deliverable = ledger.mark_all_new(records)
+        count = ledger.count_states if count_everything else ledger.expect_all_new
+    else:
+        records = ledger.classify_records(
+            records,
+            ledger.tried_records(earlier, config.sync.name, _dead_letters(config, tables)),
+            ignore_changes=config.on_change == "ignore",
+            hold=not retry_held and config.payload.call not in _NEVER_HELD,
+        )
+        deliverable = records.where(F.col("state").isin(*ledger.DELIVERED))
+        count = ledger.count_states
+    counts = count(records, source_rows=source_rows, superseded=superseded)
+    plan = plan_of(config, slots, counts.to_send, counts.payload_bytes)
+    return Work(records, deliverable, counts, plan)
+
+
+def plan_of(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) -> DeliveryPlan:
+    """The plan for so many records of so many JSON bytes."""
+    return planning.plan_delivery(
+        config.batch,
+        slots,
+        records=records,
+        payload_bytes=payload_bytes,
+        one_item_per_request=config.payload.call in ONE_ITEM_CALLS,
+    )
+
+
+def _knows(earlier: DataFrame | None, sync: str) -> bool:
+    """Whether an earlier run of the sync wrote anything."""
+    return earlier is not None and not earlier.where(F.col("sync") == sync).limit(1).isEmpty()
+
+
+def _dead_letters(config: SyncConfig, tables: Tables) -> DataFrame | None:
+    """Where failed records wait for a replay: the sync's dead letters."""
+    if config.batch.error_handling is not ErrorHandlingStrategy.DEAD_LETTER_QUEUE:
+        return None
+    letters = tables.read("dead_letters", tables.version("dead_letters")) if tables.exists("dead_letters") else None
+    return None if letters is None else letters.where(F.col("sync") == config.sync.name)

@@ -1,0 +1,176 @@
+"""Delivery in waves: each is a range of persons, one Spark job and one commit, so that a crash costs one wave at most.
+
+Small runs are one wave, straight from the source. Larger ones are staged once, cut by wave, so that no wave scans or
+classifies the source again (docs/decisions/0006-waves.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark import ledger, planning, results
+from cio_spark.cancellation import Cancellation
+from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
+from cio_spark.delivery import delivery_settings, engine
+from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
+from cio_spark.pipeline.survey import Work, plan_of
+from cio_spark.progress import Progress
+from cio_spark.results import Staging, Tables
+
+STOPPING_CODES = frozenset({"circuit_open", "key_refused", "fail_fast", "refuses_everything", "stopped"})
+"""Codes of records that were not attempted because their partition stopped: no further wave is started."""
+
+
+@dataclass(frozen=True)
+class Wave:
+    """A part of a run's records.
+
+    Attributes:
+        number: from 0.
+        records: classified records, lazily.
+        rows: how many, counted when they were staged or surveyed.
+        plan: how it is cut.
+    """
+
+    number: int
+    records: DataFrame
+    rows: int
+    plan: DeliveryPlan
+
+
+@dataclass
+class Progression:
+    """How far the waves of a run got.
+
+    Attributes:
+        started, committed: waves.
+        in_doubt: rows of a wave that started and never committed.
+        not_started: rows of waves that never started.
+    """
+
+    started: int = 0
+    committed: int = 0
+    in_doubt: int = 0
+    not_started: int = 0
+
+
+def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) -> list[Wave]:
+    """One wave, or several from the staging.
+
+    Args:
+        config: the sync.
+        work: what there is to do.
+        staging: where the records of several waves are kept.
+        slots: task slots.
+    """
+    counts = work.counts
+    number = planning.count_waves(work.plan.eta_seconds, config.delivery.wave_minutes)
+    if number == 1:
+        rows = counts.to_send + (counts.invalid or 0)
+        return [Wave(0, work.deliverable, rows, work.plan)] if rows else []
+    staged = staging.stage_waves(work.deliverable, number, parts=max(1, slots.count))
+    cut = staged.groupBy("wave").agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.sum(F.when(F.col("error_code").isNull(), 1).otherwise(0)).alias("to_send"),
+        F.sum(F.when(F.col("error_code").isNull(), F.col("payload_bytes").cast("bigint")).otherwise(0)).alias("bytes"),
+    )
+    return [
+        Wave(
+            row["wave"],
+            staged.where(F.col("wave") == row["wave"]).drop("wave"),
+            row["rows"],
+            plan_of(config, slots, row["to_send"], row["bytes"]),
+        )
+        for row in sorted(cut.collect(), key=lambda row: int(row["wave"]))
+    ]
+
+
+def deliver_waves(
+    config: SyncConfig,
+    tables: Tables,
+    waves: list[Wave],
+    run_id: str,
+    api_key: ApiKey,
+    progress: Progress,
+    cancellation: Cancellation,
+    progression: Progression,
+) -> None:
+    """Delivers wave after wave, as long as nothing says to stop.
+
+    Args:
+        config: the sync.
+        tables: where the tables are.
+        waves: what to deliver.
+        run_id: the run.
+        api_key: the key.
+        progress: listener.
+        cancellation: asked before each wave, and during one for its grace time.
+        progression: kept up to date, so that it is right also when this raises.
+    """
+    stopped = False
+    expected = 0
+    for index, wave in enumerate(waves):
+        if stopped or cancellation.requested:
+            progression.not_started += wave.rows
+            continue
+        progression.started += 1
+        expected += wave.rows
+        try:
+            _deliver(config, tables, wave, run_id, api_key, progress, cancellation)
+        except Exception:
+            # The commit may have been made all the same
+            if results.count_statuses(tables, run_id, config.sync.name).persisted < expected:
+                progression.in_doubt += wave.rows
+                progression.not_started += sum(later.rows for later in waves[index + 1 :])
+                if cancellation.requested:
+                    return
+                raise
+        progression.committed += 1
+        if len(waves) > 1:
+            counts = results.count_statuses(tables, run_id, config.sync.name)
+            stopped = counts.persisted != expected or _says_stop(config, counts)
+
+
+def _says_stop(config: SyncConfig, counts: DeliveryCounts) -> bool:
+    """Whether a partition stopped for a reason that holds for the later waves too."""
+    if config.batch.error_handling is ErrorHandlingStrategy.FAIL_FAST and counts.failed + counts.rejected:
+        return True
+    return any(
+        reason.code in STOPPING_CODES or reason.category == "authentication" or reason.code == "redirect"
+        for reason in counts.reasons
+    )
+
+
+def _deliver(
+    config: SyncConfig,
+    tables: Tables,
+    wave: Wave,
+    run_id: str,
+    api_key: ApiKey,
+    progress: Progress,
+    cancellation: Cancellation,
+) -> None:
+    """Delivery → results: the one action."""
+    settings = delivery_settings(config, api_key, run_id, wave.plan, wave.number)
+    records = ledger.add_message_id(wave.records, config.sync.name)
+    arranged = engine.arrange_records(records, wave.plan)
+    statuses = engine.deliver_records(arranged, settings, config.sync.name, config.delivery.engine)
+    with (
+        engine.DeliveryWatch(
+            tables.spark,
+            f"{run_id}-w{wave.number}",
+            wave.plan.partitions,
+            progress.delivered,
+            lambda: cancellation.overdue(config.delivery.grace_seconds),
+        ),
+        engine.arrow_chunks(tables.spark),
+    ):
+        results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
+
+
+def whole_plan(work: Work, waves: list[Wave]) -> DeliveryPlan:
+    """The plan of a run in several waves, for people."""
+    return replace(work.plan, partitions=sum(wave.plan.partitions for wave in waves)) if waves else work.plan

@@ -1,0 +1,49 @@
+"""`dead_letters`: what could not be delivered, with its payload, until it is replayed."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark.results.tables import Tables
+from cio_spark.schemas import DEAD_LETTERS, struct_of
+
+ALWAYS_DEAD = ("rejected", "invalid")
+"""Under every strategy, as in the notebook; `failed` ones only under dead_letter_queue."""
+
+
+def append_dead_letters(
+    tables: Tables, records: DataFrame, *, run_id: str, sync: str, include_failed: bool, store_payloads: bool
+) -> None:
+    """Writes down a run's dead letters, in one commit that a second call does not repeat.
+
+    Args:
+        tables: where the tables are.
+        records: the run's records with `record_id`, `payload` (without message id), `payload_hash`, `occurred_at`.
+        run_id, sync: the run; its statuses must be in `record_status`.
+        include_failed: also what failed transiently (`dead_letter_queue`).
+        store_payloads: keep payloads.
+    """
+    statuses = (*ALWAYS_DEAD, "failed") if include_failed else ALWAYS_DEAD
+    dead = (
+        tables.read("record_status", tables.version("record_status"))
+        .where((F.col("sync") == sync) & (F.col("run_id") == run_id) & F.col("status").isin(*statuses))
+        .where(F.col("error_code").isNull() | (F.col("error_code") != "in_doubt"))
+    )
+    payloads = records.select("record_id", "payload_hash", "payload", "occurred_at").alias("records")
+    # Rows without a record id are told apart by their content; equal ones need one payload only
+    same = F.col("dead.record_id").eqNullSafe(F.col("records.record_id")) & (
+        F.col("dead.payload_hash") == F.col("records.payload_hash")
+    )
+    letters = (
+        dead.alias("dead")
+        .join(payloads.dropDuplicates(["record_id", "payload_hash"]).alias("records"), same, "left")
+        .select(
+            "dead.*",
+            (F.col("records.payload") if store_payloads else F.lit(None).cast("string")).alias("payload"),
+            "records.occurred_at",
+            F.coalesce("dead.attempted_at", F.current_timestamp()).alias("dead_at"),
+        )
+    )
+    rows = letters.select(*struct_of(DEAD_LETTERS).fieldNames())
+    tables.append("dead_letters", rows, app_id=f"dead-{run_id}", app_version=0)

@@ -1,0 +1,62 @@
+"""Rows of `record_status` for records that may have been sent by a run that died."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark.results.tables import Tables
+from cio_spark.schemas import RECORD_STATUS, struct_of
+
+IN_DOUBT = "in_doubt"
+_MESSAGE = "the run ended while this record may have been on its way; whether it arrived is unknown"
+
+
+def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: str, operation_type: str) -> None:
+    """Appends `failed` rows with the code `in_doubt`, once for a run however often it is called.
+
+    Args:
+        tables: where the tables are.
+        records: valid records with their `message_id`.
+        run_id, sync, operation_type: the run that died.
+    """
+    columns = {
+        "run_id": F.lit(run_id),
+        "sync": F.lit(sync),
+        "operation_type": F.lit(operation_type),
+        "status": F.lit("failed"),
+        "error_category": F.lit("unknown"),
+        "error_code": F.lit(IN_DOUBT),
+        "error_message": F.lit(_MESSAGE),
+        "attempts": F.lit(0),
+    }
+    schema = struct_of(RECORD_STATUS)
+    kept = {"record_id", "person_key", "message_id", "payload_hash", "payload_bytes"}
+    values = [
+        (columns.get(field.name, F.lit(None)) if field.name not in kept else F.col(field.name))
+        .cast(field.dataType)
+        .alias(field.name)
+        for field in schema.fields
+    ]
+    valid = records.where(F.col("error_code").isNull())
+    tables.append("record_status", valid.select(*values), app_id=f"settle-{run_id}", app_version=0)
+
+
+def last_wave(tables: Tables, run_id: str, sync: str) -> int:
+    """The newest wave of a run that was committed; -1 without one.
+
+    Args:
+        tables: where the tables are.
+        run_id, sync: the run.
+    """
+    mine = tables.read("record_status").where((F.col("sync") == sync) & (F.col("run_id") == run_id))
+    written = mine.where(F.coalesce("error_code", F.lit("")) != IN_DOUBT)
+    # Rows of a wave in which nothing could be sent carry no number
+    row = written.agg(F.max(F.coalesce("batch.wave", F.lit(0))).alias("wave")).collect()[0]
+    return -1 if row["wave"] is None else int(row["wave"])
+
+
+def has_dead(tables: Tables, run_id: str, sync: str) -> bool:
+    """Whether a run wrote records that may be dead letters."""
+    mine = tables.read("record_status").where((F.col("sync") == sync) & (F.col("run_id") == run_id))
+    return not mine.where(F.col("status").isin("rejected", "invalid", "failed")).limit(1).isEmpty()

@@ -1,0 +1,165 @@
+"""A run in waves loses nothing, whatever stops it: the next run goes on, and the books balance each time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from pyspark.sql import functions as F
+from tests_support import Bench, order_rows
+
+from cio_spark import results
+from cio_spark.cancellation import Cancellation
+from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.pipeline import run as pipeline_run
+from cio_spark.pipeline import waves as pipeline_waves
+from cio_spark.standin import Fault
+
+# 600 rows in batches of 10: an expected 3.75 s of sending, so about four waves of a second
+SMALL_WAVES: dict[str, Any] = {
+    "batch": {"max_batch_size": 10, "parallel_workers": 4},
+    "delivery": {"wave_minutes": 0.016},
+}
+ROWS = 600
+
+
+def waves_of(bench: Bench, run_id: str) -> dict[str, set[int]]:
+    """Waves in which each person was sent."""
+    found: dict[str, set[int]] = {}
+    for row in bench.statuses(run_id):
+        if row["batch"] is not None:
+            found.setdefault(row["person_key"], set()).add(row["batch"]["wave"])
+    return found
+
+
+def staged(bench: Bench) -> list[str]:
+    return [folder.name for folder in (bench.warehouse / "tests").iterdir() if folder.name.startswith("staging")]
+
+
+def test_waves_send_every_row_once_and_split_no_person(orders: Bench) -> None:
+    orders.write_sql(order_rows(ROWS, customers=60))
+    result = orders.run(**SMALL_WAVES)
+    assert result.exit_status is ExitStatus.SUCCESS
+    assert result.books.delivery.accepted == orders.api.received.count() == ROWS
+    assert orders.api.received.duplicates() == {}
+    persons = waves_of(orders, result.run_id)
+    assert all(len(waves) == 1 for waves in persons.values())
+    assert len({wave for waves in persons.values() for wave in waves}) > 2
+    assert not orders.api.traffic.overlapping_persons
+    for customer in range(60):
+        times = [message["timestamp"] for message in orders.api.received.by_person(f"c{customer}")]
+        assert times == sorted(times)
+    assert staged(orders) == []
+
+
+def test_a_key_refused_in_one_wave_leaves_the_later_waves_not_started(orders: Bench) -> None:
+    orders.write_sql(order_rows(ROWS, customers=60))
+    orders.api.script(Fault(status=401, after=20))
+    first = orders.run(**SMALL_WAVES)
+    assert first.exit_status is ExitStatus.KEY_REFUSED
+    assert first.books.balanced
+    assert first.books.not_started > 0
+    orders.api.clear_faults()
+    second = orders.run(**SMALL_WAVES)
+    assert second.exit_status is ExitStatus.SUCCESS
+    assert second.books.survey.unchanged == first.books.delivery.accepted
+    assert orders.api.received.count() == ROWS
+    assert orders.api.received.duplicates() == {}
+
+
+@pytest.mark.parametrize("grace_seconds", [60, 0])
+def test_a_cancelled_run_counts_honestly_and_the_next_one_goes_on(orders: Bench, grace_seconds: int) -> None:
+    orders.write_sql(order_rows(ROWS, customers=60))
+    orders.api.script(Fault(latency_seconds=0.05))
+    cancellation = Cancellation()
+
+    def cancel_soon() -> None:
+        while orders.api.received.count() < 30:
+            threading.Event().wait(0.05)
+        cancellation.request()
+
+    watcher = threading.Thread(target=cancel_soon, daemon=True)
+    watcher.start()
+    settings = {**SMALL_WAVES, "delivery": {"wave_minutes": 0.016, "grace_seconds": grace_seconds}}
+    first = orders.run(cancellation=cancellation, **settings)
+    watcher.join()
+    assert first.exit_status is ExitStatus.CANCELLED_SIGTERM
+    assert first.books.balanced
+    assert first.books.not_started > 0
+    assert (first.books.in_doubt > 0) == (grace_seconds == 0)
+    (run,) = orders.tables.read("sync_run_state").where(F.col("run_id") == first.run_id).collect()
+    assert (run["status"], run["in_doubt"], run["not_started"]) == (
+        "cancelled",
+        first.books.in_doubt,
+        first.books.not_started,
+    )
+    orders.api.clear_faults()
+    second = orders.run(**SMALL_WAVES)
+    assert second.exit_status is ExitStatus.SUCCESS
+    assert second.books.survey.unchanged == first.books.delivery.accepted
+    assert len(set(orders.api.received.message_ids())) == ROWS
+    assert sum(count - 1 for count in orders.api.received.duplicates().values()) <= first.books.in_doubt
+    assert staged(orders) == []
+
+
+def plans(bench: Bench, person: str) -> list[str]:
+    return [message["payload"]["traits"]["plan"] for message in bench.api.received.by_person(person)]
+
+
+@pytest.mark.parametrize("how", ["spark fails", "the process dies"])
+def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
+    people: Bench, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A accepted, B sent but never confirmed, A again: Customer.io must end with A."""
+    people.write_sql("SELECT 'p' AS id, 'a' AS plan")
+    people.run()
+
+    def send_and_fail(_: Any, statuses: Any, **__: Any) -> None:
+        statuses.write.format("noop").mode("overwrite").save()
+        raise RuntimeError("an executor was lost")
+
+    people.write_sql("SELECT 'p' AS id, 'b' AS plan")
+    with monkeypatch.context() as broken:
+        broken.setattr(results, "append_record_status", send_and_fail)
+        if how == "the process dies":
+            broken.setattr(pipeline_run, "settle_run", lambda *_: None)
+            broken.setattr(pipeline_run, "close_failed", lambda *_: None)
+        with pytest.raises(CioSparkError):
+            people.run()
+    assert plans(people, "p") == ["a", "b"]
+    people.write_sql("SELECT 'p' AS id, 'a' AS plan")
+    monkeypatch.setattr(pipeline_run.runtime, "owner_is_dead", lambda _: True)
+    again = people.run()
+    assert plans(people, "p") == ["a", "b", "a"]
+    assert again.books.survey.again == 1
+    assert again.books.balanced
+    settled = people.run()
+    assert settled.books.survey.unchanged == 1
+
+
+def test_a_wave_that_spark_fails_in_is_in_doubt_and_the_staging_is_gone(
+    orders: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.write_sql(order_rows(ROWS, customers=60))
+    deliver = pipeline_waves._deliver
+    calls = iter(range(100))
+
+    def fail_in_the_third(*arguments: Any) -> None:
+        if next(calls) == 2:
+            raise RuntimeError("out of memory")
+        deliver(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pipeline_waves, "_deliver", fail_in_the_third)
+        with pytest.raises(CioSparkError):
+            orders.run(**SMALL_WAVES)
+    assert staged(orders) == []
+    (run,) = orders.tables.read("sync_run_state").where(F.col("sync") == orders.name).collect()
+    assert run["status"] == "failed"
+    assert run["in_doubt"] > 0
+    assert run["not_started"] > 0
+    second = orders.run(**SMALL_WAVES)
+    assert second.books.balanced
+    assert orders.api.received.count() == ROWS
+    assert orders.api.received.duplicates() == {}
