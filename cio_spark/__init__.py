@@ -10,6 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cio_spark.batches import (
+        BatchErrorHandler,
+        BatchJob,
+        BatchMetrics,
+        ParallelBatchProcessor,
+        create_intelligent_batches,
+    )
+    from cio_spark.batches.large_dataset import process_large_dataset_with_spark
     from cio_spark.config import (
         BatchConfiguration,
         BatchStatus,
@@ -25,33 +33,45 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BatchConfiguration": "cio_spark.config",
+    "BatchErrorHandler": "cio_spark.batches",
+    "BatchJob": "cio_spark.batches",
+    "BatchMetrics": "cio_spark.batches",
     "BatchStatus": "cio_spark.config",
     "BatchStrategy": "cio_spark.config",
     "CustomerIOClient": "cio_spark.delivery.cio_client",
     "CustomerIOError": "cio_spark.errors",
     "ErrorHandlingStrategy": "cio_spark.config",
     "NetworkError": "cio_spark.errors",
+    "ParallelBatchProcessor": "cio_spark.batches",
     "ProcessingPriority": "cio_spark.config",
     "RateLimitError": "cio_spark.errors",
     "SyncResult": "cio_spark.model",
     "ValidationError": "cio_spark.errors",
+    "create_intelligent_batches": "cio_spark.batches",
     "load_config": "cio_spark.config",
+    "process_large_dataset_with_spark": "cio_spark.batches.large_dataset",
     "run_sync": "cio_spark.pipeline",
 }
 
 __all__ = [
     "BatchConfiguration",
+    "BatchErrorHandler",
+    "BatchJob",
+    "BatchMetrics",
     "BatchStatus",
     "BatchStrategy",
     "CustomerIOClient",
     "CustomerIOError",
     "ErrorHandlingStrategy",
     "NetworkError",
+    "ParallelBatchProcessor",
     "ProcessingPriority",
     "RateLimitError",
     "SyncResult",
     "ValidationError",
+    "create_intelligent_batches",
     "load_config",
+    "process_large_dataset_with_spark",
     "run_sync",
 ]
 

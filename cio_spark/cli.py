@@ -106,6 +106,20 @@ def setup(
 
 
 @app.command()
+def maintain(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    keep_days: Annotated[int, typer.Option(min=1, help="Days of history that are kept.")] = 90,
+    warehouse: Warehouse = None,
+    debug: Debug = False,
+) -> None:
+    """Drop old history (never a record's last state), compact, vacuum, sweep staging."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+    _run(lambda console: commands.maintain(selection, console, keep_days=keep_days), debug=debug)
+
+
+@app.command()
 def status(
     conf: Conf,
     environment: Environment = None,

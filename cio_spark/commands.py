@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from cio_spark import runtime
 from cio_spark.cancellation import Cancellation
+from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig, load_configs
 from cio_spark.console import ConsoleProgress, show_preview, show_runs
 from cio_spark.errors import CioSparkError, ExitStatus
@@ -149,6 +150,19 @@ def setup(selection: Selection, console: Console) -> ExitStatus:
 
     done = set_up_tables(Tables(opened.spark, config.tables, opened.warehouse))
     for line in done or ["everything is there already"]:
+        console.print(line, highlight=False)
+    return ExitStatus.SUCCESS
+
+
+def maintain(selection: Selection, console: Console, *, keep_days: int) -> ExitStatus:
+    """Keeps the tables small."""
+    config = selection.load()[0]
+    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    from cio_spark.results import Tables, maintain_tables, set_up_tables
+
+    tables = Tables(opened.spark, config.tables, opened.warehouse)
+    set_up_tables(tables)
+    for line in maintain_tables(tables, keep_days=keep_days, now=SystemClock().now()):
         console.print(line, highlight=False)
     return ExitStatus.SUCCESS
 

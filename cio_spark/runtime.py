@@ -234,6 +234,8 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
         "spark.sql.warehouse.dir": str(warehouse.resolve()),
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "4",
+        # VACUUM lists files in so many tasks; the default is 10,000
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
         # A sync compiles about 110 classes; with Spark's room for 100, each one evicts what the next sync needs
         "spark.sql.codegen.cache.maxEntries": "1000",
         "spark.databricks.delta.snapshotPartitions": "2",

@@ -34,7 +34,16 @@ def new_run_id(now: datetime, newest: str | None) -> str:
         for character in newest[:10]:
             before = before * 32 + _CROCKFORD.index(character)
         millis = max(millis, before + 1)
-    number = (millis << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+    return _ulid(millis, secrets.randbits(_RANDOM_BITS))
+
+
+def smallest_run_id(since: datetime) -> str:
+    """What no run id of that time or later is smaller than."""
+    return _ulid(int(since.timestamp() * 1000), 0)
+
+
+def _ulid(millis: int, random_bits: int) -> str:
+    number = (millis << _RANDOM_BITS) | random_bits
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 

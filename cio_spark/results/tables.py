@@ -52,6 +52,13 @@ class Tables:
         """Where a local table is."""
         return None if self.warehouse is None else self.warehouse / self._database / table
 
+    def names(self) -> list[str]:
+        """Every table of the database."""
+        if self.warehouse is not None:
+            folder = self.warehouse / self._database
+            return sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
+        return [row["tableName"] for row in self.spark.sql(f"SHOW TABLES IN {self.database}").collect()]
+
     def location_clause(self, table: str) -> str:
         """` LOCATION '…'` for a CREATE TABLE of a local table, else nothing."""
         folder = self.folder(table)

@@ -15,6 +15,35 @@ def test_a_public_name_can_be_imported(name: str) -> None:
     assert getattr(cio_spark, name).__name__ == name
 
 
+def test_the_notebooks_names_are_there() -> None:
+    notebook = {
+        "BatchConfiguration",
+        "BatchErrorHandler",
+        "BatchJob",
+        "BatchMetrics",
+        "BatchStatus",
+        "BatchStrategy",
+        "CustomerIOClient",
+        "CustomerIOError",
+        "ErrorHandlingStrategy",
+        "NetworkError",
+        "ParallelBatchProcessor",
+        "ProcessingPriority",
+        "RateLimitError",
+        "ValidationError",
+        "create_intelligent_batches",
+        "process_large_dataset_with_spark",
+    }
+    assert notebook <= set(cio_spark.__all__)
+
+
+def test_only_the_function_for_dataframes_needs_spark() -> None:
+    names = [name for name in cio_spark.__all__ if name not in ("process_large_dataset_with_spark", "run_sync")]
+    code = f"import sys; from cio_spark import {', '.join(names)}; print('pyspark' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         cio_spark.nothing  # noqa: B018  # the access is the test

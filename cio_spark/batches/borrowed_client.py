@@ -1,0 +1,83 @@
+"""Lets the delivery send through a client it does not know: any object with `batch(requests)`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from cio_spark.batches.error_kinds import ErrorKind, kind_of
+from cio_spark.clock import Clock
+from cio_spark.delivery.answer import Answer, Failure
+from cio_spark.errors import CustomerIOError
+
+
+class BatchSender(Protocol):
+    """A client as the notebook had it: it raises when a batch was not accepted."""
+
+    def batch(self, requests: list[dict[str, Any]], /) -> Any:
+        """Send requests."""
+        ...
+
+
+_STATUSES: Final[Mapping[ErrorKind, int]] = {
+    ErrorKind.RATE_LIMIT: 429,
+    ErrorKind.SERVER: 503,
+    ErrorKind.VALIDATION: 400,
+    ErrorKind.TOO_LARGE: 413,
+    ErrorKind.AUTHENTICATION: 401,
+}
+
+
+class BorrowedClient:
+    """A client of the user's, as a lane sends through it; its exceptions become answers.
+
+    Args:
+        client: the user's; lanes call it at the same time. Deadlines and compression are its own affair.
+        clock: measures.
+    """
+
+    def __init__(self, client: BatchSender, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    def post_batch(
+        self,
+        body: bytes,
+        deadline_seconds: float,  # noqa: ARG002  the lane's signature
+        *,
+        compress: bool = False,  # noqa: ARG002  the lane's signature
+        retry_count: int = 0,  # noqa: ARG002  the lane's signature
+    ) -> Answer:
+        """Make one exchange."""
+        began = self._clock.monotonic()
+        status: int | None = 200
+        failure, reason = None, ""
+        try:
+            self._client.batch(json.loads(body)["batch"])
+        except Exception as error:  # whatever a foreign client raises is the outcome of its records
+            status, failure = _outcome_of(error)
+            # The messages of other libraries' errors may quote a payload
+            reason = str(error) if isinstance(error, CustomerIOError) else type(error).__name__
+        return Answer(
+            status=status,
+            reason=reason,
+            failure=failure,
+            elapsed_seconds=self._clock.monotonic() - began,
+            sent_bytes=len(body),
+        )
+
+    def abort(self) -> None:
+        """Nothing: only the client itself could end its exchange."""
+
+    def close(self) -> None:
+        """Nothing: the client is the user's."""
+
+
+def _outcome_of(error: Exception) -> tuple[int | None, Failure | None]:
+    status = error.status_code if isinstance(error, CustomerIOError) else None
+    kind = kind_of(error)
+    if status is None and kind is ErrorKind.NETWORK:
+        return None, Failure.CONNECTION
+    status = status or _STATUSES.get(kind)
+    return status, None if status is not None else Failure.REQUEST

@@ -1,0 +1,87 @@
+"""What kind of error an exception is: decided by its type and status; words count for a bare `Exception` only."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from cio_spark.delivery.answer import Answer
+from cio_spark.delivery.classification import ErrorCategory, classify
+from cio_spark.errors import AuthenticationError, CustomerIOError, NetworkError, RateLimitError, ValidationError
+
+
+class ErrorKind(str, Enum):
+    """The notebook's categories, and two it had no word for: `server` and `too_large`."""
+
+    RATE_LIMIT = "rate_limit"
+    NETWORK = "network"
+    """No answer, or none in time."""
+    SERVER = "server"
+    VALIDATION = "validation"
+    TOO_LARGE = "too_large"
+    AUTHENTICATION = "authentication"
+    UNKNOWN = "unknown"
+
+
+_OURS: tuple[tuple[type[CustomerIOError], ErrorKind], ...] = (
+    (RateLimitError, ErrorKind.RATE_LIMIT),
+    (NetworkError, ErrorKind.NETWORK),
+    (ValidationError, ErrorKind.VALIDATION),
+    (AuthenticationError, ErrorKind.AUTHENTICATION),
+)
+_KIND_OF_CATEGORY = {ErrorCategory.TIMEOUT: ErrorKind.NETWORK}
+
+# Other libraries' exceptions (requests, urllib3, httpx, pydantic, Python's own), known by name: none is imported here
+_KIND_OF_TYPE_NAME = {
+    "Timeout": ErrorKind.NETWORK,
+    "TimeoutError": ErrorKind.NETWORK,
+    "TimeoutException": ErrorKind.NETWORK,
+    "ConnectionError": ErrorKind.NETWORK,
+    "ConnectError": ErrorKind.NETWORK,
+    "NetworkError": ErrorKind.NETWORK,
+    "ChunkedEncodingError": ErrorKind.NETWORK,
+    "RateLimitError": ErrorKind.RATE_LIMIT,
+    "ValidationError": ErrorKind.VALIDATION,
+    "AuthenticationError": ErrorKind.AUTHENTICATION,
+}
+_KIND_OF_WORD = {
+    "rate limit": ErrorKind.RATE_LIMIT,
+    "network": ErrorKind.NETWORK,
+    "timeout": ErrorKind.NETWORK,
+    "validation": ErrorKind.VALIDATION,
+    "authentication": ErrorKind.AUTHENTICATION,
+    "unauthorized": ErrorKind.AUTHENTICATION,
+}
+
+
+def kind_of(error: BaseException) -> ErrorKind:
+    """The kind of an error: by our types, else by HTTP status, else by the names of its types."""
+    for kind, found in _OURS:
+        if isinstance(error, kind):
+            return found
+    status = _status_of(error)
+    if status is not None:
+        return _kind_of_status(status)
+    for base in type(error).__mro__:
+        if base.__name__ in _KIND_OF_TYPE_NAME:
+            return _KIND_OF_TYPE_NAME[base.__name__]
+    if type(error) is Exception:
+        text = str(error).lower()
+        return next((kind for word, kind in _KIND_OF_WORD.items() if word in text), ErrorKind.UNKNOWN)
+    return ErrorKind.UNKNOWN
+
+
+def _status_of(error: BaseException) -> int | None:
+    """The HTTP status an exception carries: on itself, as ours do, or on its response, as those of requests do."""
+    response: Any = getattr(error, "response", None)
+    for status in (getattr(error, "status_code", None), getattr(response, "status_code", None)):
+        if isinstance(status, int) and not isinstance(status, bool):
+            return status
+    return None
+
+
+def _kind_of_status(status: int) -> ErrorKind:
+    category = classify(Answer(status)).category
+    if category is None:
+        return ErrorKind.UNKNOWN
+    return _KIND_OF_CATEGORY.get(category) or ErrorKind(category.value)

@@ -1,0 +1,56 @@
+"""How one batch went."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from cio_spark.config import BatchStatus, ProcessingPriority
+
+
+class BatchMetrics(BaseModel):
+    """What became of the records of one batch; fields, bounds and methods are the notebook's."""
+
+    model_config = ConfigDict(validate_assignment=True)
+
+    batch_id: str = Field(default_factory=lambda: str(uuid.uuid4()))
+    worker_id: str | None = Field(None, description="The lane that sent it.")
+    total_records: int = Field(..., ge=0, description="Records in it.")
+    successful_records: int = Field(0, ge=0, description="Records the API accepted.")
+    failed_records: int = Field(0, ge=0, description="All others: refused, failed, not sent.")
+    processing_time_seconds: float = Field(0.0, ge=0.0, description="From waiting for its turn to its last answer.")
+    throughput_rps: float = Field(0.0, ge=0.0, description="Accepted records per second.")
+    error_rate_percent: float = Field(0.0, ge=0.0, le=100.0, description="Failed of all records, in percent.")
+    retry_count: int = Field(0, ge=0, description="Tries after the first one.")
+    memory_usage_mb: float | None = Field(None, ge=0.0, description="Resident memory of the process, in MiB.")
+    cpu_usage_percent: float | None = Field(None, ge=0.0, le=100.0, description="CPU in percent of one core.")
+    status: BatchStatus = BatchStatus.PENDING
+    priority: ProcessingPriority = ProcessingPriority.NORMAL
+    started_at: datetime | None = Field(None, description="UTC.")
+    completed_at: datetime | None = Field(None, description="UTC.")
+    errors: list[str] = Field(default_factory=list, description="Reasons for people, each once, without payload.")
+
+    @field_validator("successful_records", "failed_records")
+    @classmethod
+    def _not_above_total(cls, count: int, info: ValidationInfo) -> int:
+        total = info.data.get("total_records")
+        if total is not None and count > total:
+            raise ValueError(f"Record count {count} cannot exceed total {total}")
+        return count
+
+    def calculate_derived_metrics(self) -> None:
+        """Set error rate and throughput from the counts and the time; where there is none, they stay as they are."""
+        if self.total_records > 0:
+            self.error_rate_percent = min(100.0, self.failed_records / self.total_records * 100)
+        if self.processing_time_seconds > 0:
+            self.throughput_rps = self.successful_records / self.processing_time_seconds
+
+    def is_healthy(self, error_threshold: float = 5.0) -> bool:
+        """Whether the error rate is within a threshold.
+
+        Args:
+            error_threshold: in percent; a rate equal to it is healthy.
+        """
+        return self.error_rate_percent <= error_threshold

@@ -1,0 +1,235 @@
+"""Sends lists of requests from one process, several at a time, through the same delivery that a sync's tasks use."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import islice
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import structlog
+
+from cio_spark.batches.borrowed_client import BatchSender, BorrowedClient
+from cio_spark.batches.intelligent import BatchCutter
+from cio_spark.batches.job import BatchJob
+from cio_spark.batches.job_settings import connection_of, job_settings
+from cio_spark.batches.metrics import BatchMetrics
+from cio_spark.batches.request import prepare_request
+from cio_spark.batches.tally import Tally
+from cio_spark.clock import Clock, SystemClock
+from cio_spark.config import BatchConfiguration, BatchStatus
+from cio_spark.delivery import DeliverySettings, PreparedRow, ProcessState, deliver_partition
+from cio_spark.delivery.outcome import ACCEPTED, NOT_ATTEMPTED
+from cio_spark.delivery.records import record_batch
+
+RECORDS_PER_CHUNK = 2_000
+MOST_QUEUED = 1_000
+_SHUT_DOWN = "not sent: the processor was shut down"
+_Item = TypeVar("_Item")
+
+
+class ParallelBatchProcessor:
+    """Sends jobs with as many requests at a time as they have workers; one job at a time.
+
+    A person's requests are sent one after the other, in the order of the list. `metrics_queue` and `error_queue` hold
+    the newest 1,000 batches and failures, for whoever watches. Setting `shutdown_event` ends a job: what is under way
+    is finished, the rest is counted as failed, the status is `cancelled`.
+
+    Args:
+        client: a `CustomerIOClient`: its key and address are used, over connections of the processor's own. Any other
+            object with `batch(requests)` is called by several threads at once.
+        config: for `process_batch_worker`; a job brings its own.
+        clock: time.
+    """
+
+    def __init__(self, client: BatchSender, config: BatchConfiguration, *, clock: Clock | None = None) -> None:
+        self.client = client
+        self.config = config
+        self.logger = structlog.get_logger("batch_processor")
+        self.metrics_queue: queue.Queue[BatchMetrics] = queue.Queue(MOST_QUEUED)
+        self.error_queue: queue.Queue[dict[str, Any]] = queue.Queue(MOST_QUEUED)
+        self.shutdown_event = threading.Event()
+        self._clock = clock or SystemClock()
+        self._connection = connection_of(client)
+        self._lock = threading.Lock()
+        self._shared: ProcessState | None = None
+
+    def process_batch_worker(self, worker_id: str, batch_data: Sequence[dict[str, Any]], batch_id: str) -> BatchMetrics:
+        """Send one batch; callable from several threads, which share the rate limit.
+
+        Args:
+            worker_id: of the caller.
+            batch_data: the requests; several HTTP requests are made where one cannot hold them.
+            batch_id: of the batch.
+
+        Returns:
+            What became of it; failures are data, never exceptions.
+        """
+        whole = Tally(ACCEPTED)
+        began = self._clock.now()
+        settings = self._settings(batch_id, batch_data, self.config, self.config.max_batch_size, lanes=1)
+        with self._lock:
+            process = self._shared = self._shared or self._process_for(settings)
+        tallies = self._send(batch_data, settings, process)
+        for tally in tallies:
+            whole.merge(tally)
+        if any(tally.status == NOT_ATTEMPTED for tally in tallies):
+            self.close()  # the API may have been given up: the next batch tries it anew
+        metrics = whole.metrics(batch_id, self.config.error_threshold_percent, worker_id)
+        metrics.started_at, metrics.completed_at = began, self._clock.now()
+        metrics.processing_time_seconds = max(0.0, (metrics.completed_at - began).total_seconds())
+        metrics.calculate_derived_metrics()
+        self._report(metrics)
+        return metrics
+
+    def process_job(self, job: BatchJob, data: Sequence[dict[str, Any]]) -> BatchJob:
+        """Send a job's requests.
+
+        Args:
+            job: its `configuration` counts. It is filled in while it runs: counts, times, status, and at the end
+                metrics; what an earlier run has left in it is forgotten.
+            data: the requests, at best with a `type` and a `messageId` each; see `request.prepare_request`.
+
+        Returns:
+            The job, `failed` when its error rate is above the threshold. Every request is in exactly one batch's
+            metrics; those that could not be sent are in one of their own, `<job id>_invalid` or
+            `<job id>_not_attempted`.
+        """
+        config = job.configuration
+        job.started_at, job.completed_at, job.status = self._clock.now(), None, BatchStatus.PROCESSING
+        job.total_records, job.processed_records, job.batch_metrics = len(data), 0, []
+        job.estimated_completion = job.started_at + timedelta(seconds=config.estimate_processing_time(len(data)))
+        self.logger.info(
+            "Starting batch job processing",
+            job_id=job.job_id,
+            total_records=len(data),
+            workers=config.parallel_workers,
+        )
+        max_records = max(1, config.calculate_optimal_batch_size(len(data)))
+        lanes = max(1, min(config.parallel_workers, len(data)))
+        status = BatchStatus.FAILED
+        try:
+            settings = self._settings(job.job_id, data, config, max_records, lanes)
+            process = self._process_for(settings)
+            try:
+                tallies = self._send(data, settings, process, job)
+            finally:
+                process.close()
+            sent = [tally for tally in tallies if tally.facts is not None]
+            for number, tally in enumerate(sent):
+                metrics = tally.metrics(f"{job.job_id}_batch_{number}", config.error_threshold_percent)
+                job.batch_metrics.append(metrics)
+            for tally in tallies:
+                if tally.facts is None:
+                    metrics = tally.metrics(f"{job.job_id}_{tally.status}", config.error_threshold_percent)
+                    job.batch_metrics.append(metrics)
+            for metrics in job.batch_metrics:
+                metrics.priority = job.priority
+                self._report(metrics)
+            status = self._status_of(job)
+        finally:
+            job.completed_at, job.status = self._clock.now(), status
+            self.logger.info(
+                "Batch job completed",
+                job_id=job.job_id,
+                status=status.value,
+                total_processed=job.processed_records,
+            )
+        return job
+
+    def close(self) -> None:
+        """Close the connections of `process_batch_worker`, those in use when they are done; the client stays open."""
+        with self._lock:
+            process, self._shared = self._shared, None
+        if process is not None:
+            process.close()
+
+    def __enter__(self) -> ParallelBatchProcessor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _settings(
+        self, key: str, data: Sequence[Any], config: BatchConfiguration, max_records: int, lanes: int
+    ) -> DeliverySettings:
+        return job_settings(
+            config,
+            self._connection,
+            job_id=key,
+            data=data,
+            records=len(data),
+            max_records=max_records,
+            lanes=lanes,
+        )
+
+    def _process_for(self, settings: DeliverySettings) -> ProcessState:
+        """Connections, time slots, and what is learned about the API while they are used."""
+        if self._connection is not None:
+            return ProcessState(settings, self._clock)
+        borrowed = BorrowedClient(self.client, self._clock)
+        return ProcessState(settings, self._clock, lambda: borrowed)
+
+    def _send(
+        self, data: Sequence[Any], settings: DeliverySettings, process: ProcessState, job: BatchJob | None = None
+    ) -> list[Tally]:
+        """What became of the requests, by batch, in the order the batches were finished."""
+        tallies: dict[str, Tally] = {}
+        left = _rows(data, settings)
+        chunks = self._chunks(left, min(RECORDS_PER_CHUNK, settings.records_per_request * settings.lanes))
+        for group in deliver_partition(0, chunks, settings, clock=self._clock, process=process):
+            tallies.setdefault(group.batch_id or group.status, Tally(group.status)).add(group)
+            if job is not None and group.status == ACCEPTED:
+                job.processed_records += group.records.num_rows
+                self.logger.info(
+                    "Batch completed", job_id=job.job_id, progress_percent=round(job.get_progress_percent(), 1)
+                )
+        unsent = sum(1 for _ in left)
+        if unsent:
+            tallies.setdefault(NOT_ATTEMPTED, Tally(NOT_ATTEMPTED)).add_unsent(unsent, _SHUT_DOWN)
+        return list(tallies.values())
+
+    def _chunks(self, rows: Iterator[PreparedRow], size: int) -> Iterator[pa.RecordBatch]:
+        while not self.shutdown_event.is_set() and (chunk := list(islice(rows, size))):
+            yield record_batch(chunk)
+
+    def _report(self, metrics: BatchMetrics) -> None:
+        _offer(self.metrics_queue, metrics)
+        if metrics.failed_records:
+            failure = {"batch_id": metrics.batch_id, "failed_records": metrics.failed_records, "errors": metrics.errors}
+            _offer(self.error_queue, failure)
+            self.logger.error("Batch processing failed", worker_id=metrics.worker_id, **failure)
+
+    def _status_of(self, job: BatchJob) -> BatchStatus:
+        if self.shutdown_event.is_set() and job.processed_records < job.total_records:
+            return BatchStatus.CANCELLED
+        error_rate = job.get_aggregate_metrics().get("overall_error_rate_percent", 0.0)
+        return BatchStatus.FAILED if error_rate > job.configuration.error_threshold_percent else BatchStatus.COMPLETED
+
+
+def _rows(data: Sequence[Any], settings: DeliverySettings) -> Iterator[PreparedRow]:
+    """The requests, made ready; batches go to the lanes in turn, but a person stays with the lane that has them."""
+    cutter = BatchCutter(settings.records_per_request, settings.max_bytes)
+    lane_of: dict[str, int] = {}
+    for position, request in enumerate(data):
+        row = prepare_request(request, position, settings.run_id)
+        lane = cutter.place(row.payload_bytes or 0) % settings.lanes
+        if row.person_key is not None:
+            lane = lane_of.setdefault(row.person_key, lane)
+        yield row._replace(lane=lane)
+
+
+def _offer(waiting: queue.Queue[_Item], item: _Item) -> None:
+    """Put an item into a queue, in place of the oldest one if it is full."""
+    while True:
+        try:
+            waiting.put_nowait(item)
+            return
+        except queue.Full:
+            try:
+                waiting.get_nowait()
+            except queue.Empty:
+                continue

@@ -1,0 +1,96 @@
+"""Counts what became of a job's records, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cio_spark.batches.metrics import BatchMetrics
+from cio_spark.config import BatchStatus
+from cio_spark.delivery import BatchFacts, OutcomeGroup
+from cio_spark.delivery.outcome import ACCEPTED, INVALID, NOT_ATTEMPTED
+
+MOST_REASONS = 20
+
+
+@dataclass
+class Tally:
+    """The records of one batch, or those of one status that never were in one.
+
+    Attributes:
+        status: of its last group.
+        facts: how its sending went; None for records that never were in a batch.
+        accepted, failed: records.
+        reasons: why records failed, each once, in order; the first 20.
+    """
+
+    status: str
+    facts: BatchFacts | None = None
+    accepted: int = 0
+    failed: int = 0
+    reasons: dict[str, None] = field(default_factory=dict)
+
+    def add(self, group: OutcomeGroup) -> None:
+        """Count a group of records of the batch."""
+        self.status, self.facts = group.status, group.batch or self.facts
+        if group.status == ACCEPTED:
+            self.accepted += group.records.num_rows
+            return
+        self.failed += group.records.num_rows
+        if group.status == INVALID:
+            self.add_reasons(group.records.column("error_message").to_pylist())
+        else:
+            self.add_reasons([group.error_message or group.error_code or group.status])
+
+    def merge(self, other: Tally) -> None:
+        """Count the records of another batch as this one's too."""
+        if other.status != ACCEPTED:
+            self.status = other.status
+        self.accepted, self.failed = self.accepted + other.accepted, self.failed + other.failed
+        self.facts = other.facts or self.facts
+        self.add_reasons(other.reasons)
+
+    def add_unsent(self, records: int, reason: str) -> None:
+        """Count records that never reached the delivery."""
+        self.failed += records
+        self.add_reasons([reason])
+
+    def add_reasons(self, reasons: Iterable[str]) -> None:
+        """Note why records failed."""
+        for reason in reasons:
+            if len(self.reasons) >= MOST_REASONS:
+                return
+            self.reasons[reason] = None
+
+    def metrics(self, batch_id: str, error_threshold_percent: float, worker_id: str | None = None) -> BatchMetrics:
+        """The counts as the notebook shows them.
+
+        Args:
+            batch_id: of the batch.
+            error_threshold_percent: an error rate above it makes the batch a failed one.
+            worker_id: who sent it; None: the lane that did, if one did.
+        """
+        facts = self.facts
+        metrics = BatchMetrics(
+            batch_id=batch_id,
+            worker_id=worker_id if worker_id or facts is None else f"worker_{facts.lane}",
+            total_records=self.accepted + self.failed,
+            successful_records=self.accepted,
+            failed_records=self.failed,
+            errors=list(self.reasons),
+        )
+        if facts is not None:
+            metrics.started_at, metrics.completed_at = facts.started_at, facts.completed_at
+            metrics.processing_time_seconds = max(0.0, (facts.completed_at - facts.started_at).total_seconds())
+            metrics.retry_count = max(0, facts.attempts - 1)
+            metrics.memory_usage_mb = facts.memory_usage_mb
+            if facts.cpu_usage_percent is not None:  # of one core: several lanes together may use more
+                metrics.cpu_usage_percent = min(100.0, facts.cpu_usage_percent)
+        metrics.calculate_derived_metrics()
+        if self.status == NOT_ATTEMPTED and not self.accepted:
+            metrics.status = BatchStatus.CANCELLED
+        elif metrics.is_healthy(error_threshold_percent):
+            metrics.status = BatchStatus.COMPLETED
+        else:
+            metrics.status = BatchStatus.FAILED
+        return metrics
