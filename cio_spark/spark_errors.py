@@ -1,12 +1,17 @@
-"""Turns Spark's exceptions into one sentence: error class and the user's own expression, never a value of a row."""
+"""What is wrong with a user's SQL, in one sentence: error class and expression, never a value of a row."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from cio_spark.errors import CioSparkError, ConfigurationError, ExpressionError, TableError
+
+if TYPE_CHECKING:  # the commands import this module where pyspark may be missing
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import DataType
 
 _ERROR_CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
 _HINTS = {
@@ -17,6 +22,20 @@ _HINTS = {
     "CANNOT_PARSE_TIMESTAMP": "use try_to_timestamp",
     "INVALID_ARRAY_INDEX": "use get or try_element_at",
 }
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`")
+_VOLATILE = re.compile(
+    r"\b(?:current_date|current_time|current_timestamp|localtimestamp)\b|"  # callable without parentheses
+    r"\b(?:curdate|now|rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
+    r"input_file_name)\s*\(|\bunix_timestamp\s*\(\s*\)",
+    re.IGNORECASE,
+)
+_SUBQUERY = re.compile(r"\bselect\b|\(\s*table\s+['\w]", re.IGNORECASE)
+_ONCE = "in source.query, which runs once per run"
+_NO_ROW_VALUE = (
+    "is not a value of one row (it has an aggregate, a window function, or a generator such as explode); "
+    f"compute it {_ONCE}"
+)
+_NO_ROW_VALUE_CLASSES = ("MISSING_AGGREGATION", "MISSING_GROUP_BY", "UNSUPPORTED_GENERATOR")
 _DENIED = (
     "AccessDenied",
     "Permission denied",
@@ -40,7 +59,7 @@ def error_class(error: BaseException) -> str:
     return match.group(1) if match else type(error).__name__
 
 
-def analysis_problem(error: BaseException, columns: list[str]) -> str:
+def analysis_problem(error: BaseException, columns: Sequence[str]) -> str:
     """What is wrong with a user's expression, found while Spark analysed it.
 
     Args:
@@ -55,8 +74,12 @@ def analysis_problem(error: BaseException, columns: list[str]) -> str:
     if kind.startswith(("UNRESOLVED_COLUMN", "MISSING_COLUMN")):
         name = parameters.get("objectName", "?").replace("`", "")
         return unknown_column(name, columns)
+    if kind.startswith("TABLE_OR_VIEW_NOT_FOUND"):
+        return f"there is no table or view {parameters.get('relationName', '?').replace('`', '')}"
     if kind.startswith("UNRESOLVED_ROUTINE"):
         return f"function {parameters.get('routineName', '?').replace('`', '')} does not exist"
+    if kind.startswith(_NO_ROW_VALUE_CLASSES):
+        return _NO_ROW_VALUE
     if kind.startswith("PARSE_"):
         near = parameters.get("error", "").strip("'")
         return "is not a valid Spark SQL expression" + (f", near {near!r}" if near else "")
@@ -65,7 +88,60 @@ def analysis_problem(error: BaseException, columns: list[str]) -> str:
     return f"Spark refuses it: {kind}" + (f" ({detail})" if detail else "")
 
 
-def unknown_column(name: str, columns: list[str]) -> str:
+class UnfitExpressionError(Exception):
+    """A user's expression cannot be used; the text says why, for whoever knows its path."""
+
+
+def is_volatile(sql: str, columns: Sequence[str] = ()) -> bool:
+    """Whether an expression gives another value each time it is evaluated (quoted texts and names aside)."""
+    names = {name.lower() for name in columns}
+    return any(found.group().lower() not in names for found in _VOLATILE.finditer(_QUOTED.sub("''", sql)))
+
+
+def has_subquery(sql: str) -> bool:
+    """Whether an expression reads rows of its own (quoted texts and names aside)."""
+    return _SUBQUERY.search(_QUOTED.sub("''", sql)) is not None
+
+
+def fixed_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataType:
+    """The type of an expression that is a value of one row, the same for the whole run. Runs no job.
+
+    Args:
+        rows: what the expression is about.
+        sql: the user's expression.
+        columns: the columns there are.
+
+    Raises:
+        UnfitExpressionError: Spark refuses it, or it is no such value.
+    """
+    if is_volatile(sql, columns):
+        raise UnfitExpressionError(
+            f"has another value on every run, so what is sent would change by itself; compute it {_ONCE}"
+        )
+    if has_subquery(sql):
+        raise UnfitExpressionError(f"has a subquery, whose rows may change during the run; join them {_ONCE}")
+    return row_value_type(rows, sql, columns)
+
+
+def row_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataType:
+    """The type of an expression that is a value of one row; arguments and errors as of `fixed_value_type`."""
+    from pyspark.errors import AnalysisException, ParseException
+    from pyspark.sql import functions as F
+
+    try:
+        kind = rows.select(F.expr(sql).alias("x")).schema[0].dataType
+    except (AnalysisException, ParseException) as error:
+        raise UnfitExpressionError(analysis_problem(error, columns)) from None
+    if "(" in sql:
+        try:
+            # Alone in a SELECT, aggregates, generators and windows pass; a WHERE takes values of one row only
+            _ = rows.where(F.expr(sql).isNotNull()).schema
+        except AnalysisException:
+            raise UnfitExpressionError(_NO_ROW_VALUE) from None
+    return kind
+
+
+def unknown_column(name: str, columns: Sequence[str]) -> str:
     """`there is no column X; did you mean Y`."""
     close = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
     there = f"did you mean `{close[0]}`?" if close else "there are: " + ", ".join(sorted(columns)[:20])
@@ -107,7 +183,7 @@ def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSpa
     return CioSparkError(f"Spark failed with {kind}; its log has the details, run again with --debug to see them")
 
 
-def of(path: str, error: BaseException, columns: list[str]) -> ConfigurationError:
+def of(path: str, error: BaseException, columns: Sequence[str]) -> ConfigurationError:
     """The configuration error for an expression at `path`."""
     return ConfigurationError.of(path, analysis_problem(error, columns))
 

@@ -24,7 +24,7 @@ SEMANTIC_EVENTS = {
     Call.OBJECT_DELETE: "Object Deleted",
     Call.RELATIONSHIP_DELETE: "Relationship Deleted",
 }
-DEFAULT_OBJECT_TYPE = 1
+DEFAULT_OBJECT_TYPE = "1"
 
 
 def call_json(
@@ -41,6 +41,11 @@ def call_json(
         occurred_at: the timestamp, or None.
         objects: properties, traits and context by name.
     """
+    object_id, anonymous_id = texts.get("object_id"), texts.get("anonymous_id")
+    if call is Call.OBJECT_DELETE and object_id is not None:
+        # The spec wants an anonymousId on this event although no person is meant
+        nobody = F.concat(F.lit("object-"), object_id)
+        texts = {**texts, "anonymous_id": nobody if anonymous_id is None else F.coalesce(anonymous_id, nobody)}
     fields: list[Column] = [F.lit("track" if call in SEMANTIC_EVENTS else call.value).alias("type")]
     for name, key in (
         ("user_id", "userId"),
@@ -55,10 +60,6 @@ def call_json(
             fields.append(column.alias(key))
     if call in SEMANTIC_EVENTS:
         fields.append(F.lit(SEMANTIC_EVENTS[call]).alias("event"))
-    object_id = texts.get("object_id")
-    if call is Call.OBJECT_DELETE and object_id is not None and texts.get("anonymous_id") is None:
-        # The spec wants an anonymousId on this event although no person is meant.
-        fields.append(F.concat(F.lit("object-"), object_id).alias("anonymousId"))
     if occurred_at is not None:
         fields.append(occurred_at.alias("timestamp"))
     fields += _own_objects(call, texts)
@@ -81,8 +82,9 @@ def _own_objects(call: Call, texts: Mapping[str, Column | None]) -> list[Column]
     object_id, token = texts.get("object_id"), texts.get("device_token")
     if call in (Call.OBJECT_DELETE, Call.RELATIONSHIP_DELETE) and object_id is not None:
         kind = texts.get("object_type_id")
-        default = F.lit(str(DEFAULT_OBJECT_TYPE))
-        object_type = (default if kind is None else F.coalesce(kind, default)).cast("int")
+        text = F.lit(DEFAULT_OBJECT_TYPE) if kind is None else F.coalesce(kind, F.lit(DEFAULT_OBJECT_TYPE))
+        # Null for what is no number: validation refuses that row, and no other
+        object_type = F.try_to_number(F.trim(text), F.lit("999999999")).cast("int")
         return [F.struct(object_id.alias("objectId"), object_type.alias("objectTypeId")).alias("properties")]
     if call in (Call.DEVICE, Call.DEVICE_DELETE) and token is not None:
         kind = texts.get("device_type")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -18,18 +16,10 @@ from cio_spark.schemas import ORDER_PREFIX
 if TYPE_CHECKING:
     from cio_spark.config.payload import Scalar
 
-# Another value in every query: the survey and the delivery would see different payloads.
-_VOLATILE = re.compile(
-    r"\b(current_date|current_timestamp|curdate|now|localtimestamp|rand|randn|random|uuid|randstr|shuffle|"
-    r"monotonically_increasing_id|spark_partition_id|input_file_name|unix_timestamp\s*\(\s*\))\b",
-    re.IGNORECASE,
-)
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"")
-
-
-def is_volatile(sql: str) -> bool:
-    """Whether an expression gives another value each time it is evaluated (text in quotes aside)."""
-    return _VOLATILE.search(_QUOTED.sub("''", sql)) is not None
+# Session time zones differ; the text of an instant must not
+_INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
+_INSTANT_OPTIONS = {"timeZone": "UTC", "timestampFormat": _INSTANT, "timestampNTZFormat": _INSTANT}
+_WHITE_SPACE = " \t\n\r\x0b\x0c"
 
 
 class Expressions:
@@ -57,23 +47,21 @@ class Expressions:
         if isinstance(scalar, Literal):
             column = F.lit(scalar.value) if scalar.value is not None else F.lit(None).cast("string")
             return column, self._rows.select(column.alias("x")).schema[0].dataType
-        if is_volatile(scalar):
-            self.report(
-                path,
-                "has another value on every run, so every record would count as changed; compute it in source.query, "
-                "which runs once per run",
-            )
-            return None
         try:
-            column = F.expr(scalar)
-            schema = self._rows.select(column.alias("x")).schema
-        except (AnalysisException, ParseException) as error:
-            self.report(path, spark_errors.analysis_problem(error, self.columns))
+            kind = spark_errors.fixed_value_type(self._rows, scalar, self.columns)
+        except spark_errors.UnfitExpressionError as error:
+            self.report(path, str(error))
             return None
-        return column, schema[0].dataType
+        return F.expr(scalar), kind
 
-    def compile_text(self, path: str, scalar: Scalar | None) -> Column | None:
-        """A scalar that is sent as text: ids, names."""
+    def compile_text(self, path: str, scalar: Scalar | None, *, blank_is_null: bool = False) -> Column | None:
+        """A scalar that is sent as text: ids, names.
+
+        Args:
+            path: of the scalar.
+            scalar: None: there is none.
+            blank_is_null: an empty text, or one of white space only, becomes null.
+        """
         compiled = None if scalar is None else self.compile(path, scalar)
         if compiled is None:
             return None
@@ -81,7 +69,8 @@ class Expressions:
         if isinstance(kind, (T.ArrayType, T.MapType, T.StructType, T.BinaryType)):
             self.report(path, f"has type {kind.simpleString()}, which cannot be an id or a name; use an expression")
             return None
-        return column.cast("string")
+        text = as_text(column, kind)
+        return without_blanks(text) if blank_is_null and isinstance(kind, T.StringType) else text
 
     def compile_instant(self, path: str, scalar: Scalar | None) -> Column | None:
         """A scalar that is a point in time: timestamp, or date as midnight UTC."""
@@ -106,3 +95,21 @@ def without_zone_as_utc(column: Column) -> Column:
     """A TIMESTAMP_NTZ read as UTC, whatever the session's time zone."""
     micros = F.timestamp_diff("MICROSECOND", F.lit("1970-01-01 00:00:00").cast("timestamp_ntz"), column)
     return F.timestamp_micros(micros)
+
+
+def as_text(column: Column, kind: T.DataType) -> Column:
+    """A value as text, whatever the session's time zone: times in ISO 8601, UTC, to the microsecond.
+
+    Args:
+        column: the value; a TIMESTAMP_NTZ is read as UTC.
+        kind: its type.
+    """
+    if isinstance(kind, (T.TimestampType, T.TimestampNTZType)):
+        return F.when(column.isNotNull(), F.to_csv(F.struct(column), _INSTANT_OPTIONS))
+    return column.cast("string")
+
+
+def without_blanks(text: Column) -> Column:
+    """A text, or null if it is empty or all white space."""
+    # Only texts that begin with white space or a control character, all of them below "!", are looked at twice
+    return F.when((text >= "!") | (F.btrim(text, F.lit(_WHITE_SPACE)) != ""), text)

@@ -11,7 +11,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark.payload.expressions import without_zone_as_utc
+from cio_spark.payload.expressions import as_text, without_zone_as_utc
 
 # to_json options: every timestamp in ISO 8601, UTC, milliseconds (api_facts, Payload), at any depth
 JSON_OPTIONS = {
@@ -93,5 +93,6 @@ def _sorted_map(
     """Equal maps in one order: their JSON, and so its hash, would differ otherwise."""
     values = F.map_filter(column, lambda _, value: value.isNotNull()) if drop_nulls else column
     keys = F.array_sort(F.map_keys(values))
-    value_kind = kind.valueType
-    return F.map_from_arrays(keys.cast("array<string>"), F.transform(keys, lambda key: inner(values[key], value_kind)))
+    key_kind, value_kind = kind.keyType, kind.valueType
+    names = F.transform(keys, lambda key: as_text(key, key_kind)) if isinstance(key_kind, _TIMES) else keys
+    return F.map_from_arrays(names.cast("array<string>"), F.transform(keys, lambda key: inner(values[key], value_kind)))

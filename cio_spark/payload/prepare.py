@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -9,10 +10,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark import spark_errors
-from cio_spark.config.payload import Call, FieldMapping, PayloadSection, TimestampFormat
+from cio_spark.config import api_limits as limits
+from cio_spark.config.payload import Call, FieldMapping, Literal, PayloadSection, TimestampFormat
 from cio_spark.errors import ConfigurationError
 from cio_spark.payload.calls import call_json
-from cio_spark.payload.expressions import Expressions
+from cio_spark.payload.expressions import Expressions, as_text
 from cio_spark.payload.fields import build_object
 from cio_spark.schemas import ORDER_PREFIX
 
@@ -29,6 +31,9 @@ SCALARS = (
     "device_token",
     "device_type",
 )
+# Blank, they name nobody and nothing; of the others, a blank is what the user wants to send
+NAMING = ("user_id", "anonymous_id", "email", "event", "group_id", "object_id", "previous_id", "device_token")
+_OBJECT_TYPE = re.compile("[0-9]{1,9}")
 PERSON_KEYS = ("user_id", "anonymous_id", "email", "group_id", "object_id")
 DEFAULT_FORMATS = {
     "properties": TimestampFormat.ISO,
@@ -47,14 +52,19 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
     Returns:
         `record_id`, `person_key` STRING, `occurred_at` TIMESTAMP, `payload` STRING (JSON without messageId),
         `payload_hash` BIGINT, `payload_bytes` INT (UTF-8, without messageId), and for validation `ids`
-        STRUCT<user_id, …> of all scalars that are sent, and `objects` STRUCT<properties, traits, context>.
+        STRUCT<user_id, …> of all scalars that are sent, blank ones null, constants (which are checked here) of type
+        VOID, and `objects` STRUCT<properties, traits, context>.
 
     Raises:
         ConfigurationError: everything that is wrong with columns, expressions and types, at once.
     """
     expressions = Expressions(rows)
     section = _with_traits_of_scalars(section, expressions)
-    texts = {name: expressions.compile_text(f"payload.{name}", getattr(section, name)) for name in SCALARS}
+    constants = _constants(section, expressions)
+    texts = {
+        name: expressions.compile_text(f"payload.{name}", getattr(section, name), blank_is_null=name in NAMING)
+        for name in SCALARS
+    }
     record_id = _record_id(expressions, section.record_id_columns)
     occurred_at = expressions.compile_instant("payload.timestamp", section.timestamp)
     objects = {
@@ -64,14 +74,14 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
     if expressions.problems:
         raise ConfigurationError(expressions.problems)
     person = [column for name in PERSON_KEYS if (column := texts[name]) is not None]
-    sent = [column.alias(name) for name, column in texts.items() if column is not None]
+    sent = {name: F.lit(None) if name in constants else column for name, column in texts.items() if column is not None}
     checked = [item.checked.alias(name) for name, item in objects.items() if item is not None]
     return rows.select(
         record_id.alias("record_id"),
         F.coalesce(*person).alias("person_key"),
         (F.lit(None).cast("timestamp") if occurred_at is None else occurred_at).alias("occurred_at"),
         call_json(section.call, texts, occurred_at, objects).alias("payload"),
-        F.struct(*sent).alias("ids"),
+        F.struct(*[column.alias(name) for name, column in sent.items()]).alias("ids"),
         (F.struct(*checked) if checked else F.struct(F.lit(None).cast("string").alias("none"))).alias("objects"),
         *[column for column in rows.columns if column.startswith(ORDER_PREFIX)],
     ).select(
@@ -94,6 +104,21 @@ def _with_traits_of_scalars(section: PayloadSection, expressions: Expressions) -
     return section.model_copy(update={"traits": traits.model_copy(update={"set": {**traits.set, named: scalar}})})
 
 
+def _constants(section: PayloadSection, expressions: Expressions) -> set[str]:
+    """Names of the scalars that are the same for every row; reports those that no record could carry."""
+    values = {name: scalar.value for name in SCALARS if isinstance(scalar := getattr(section, name), Literal)}
+    for name, value in values.items():
+        text = str(value)
+        limit = limits.MAX_EVENT_NAME_BYTES if name == "event" else limits.MAX_ID_BYTES
+        if name == "object_type_id" and value is not None and not _OBJECT_TYPE.fullmatch(text):
+            expressions.report(f"payload.{name}", f"must be a whole number, such as 1, found {text!r}")
+        elif name in NAMING and (value is None or not text.strip()):
+            expressions.report(f"payload.{name}", "is empty")
+        elif name in NAMING and name != "email" and len(text.encode()) > limit:
+            expressions.report(f"payload.{name}", f"is longer than {limit} bytes")
+    return {name for name, value in values.items() if value is not None}
+
+
 def _record_id(expressions: Expressions, names: list[str]) -> Column:
     """One column as text; several as a JSON array, which cannot collide; null as soon as one is null."""
     parts: list[Column] = []
@@ -107,7 +132,7 @@ def _record_id(expressions: Expressions, names: list[str]) -> Column:
         column, kind = compiled
         if isinstance(kind, (T.ArrayType, T.MapType, T.StructType, T.BinaryType)):
             expressions.report("payload.record_id", f"`{name}` has type {kind.simpleString()}, which cannot name a row")
-        parts.append(column.cast("string"))
+        parts.append(as_text(column, kind))
     if len(parts) <= 1:
         return parts[0] if parts else F.lit(None).cast("string")
     complete = reduce(lambda one, other: one & other, [part.isNotNull() for part in parts])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from cio_spark import spark_errors
+from cio_spark.errors import ConfigurationError
 from cio_spark.schemas import ORDER_PREFIX
 
 _DIRECTION = re.compile(r"^(?P<sql>.*?)(?:\s+(?P<way>ASC|DESC))?(?:\s+NULLS\s+(?P<nulls>FIRST|LAST))?\s*$", re.I | re.S)
@@ -23,18 +23,17 @@ def with_order(rows: DataFrame, order_by: Sequence[str]) -> DataFrame:
         order_by: SQL sort expressions.
 
     Raises:
-        ConfigurationError: an expression Spark refuses.
+        ConfigurationError: an expression that Spark refuses, or that is no fixed value of one row.
     """
     columns: list[Column] = []
     for index, text in enumerate(order_by):
         match = _DIRECTION.match(text)
         sql = match.group("sql") if match else text
         try:
-            column = F.expr(sql)
-            rows.select(column)
-        except (AnalysisException, ParseException) as error:
-            raise spark_errors.of("source.order_by", error, rows.columns) from None
-        columns.append(column.alias(f"{ORDER_PREFIX}{index}"))
+            spark_errors.fixed_value_type(rows, sql, rows.columns)
+        except spark_errors.UnfitExpressionError as error:
+            raise ConfigurationError.of("source.order_by", str(error)) from None
+        columns.append(F.expr(sql).alias(f"{ORDER_PREFIX}{index}"))
     return rows.select("*", *columns) if columns else rows
 
 

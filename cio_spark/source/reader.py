@@ -14,9 +14,8 @@ from cio_spark import spark_errors
 from cio_spark.config.sections import SourceSection
 from cio_spark.errors import ConfigurationError
 
-_VOLATILE = re.compile(
-    r"\b(current_date|current_timestamp|curdate|now|localtimestamp|rand|randn|random|uuid|select)\b", re.IGNORECASE
-)
+# Names in SQL: `shop`.`my orders`, shop . orders; words that name nothing are found too, and are no matter
+_NAME = re.compile(r"(?:`(?:[^`]|``)+`|\w+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|\w+))*")
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Snapshot:
     Attributes:
         rows: the rows, `where` applied.
         description: what was read, for people and for `sync_runs`.
-        version: the pinned Delta version; None for a query or view.
+        version: the Delta version that pins the rows; None where none does: a query, a view, a changing condition.
         repeatable: False while `rows` may differ between two queries, until `stage` made them a table.
     """
 
@@ -43,24 +42,28 @@ class Snapshot:
         return replace(self, rows=stage(rows), repeatable=True)
 
 
-def open_source(spark: SparkSession, source: SourceSection, attach: Callable[[str], None]) -> Snapshot:
+def open_source(
+    spark: SparkSession, source: SourceSection, attach: Callable[[str], None], *, version: int | None = None
+) -> Snapshot:
     """Opens the source and checks that it exists, is readable, and that `where` makes sense; runs no job on it.
 
     Args:
         spark: the session.
         source: the source section.
         attach: makes a table of the local warehouse known to the session's catalog, if there is such a table.
+        version: the version of a table or path to pin; None: its newest.
 
     Raises:
         ConfigurationError: no such table, path or view; not Delta; a bad query or condition.
     """
     if source.query is not None:
+        _attach_named(source.query, attach)
         snapshot = _open_query(spark, source.query)
     elif source.path is not None:
-        snapshot = _open_path(spark, source.path)
+        snapshot = _open_path(spark, source.path, version)
     else:
         attach(str(source.table))
-        snapshot = _open_table(spark, str(source.table))
+        snapshot = _open_table(spark, str(source.table), version)
     repeated = {name for name in snapshot.rows.columns if snapshot.rows.columns.count(name) > 1}
     if repeated:
         raise ConfigurationError.of(
@@ -68,12 +71,30 @@ def open_source(spark: SparkSession, source: SourceSection, attach: Callable[[st
         )
     if source.where is None:
         return snapshot
+    return _filtered(snapshot, source.where, attach)
+
+
+def _filtered(snapshot: Snapshot, where: str, attach: Callable[[str], None]) -> Snapshot:
+    columns = snapshot.rows.columns
+    pinned = not (spark_errors.is_volatile(where, columns) or spark_errors.has_subquery(where))
+    if not pinned:
+        _attach_named(where, attach)
     try:
-        rows = snapshot.rows.where(F.expr(source.where))
+        spark_errors.row_value_type(snapshot.rows, where, columns)
+        rows = snapshot.rows.where(F.expr(where))
+    except spark_errors.UnfitExpressionError as error:
+        raise ConfigurationError.of("source.where", str(error)) from None
     except (AnalysisException, ParseException) as error:
-        raise spark_errors.of("source.where", error, snapshot.rows.columns) from None
-    repeatable = snapshot.repeatable and _VOLATILE.search(source.where) is None
-    return replace(snapshot, rows=rows, repeatable=repeatable)
+        raise spark_errors.of("source.where", error, columns) from None
+    if pinned:
+        return replace(snapshot, rows=rows)
+    return replace(snapshot, rows=rows, version=None, repeatable=False)
+
+
+def _attach_named(sql: str, attach: Callable[[str], None]) -> None:
+    """Makes tables of the local warehouse that a statement names known to the session's catalog."""
+    for name in dict.fromkeys(_NAME.findall(sql)):
+        attach(name)
 
 
 def _open_query(spark: SparkSession, query: str) -> Snapshot:
@@ -82,16 +103,12 @@ def _open_query(spark: SparkSession, query: str) -> Snapshot:
     try:
         return Snapshot(spark.sql(query), "query", None, repeatable=False)
     except (AnalysisException, ParseException) as error:
-        kind = spark_errors.error_class(error)
-        if kind.startswith("TABLE_OR_VIEW_NOT_FOUND"):
-            name = (error.getMessageParameters() or {}).get("relationName", "?").replace("`", "")
-            raise ConfigurationError.of("source.query", f"there is no table or view {name}") from None
         raise spark_errors.of("source.query", error, []) from None
 
 
-def _open_path(spark: SparkSession, path: str) -> Snapshot:
+def _open_path(spark: SparkSession, path: str, version: int | None) -> Snapshot:
     try:
-        version = _version(spark, f"delta.`{path}`")
+        version = _version(spark, f"delta.`{path}`") if version is None else version
         rows = spark.read.format("delta").option("versionAsOf", version).load(path)
     except (AnalysisException, ParseException) as error:
         raise ConfigurationError.of(
@@ -100,13 +117,13 @@ def _open_path(spark: SparkSession, path: str) -> Snapshot:
     return Snapshot(rows, f"{path} (version {version})", version, repeatable=True)
 
 
-def _open_table(spark: SparkSession, name: str) -> Snapshot:
+def _open_table(spark: SparkSession, name: str, version: int | None) -> Snapshot:
     try:
         rows = spark.table(name)
         kind = _table_kind(spark, name)
         if kind != "delta":
             return Snapshot(rows, f"{name} ({kind})", None, repeatable=False)
-        version = _version(spark, name)
+        version = _version(spark, name) if version is None else version
         rows = spark.read.option("versionAsOf", version).table(name)
     except (AnalysisException, ParseException) as error:
         kind = spark_errors.error_class(error)

@@ -41,7 +41,7 @@ def validate_records(records: DataFrame, call: Call) -> DataFrame:
     objects = schema["objects"].dataType
     assert isinstance(ids, T.StructType)
     assert isinstance(objects, T.StructType)
-    rules = _identity_rules(call, set(ids.fieldNames())) + _object_rules(objects) + _size_rules()
+    rules = _identity_rules(call, ids) + _object_rules(objects) + _size_rules()
     verdict = F.coalesce(
         *[F.when(broken, F.struct(F.lit(code).alias("c"), F.lit(text).alias("m"))) for code, text, broken in rules]
     )
@@ -53,15 +53,16 @@ def validate_records(records: DataFrame, call: Call) -> DataFrame:
     )
 
 
-def _blank(column: Column) -> Column:
-    return column.isNull() | (F.trim(column) == "")
-
-
-def _identity_rules(call: Call, given: set[str]) -> list[Rule]:
+def _identity_rules(call: Call, ids: T.StructType) -> list[Rule]:
+    """Rules of scalars; a constant (VOID) was looked at when the configuration was, so no record is asked about it."""
+    constants = {item.name for item in ids.fields if isinstance(item.dataType, T.NullType)}
+    given = set(ids.fieldNames()) - constants
     rules: list[Rule] = [("missing_record_id", "record_id is null", F.col("record_id").isNull())]
     for alternatives in CALL_RULES[call].needs:
+        if constants & set(alternatives):
+            continue
         present = [name for name in alternatives if name in given]
-        missing = reduce(lambda one, other: one & other, [_blank(F.col(f"ids.{name}")) for name in present])
+        missing = reduce(lambda one, other: one & other, [F.col(f"ids.{name}").isNull() for name in present])
         empty = f"{' and '.join(present)} {'is' if len(present) == 1 else 'are'} empty"
         code, text = _MISSING.get(alternatives[0], ("missing_identity", empty))
         rules.append((code, text, missing))
@@ -69,6 +70,10 @@ def _identity_rules(call: Call, given: set[str]) -> list[Rule]:
         if name in given:
             too_long = F.octet_length(f"ids.{name}") > limits.MAX_ID_BYTES
             rules.append(("id_too_long", f"{name} is longer than {limits.MAX_ID_BYTES} bytes", too_long))
+    if "object_type_id" in given:
+        kind = F.col("ids.object_type_id")
+        unfit = kind.isNotNull() & F.try_to_number(F.trim(kind), F.lit("999999999")).isNull()
+        rules.append(("invalid_object_type_id", "object_type_id is not a whole number, such as 1", unfit))
     if "event" in given:
         event = F.col("ids.event")
         limit = limits.MAX_EVENT_NAME_BYTES

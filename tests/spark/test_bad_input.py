@@ -57,6 +57,20 @@ def test_a_bad_condition_and_a_bad_order_name_the_column_that_was_meant(orders: 
     assert where.exit_status is ExitStatus.CONFIGURATION_ERROR
 
 
+def test_expressions_that_are_no_value_of_one_row_end_in_one_sentence_each(orders: Bench) -> None:
+    orders.write_sql(order_rows(3))
+    path = str(orders.source)
+    for sql in ("sum(amount)", "explode(array(1, 2))", "row_number() OVER (ORDER BY id)"):
+        for options, place in (
+            ({"source": {"path": path, "where": f"{sql} > 1"}}, "source.where"),
+            ({"source": {"path": path, "order_by": f"{sql} DESC"}}, "source.order_by"),
+            ({"payload": {**orders.payload, "user_id": sql}}, "payload.user_id"),
+        ):
+            error = refusal(orders, **options)
+            assert str(error).startswith(f"{place}: is not a value of one row")
+            assert error.exit_status is ExitStatus.CONFIGURATION_ERROR
+
+
 def test_a_wrong_key_is_refused_before_anything_is_written(orders: Bench) -> None:
     orders.write_sql(order_rows(3))
     error = refusal(orders, key="wrong")
