@@ -18,7 +18,8 @@ class Cancellation:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._lock = threading.Lock()
+        # A second signal may interrupt the handler of the first one, in the same thread
+        self._lock = threading.RLock()
         self._signal: int | None = None
         self._requested_at = 0.0
         self._impatient = False

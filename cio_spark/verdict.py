@@ -46,8 +46,9 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
             f"{config.api.url} refused the API key: check that it belongs to this workspace and region; "
             "what was not sent goes with the next run",
         )
-    if any(reason.code == "redirect" for reason in failed):
-        return (ExitStatus.CONFIGURATION_ERROR, failed[0].message)
+    redirects = [reason for reason in failed if reason.code == "redirect"]
+    if redirects:
+        return (ExitStatus.CONFIGURATION_ERROR, redirects[0].message)
     refused = [reason for reason in delivery.reasons if reason.status in ("failed", "rejected")]
     if config.batch.error_handling == ErrorHandlingStrategy.FAIL_FAST and refused:
         return (

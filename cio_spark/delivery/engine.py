@@ -194,9 +194,11 @@ class DeliveryWatch:
         while not self._ended.wait(_POLL_SECONDS):
             if self._overdue():
                 self._context.cancelJobGroup(self._group)
-            done = self._completed()
-            if done is not None:
-                self._tell(done, self._tasks)
+            # Progress is decoration: a listener that fails must not cost the cancellation
+            with contextlib.suppress(Exception):
+                done = self._completed()
+                if done is not None:
+                    self._tell(done, self._tasks)
 
     def __enter__(self) -> DeliveryWatch:
         self._context.setJobGroup(self._group, "cio_spark delivery")

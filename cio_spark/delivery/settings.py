@@ -81,6 +81,11 @@ class DeliverySettings:
         return self.error_handling is ErrorHandlingStrategy.FAIL_FAST
 
 
+def overwrites_state(config: SyncConfig) -> bool:
+    """Whether an older call of a person, sent late, would overwrite a newer one."""
+    return config.payload.call not in _EVENTS
+
+
 def delivery_settings(
     config: SyncConfig, api_key: ApiKey, run_id: str = "probe", plan: DeliveryPlan | None = None, wave: int = 0
 ) -> DeliverySettings:
@@ -111,6 +116,6 @@ def delivery_settings(
         retry_backoff_seconds=batch.retry_backoff_seconds,
         timeout_seconds=batch.timeout_seconds,
         error_handling=batch.error_handling,
-        hold_person_after_failure=config.payload.call not in _EVENTS,
+        hold_person_after_failure=overwrites_state(config),
         sample_resources=batch.enable_monitoring,
     )

@@ -3,7 +3,7 @@
 from cio_spark.ledger.message_id import add_message_id
 from cio_spark.ledger.states import DELIVERED, classify_records, mark_all_new
 from cio_spark.ledger.survey import count_reasons, count_states, expect_all_new
-from cio_spark.ledger.tried import tried_records
+from cio_spark.ledger.tried import record_key, tried_records
 
 __all__ = [
     "DELIVERED",
@@ -13,5 +13,6 @@ __all__ = [
     "count_states",
     "expect_all_new",
     "mark_all_new",
+    "record_key",
     "tried_records",
 ]

@@ -49,6 +49,11 @@ def tried_records(record_status: DataFrame, sync: str, dead_letters: DataFrame |
     )
     if dead_letters is None:
         return tried.withColumn("waits", F.lit(False))
-    waiting = dead_letters.select(F.col("message_id").alias("attempted_message_id"), F.lit(True).alias("waits"))
-    joined = tried.join(waiting.where("attempted_message_id IS NOT NULL").distinct(), "attempted_message_id", "left")
+    # Without its payload a letter cannot be replayed: such records go again by themselves
+    waiting = (
+        dead_letters.where("payload IS NOT NULL AND message_id IS NOT NULL")
+        .select(F.col("message_id").alias("attempted_message_id"), F.lit(True).alias("waits"))
+        .distinct()
+    )
+    joined = tried.join(waiting, "attempted_message_id", "left")
     return joined.withColumn("waits", F.coalesce("waits", F.lit(False)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
@@ -14,6 +14,7 @@ from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings, engine
+from cio_spark.delivery.settings import overwrites_state
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, StateCounts, SyncResult
 from cio_spark.pipeline.phases import Phases, explained
@@ -125,7 +126,9 @@ def replay_sync(
         close_failed(tables, claim, error, clock, None, progression)
         raise
     books = Books(counts, delivery, progression.not_started, progression.in_doubt)
-    exit_status, message = judge(config, books, cancellation)
+    # Letters that are left out are no failures of the replay
+    sendable = replace(counts, held=0, source_rows=counts.source_rows - counts.held)
+    exit_status, message = judge(config, replace(books, survey=sendable), cancellation)
     if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
         message = (
             f"{counts.superseded:,} left out for a newer accepted version, {counts.held:,} because only the source can "
@@ -175,7 +178,7 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
     mine = accepted.groupBy("record_id").agg(F.max("run_id").alias("accepted_in"))
     joined = dead.join(mine, "record_id", "left")
     superseded: Column = F.col("accepted_in") > F.col("run_id")
-    if config.on_change == "send":
+    if overwrites_state(config):
         # A message id begins with the record's time: 10 characters, zeros without one; ids then compare by run
         person = accepted.groupBy("person_key").agg(
             F.max(F.struct(F.substring("message_id", 1, 10).alias("time"), F.col("run_id"))).alias("accepted_person")

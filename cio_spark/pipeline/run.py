@@ -118,7 +118,8 @@ def run_sync(
         with contextlib.suppress(Exception):
             if progression.in_doubt:
                 settle_run(config, tables, claim.run_id, waves[progression.started - 1].records)
-            staging.drop()
+            if not progression.started:  # else the next run settles this one, and needs what was staged
+                staging.drop()
         close_failed(tables, claim, error, clock, Books(work.counts, delivery) if work else None, progression)
         raise
     books = Books(work.counts, delivery, progression.not_started, progression.in_doubt)

@@ -7,7 +7,6 @@ get a row `failed` with the code `in_doubt`, which makes them pending. Records n
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import Any
 
@@ -43,22 +42,40 @@ def settle_lost_run(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
         config: the sync as it is now.
         tables: where the tables are.
         lost: what the run said of itself when it started.
+
+    Raises:
+        Exception: what Spark raises while it writes; nothing is marked as settled then, and the next run tries again.
     """
     staging = Staging(tables, lost.run_id)
     then = _configuration_of(lost) or config
-    with contextlib.suppress(Exception):
-        committed = results.last_wave(tables, lost.run_id, then.sync.name)
-        deliverable = staging.waves()
-        if deliverable is not None:
-            in_doubt: DataFrame | None = deliverable.where(F.col("wave") == committed + 1).drop("wave")
-        else:
-            deliverable = _surveyed(then, tables, lost, staging)
-            in_doubt = deliverable if committed < 0 else None
-        if in_doubt is not None and then.on_change == "send":
-            settle_run(then, tables, lost.run_id, in_doubt)
-        if deliverable is not None and committed >= 0 and results.has_dead(tables, lost.run_id, then.sync.name):
-            write_dead_letters(then, tables, lost.run_id, deliverable)
+    dead = results.has_dead(tables, lost.run_id, then.sync.name)
+    if then.on_change != "send" and not dead:
+        staging.drop()  # what was sent once is never sent in another version: there is nothing to say of it
+        return
+    deliverable = staging.waves()
+    if deliverable is not None:
+        in_doubt: DataFrame | None = _unwritten_wave(tables, lost, then.sync.name, deliverable)
+        deliverable = deliverable.drop("wave")
+    else:
+        deliverable = _surveyed(then, tables, lost, staging)
+        in_doubt = None if results.has_written(tables, lost.run_id, then.sync.name) else deliverable
+    if in_doubt is not None and then.on_change == "send":
+        settle_run(then, tables, lost.run_id, in_doubt)
+    if deliverable is not None and dead:
+        write_dead_letters(then, tables, lost.run_id, deliverable)
     staging.drop()
+
+
+def _unwritten_wave(tables: Tables, lost: LostRun, sync: str, staged: DataFrame) -> DataFrame:
+    """The first wave with rows that the run did not write: later ones were never started."""
+    written = (
+        tables.read("record_status", tables.version("record_status"))
+        .where((F.col("sync") == sync) & (F.col("run_id") == lost.run_id))
+        .select(ledger.record_key(F.col("record_id"), F.col("payload_hash")).alias("key"))
+    )
+    keyed = staged.withColumn("key", ledger.record_key(F.col("record_id"), F.col("payload_hash")))
+    wave = keyed.join(written, "key", "left_anti").agg(F.min("wave").alias("wave")).collect()[0]["wave"]
+    return staged.where(F.col("wave") == F.lit(wave)).drop("wave")
 
 
 def write_dead_letters(config: SyncConfig, tables: Tables, run_id: str, records: DataFrame) -> None:
@@ -84,16 +101,13 @@ def _configuration_of(lost: LostRun) -> SyncConfig | None:
 
 
 def _surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> DataFrame | None:
-    """What the run was about to send, worked out again from the rows it saw; None where they are gone."""
-    rows = staging.rows()
-    if rows is None:
-        if lost.source_version is None:
-            return None
-        attach = tables.attach_source
-        rows = source.open_source(tables.spark, config.source, attach, version=lost.source_version).rows
-    records = prepared(config, rows)
-    if source.has_duplicates(records):
-        records = source.drop_superseded(records, config.source.order_by)
+    """What the run was about to send, worked out again from the rows it saw; None where that is impossible."""
+    try:
+        records = _records_again(config, tables, lost, staging)
+    except Exception:  # the version was vacuumed, a column dropped, an expression fails: there is nothing to work with
+        return None
+    if records is None:
+        return None
     statuses = tables.read("record_status", tables.version("record_status")).where(F.col("run_id") < lost.run_id)
     classified = ledger.classify_records(
         records,
@@ -102,3 +116,19 @@ def _surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Stagin
         hold=False,
     )
     return classified.where(F.col("state").isin(*ledger.DELIVERED))
+
+
+def _records_again(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> DataFrame | None:
+    """The records of the rows that the run saw, read once to see that they can be; None where nothing was pinned."""
+    rows = staging.rows()
+    if rows is None:
+        if lost.source_version is None:
+            return None
+        attach = tables.attach_source
+        rows = source.open_source(tables.spark, config.source, attach, version=lost.source_version).rows
+    records = prepared(config, rows)
+    # Evaluates every record id and payload hash, so that what fails, fails here
+    records.agg(F.bit_xor("payload_hash")).collect()
+    if source.has_duplicates(records):
+        records = source.drop_superseded(records, config.source.order_by)
+    return records

@@ -3,7 +3,7 @@
 from cio_spark.results.batch_operations import append_batch_operations, sum_batches
 from cio_spark.results.claims import Claim, KeptClaim, LostRun, claim_sync, mark_settled, new_run_id
 from cio_spark.results.dead_letters import append_dead_letters
-from cio_spark.results.in_doubt import append_in_doubt, has_dead, last_wave
+from cio_spark.results.in_doubt import append_in_doubt, has_dead, has_written
 from cio_spark.results.maintenance import maintain_tables
 from cio_spark.results.record_status import append_record_status, count_statuses
 from cio_spark.results.setup import set_up_tables
@@ -26,8 +26,8 @@ __all__ = [
     "count_statuses",
     "end_run",
     "has_dead",
+    "has_written",
     "last_runs",
-    "last_wave",
     "maintain_tables",
     "mark_settled",
     "new_run_id",

@@ -42,18 +42,10 @@ def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: st
     tables.append("record_status", valid.select(*values), app_id=f"settle-{run_id}", app_version=0)
 
 
-def last_wave(tables: Tables, run_id: str, sync: str) -> int:
-    """The newest wave of a run that was committed; -1 without one.
-
-    Args:
-        tables: where the tables are.
-        run_id, sync: the run.
-    """
+def has_written(tables: Tables, run_id: str, sync: str) -> bool:
+    """Whether a run committed anything; a settlement does not count."""
     mine = tables.read("record_status").where((F.col("sync") == sync) & (F.col("run_id") == run_id))
-    written = mine.where(F.coalesce("error_code", F.lit("")) != IN_DOUBT)
-    # Rows of a wave in which nothing could be sent carry no number
-    row = written.agg(F.max(F.coalesce("batch.wave", F.lit(0))).alias("wave")).collect()[0]
-    return -1 if row["wave"] is None else int(row["wave"])
+    return not mine.where(F.coalesce("error_code", F.lit("")) != IN_DOUBT).limit(1).isEmpty()
 
 
 def has_dead(tables: Tables, run_id: str, sync: str) -> bool:

@@ -15,7 +15,7 @@ _PART_SEED = 29
 
 
 class Staging:
-    """A run's staged rows; a context manager that drops them at the end.
+    """A run's staged rows, also those of a run that died; whoever has settled the run drops them.
 
     Args:
         tables: where the tables are.
@@ -25,7 +25,6 @@ class Staging:
     def __init__(self, tables: Tables, run_id: str) -> None:
         self._tables = tables
         self._table = f"staging_{run_id.lower()}"
-        self._written: list[str] = []
 
     def stage(self, rows: DataFrame) -> DataFrame:
         """Writes source rows once and gives them back as a table that stays the same."""
@@ -49,7 +48,6 @@ class Staging:
 
     def _write(self, rows: DataFrame, what: str, *partitions: str) -> DataFrame:
         table = f"{self._table}_{what}"
-        self._written.append(table)
         writer = rows.write.format("delta").option("optimizeWrite", "false").partitionBy(*partitions)
         folder = self._tables.folder(table)
         if folder is not None:
@@ -83,10 +81,3 @@ class Staging:
                 shutil.rmtree(folder, ignore_errors=True)
             else:
                 self._tables.spark.sql(f"DROP TABLE IF EXISTS {self._tables.name(table)}")
-
-    def __enter__(self) -> Staging:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._written:
-            self.drop()
