@@ -32,6 +32,17 @@ def test_every_row_arrives_once_and_the_tables_say_so(orders: Bench) -> None:
     assert not orders.api.traffic.overlapping_persons
 
 
+def test_the_rdd_engine_delivers_the_same_and_writes_the_same_rows(orders: Bench) -> None:
+    orders.write_sql(order_rows(300) + " UNION ALL SELECT 'x', CAST(NULL AS STRING), 1D, timestamp_seconds(1)")
+    result = orders.run(delivery={"engine": "rdd"}, batch={"max_batch_size": 50})
+    assert (result.books.delivery.accepted, result.books.delivery.invalid) == (300, 1)
+    assert result.books.balanced
+    assert orders.api.received.count() == 300
+    statuses = orders.statuses(result.run_id)
+    assert {row["batch"]["records"] <= 50 for row in statuses if row["batch"]} == {True}
+    assert orders.run().books.survey.unchanged == 300
+
+
 def test_a_second_run_sends_nothing(orders: Bench) -> None:
     orders.write_sql(order_rows(50))
     orders.run()
