@@ -6,7 +6,7 @@ classifies the source again (docs/decisions/0006-waves.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -169,8 +169,3 @@ def _deliver(
         engine.arrow_chunks(tables.spark),
     ):
         results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
-
-
-def whole_plan(work: Work, waves: list[Wave]) -> DeliveryPlan:
-    """The plan of a run in several waves, for people."""
-    return replace(work.plan, partitions=sum(wave.plan.partitions for wave in waves)) if waves else work.plan
