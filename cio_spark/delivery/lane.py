@@ -173,7 +173,7 @@ class Lane:
         yield Suspects(groups)
 
     def _groups(self, batch: Batch, settlement: Settlement) -> list[OutcomeGroup]:
-        """What became of a root batch's records, once all of them are settled: the facts are the same for all."""
+        """What became of a root batch's records, once all of them are settled; the first to be in it has the facts."""
         facts, batch_id = None, ""
         if settlement.attempted:
             self._sequence += 1
@@ -181,9 +181,11 @@ class Lane:
             place = f"w{settings.wave}-p{self._partition_index}-l{self._number}"
             batch_id = f"{settings.operation_type}-{settings.run_id}-{place}-{self._sequence}"
             facts = self._facts(batch, settlement)
-        return [
-            group_of(fate_of(piece, self._stop, batch_id, facts), piece.batch.records) for piece in settlement.pieces
-        ]
+        groups: list[OutcomeGroup] = []
+        for piece in settlement.pieces:
+            group = group_of(fate_of(piece, self._stop, batch_id, facts), piece.batch.records)
+            groups.append(group._replace(batch=None) if any(earlier.batch for earlier in groups) else group)
+        return groups
 
     def _facts(self, batch: Batch, settlement: Settlement) -> BatchFacts:
         usage = self._sampler.sample() if self._sampler is not None else NOT_SAMPLED

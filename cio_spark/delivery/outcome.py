@@ -23,7 +23,7 @@ BISECTION_LIMIT: Final = "bisection_limit"
 
 
 class BatchFacts(NamedTuple):
-    """How the sending of one root batch went; the same for all its groups.
+    """How the sending of one root batch went; said once, on one of its records, so that sums over records are right.
 
     Attributes:
         wave, partition, lane: where it was sent.
@@ -71,7 +71,7 @@ class Fate(NamedTuple):
         batch_id: the root batch; None for what was never in a request.
         attempts: tries of the requests that carried the record.
         attempted_at: UTC, when the last request started.
-        batch: facts of the root batch; None where `batch_id` is.
+        batch: facts of the root batch, for the first record of one of its groups.
     """
 
     status: str
@@ -111,7 +111,8 @@ class OutcomeGroup(NamedTuple):
             if field.name in IDENTITY or (self.status == INVALID and field.name in PER_RECORD):
                 columns.append(self.records.column(field.name))
             else:
-                columns.append(_repeated(getattr(self, field.name), field.type, self.records.num_rows))
+                in_column = _once if field.name == "batch" else _repeated
+                columns.append(in_column(getattr(self, field.name), field.type, self.records.num_rows))
         return pa.RecordBatch.from_arrays(columns, schema=OUTCOMES)
 
 
@@ -168,8 +169,11 @@ OUTCOMES: Final = pa.schema(
 
 def _repeated(value: Any, kind: pa.DataType, times: int) -> pa.Array:
     """A column of one value."""
-    if value is None:
-        return pa.nulls(times, kind)
-    if isinstance(value, BatchFacts):
-        value = value._asdict()
-    return pa.repeat(pa.scalar(value, kind), times)
+    return pa.nulls(times, kind) if value is None else pa.repeat(pa.scalar(value, kind), times)
+
+
+def _once(facts: BatchFacts | None, kind: pa.DataType, rows: int) -> pa.Array:
+    """A column with the facts in its first row: in every row, their 16 leaves cost as much as all other columns."""
+    if facts is None or not rows:
+        return pa.nulls(rows, kind)
+    return pa.concat_arrays([pa.array([facts._asdict()], kind), pa.nulls(rows - 1, kind)])

@@ -2,7 +2,7 @@
 
 from cio_spark.ledger.message_id import add_message_id
 from cio_spark.ledger.states import DELIVERED, classify_records, mark_all_new
-from cio_spark.ledger.survey import count_reasons, count_states, expect_all_new
+from cio_spark.ledger.survey import count_reasons, count_states, expect_all_new, sample_bytes
 from cio_spark.ledger.tried import record_key, tried_records
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "expect_all_new",
     "mark_all_new",
     "record_key",
+    "sample_bytes",
     "tried_records",
 ]

@@ -2,8 +2,8 @@
 
 Time is `occurred_at` in milliseconds (zero without one). The 80 bits of hash are two 40-bit halves of xxHash64 under
 two seeds over sync, record_id, payload_hash and the record's previously accepted message id, so that a payload that
-changes A → B → A gets three ids. The digits come from a table of all pairs, ten bits at a time: `conv` and
-`translate` cost ten times as much (docs/decisions/0003-message-ids.md).
+changes A → B → A gets three ids. The digits are cut out of a text of all pairs, ten bits at a time: `conv` and
+`translate` cost ten times as much, look-ups in an array twice (docs/decisions/0003-message-ids.md).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from cio_spark.config.api_limits import MESSAGE_ID_BYTES
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = ",".join(one + other for one in CROCKFORD for other in CROCKFORD)
+_PAIRS = "".join(one + other for one in CROCKFORD for other in CROCKFORD).encode()
 _LARGEST_TIME = 2**48 - 1
 _SEEDS = (1, 2)
 MAX_INT = 2**31 - 1
@@ -22,9 +22,12 @@ MAX_INT = 2**31 - 1
 
 def _digits(number: Column, characters: int) -> list[Column]:
     """The lowest 5 × `characters` bits of a BIGINT as base-32 digits, two at a time."""
-    pairs = F.split(F.lit(_PAIRS), ",")
-    shifts = range(5 * (characters - 2), -1, -10)
-    return [pairs[F.shiftrightunsigned(number, shift).bitwiseAND(F.lit(1023)).cast("int")] for shift in shifts]
+    digits = []
+    for shift in range(5 * (characters - 2), -1, -10):
+        # Twice the pair's number: one bit further left, without the lowest one
+        place = F.shiftrightunsigned(number, shift - 1) if shift else F.shiftleft(number, 1)
+        digits.append(F.lit(_PAIRS).substr(place.bitwiseAND(F.lit(2046)).cast("int") + F.lit(1), F.lit(2)))
+    return digits
 
 
 def message_id(sync: str) -> Column:
@@ -36,7 +39,7 @@ def message_id(sync: str) -> Column:
         F.xxhash64(F.lit(seed), F.lit(sync), F.col("record_id"), F.col("payload_hash"), F.col("accepted_message_id"))
         for seed in _SEEDS
     ]
-    return F.concat(*_digits(time, 10), *_digits(halves[0], 8), *_digits(halves[1], 8))
+    return F.concat(*_digits(time, 10), *_digits(halves[0], 8), *_digits(halves[1], 8)).cast("string")
 
 
 def add_message_id(records: DataFrame, sync: str) -> DataFrame:

@@ -42,13 +42,21 @@ def count_states(records: DataFrame, *, source_rows: int, superseded: int) -> St
     )
 
 
-def expect_all_new(records: DataFrame, *, source_rows: int, superseded: int) -> StateCounts:
-    """What a first run is planned for, without a pass over all payloads: bytes are those of a sample."""
+def sample_bytes(records: DataFrame) -> float:
+    """The mean bytes of a payload, from a sample of records; 0 if there are none."""
+    mean = records.limit(_SAMPLE).agg(F.avg("payload_bytes").alias("mean")).collect()[0]["mean"]
+    return float(mean or 0)
+
+
+def expect_all_new(mean_bytes: float, *, source_rows: int, superseded: int) -> StateCounts:
+    """What a first run is planned for, without a pass over all payloads.
+
+    Args:
+        mean_bytes: `sample_bytes`.
+        source_rows, superseded: see `count_states`.
+    """
     new = source_rows - superseded
-    mean = records.limit(_SAMPLE).agg(F.avg("payload_bytes").alias("mean")).collect()[0]["mean"] if new else None
-    return StateCounts(
-        source_rows=source_rows, superseded=superseded, new=new, payload_bytes=int(new * float(mean or 0))
-    )
+    return StateCounts(source_rows=source_rows, superseded=superseded, new=new, payload_bytes=int(new * mean_bytes))
 
 
 def count_reasons(records: DataFrame) -> tuple[Reason, ...]:

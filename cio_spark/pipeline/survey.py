@@ -69,12 +69,14 @@ def survey(
         retry_held: also try what was refused before with the same payload.
         count_everything: look at every payload, also on a first run.
     """
-    # Three small queries whose cost is mostly waiting: at the same time
+    # Small queries whose cost is mostly waiting: at the same time
     with ThreadPoolExecutor(max_workers=3) as pool:
-        counting = pool.submit(rows.count)
         looking = pool.submit(_knows, earlier, config.sync.name)
         doubled = pool.submit(source.has_duplicates, records)
-    source_rows, known = counting.result(), looking.result()
+        counting = pool.submit(rows.count)
+        known = looking.result()
+        sampling = None if known or count_everything else pool.submit(ledger.sample_bytes, records)
+    source_rows = counting.result()
     superseded = 0
     if doubled.result():
         superseded = source.count_superseded(records, config.source.order_by)
@@ -82,7 +84,6 @@ def survey(
     if earlier is None or not known:
         # No filter: Spark would push it below the JSON it depends on, and build every payload twice
         records = deliverable = ledger.mark_all_new(records)
-        count = ledger.count_states if count_everything else ledger.expect_all_new
     else:
         records = ledger.classify_records(
             records,
@@ -91,8 +92,10 @@ def survey(
             hold=not retry_held and config.payload.call not in _NEVER_HELD,
         )
         deliverable = records.where(F.col("state").isin(*ledger.DELIVERED))
-        count = ledger.count_states
-    counts = count(records, source_rows=source_rows, superseded=superseded)
+    if sampling is not None:
+        counts = ledger.expect_all_new(sampling.result(), source_rows=source_rows, superseded=superseded)
+    else:
+        counts = ledger.count_states(records, source_rows=source_rows, superseded=superseded)
     plan = plan_of(config, slots, counts.to_send, counts.payload_bytes)
     return Work(records, deliverable, counts, plan)
 

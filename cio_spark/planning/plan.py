@@ -7,7 +7,8 @@ from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.planning.limits import body_limit, records_limit, requests_needed
 from cio_spark.planning.pacing import Pacing, pace
 
-BATCHES_PER_PARTITION = 20
+# A task costs 0.2 s of CPU and its file as much, docs/decisions/0007-less-per-row.md
+BATCHES_PER_PARTITION = 200
 MOST_PARTITIONS_PER_SLOT = 8
 # A guess until a run has been measured: what a batch request to the real API takes.
 ASSUMED_REQUEST_SECONDS = 0.25
@@ -42,7 +43,8 @@ def plan_delivery(
     if slots.fixed and slot_count <= batch.parallel_workers:
         pacing = pace(batch.rate_limit_rps, batch.parallel_workers, slot_count)
         # Fewer tasks than slots may run only where there are fewer partitions than slots.
-        many = min(max(-(-batches // BATCHES_PER_PARTITION), slot_count), MOST_PARTITIONS_PER_SLOT * slot_count)
+        rounds = -(-batches // (BATCHES_PER_PARTITION * slot_count))
+        many = min(max(rounds, 1), MOST_PARTITIONS_PER_SLOT) * slot_count
         partitions = many if pacing.tasks == slot_count else pacing.tasks
     else:
         pacing = pace(batch.rate_limit_rps, batch.parallel_workers, max(1, min(batches, slot_count)))

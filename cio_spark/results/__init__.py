@@ -1,6 +1,6 @@
 """The Delta tables: where they are, how they are made, what is written to them and read back."""
 
-from cio_spark.results.batch_operations import append_batch_operations, sum_batches
+from cio_spark.results.batch_operations import append_batch_operations
 from cio_spark.results.claims import Claim, KeptClaim, LostRun, claim_sync, mark_settled, new_run_id
 from cio_spark.results.dead_letters import append_dead_letters
 from cio_spark.results.in_doubt import append_in_doubt, has_dead, has_written
@@ -32,5 +32,4 @@ __all__ = [
     "mark_settled",
     "new_run_id",
     "set_up_tables",
-    "sum_batches",
 ]

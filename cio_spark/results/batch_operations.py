@@ -39,7 +39,8 @@ def batches_of(statuses: DataFrame, *, error_threshold_percent: float, priority:
         statuses.where(F.col("batch_id").isNotNull())
         .groupBy("run_id", "sync", "operation_type", "batch_id")
         .agg(
-            F.first("batch").alias("batch"),
+            # It stands on one of the batch's records
+            F.first("batch", ignorenulls=True).alias("batch"),
             F.count(F.lit(1)).alias("total"),
             accepted.alias("accepted"),
             F.array_sort(F.collect_set("error_category")).alias("categories"),
@@ -99,31 +100,3 @@ def append_batch_operations(
         known = tables.read("batch_operations", tables.version("batch_operations")).select("batch_id")
         batches = batches.join(known, "batch_id", "left_anti").select(batches.columns)
     tables.append("batch_operations", batches.coalesce(1))
-
-
-def sum_batches(tables: Tables, run_id: str) -> dict[str, float]:
-    """What a run's requests add up to, from `batch_operations`.
-
-    Args:
-        tables: where the tables are.
-        run_id: the run.
-
-    Returns:
-        `requests`, `retries`, `bytes`, `compressed_bytes`, `throttled_seconds`.
-    """
-    names = ("requests", "attempts", "splits", "bytes", "compressed_bytes", "throttled_seconds")
-    facts = [F.coalesce(F.sum(F.col("metadata")[name].cast("double")), F.lit(0.0)).alias(name) for name in names]
-    row = (
-        tables.read("batch_operations")
-        .where(F.col("job_id") == run_id)
-        .agg(*facts, F.count(F.lit(1)).alias("batches"))
-        .collect()[0]
-    )
-    return {
-        "requests": row["requests"],
-        # A split sends two parts, whose first attempts are no retries
-        "retries": max(0.0, row["attempts"] - row["batches"] - 2 * row["splits"]),
-        "bytes": row["bytes"],
-        "compressed_bytes": row["compressed_bytes"],
-        "throttled_seconds": row["throttled_seconds"],
-    }

@@ -10,6 +10,8 @@ from cio_spark.results.tables import Tables
 
 STATUSES = ("accepted", "invalid", "rejected", "failed", "not_attempted")
 MOST_REASONS = 50
+# Facts of a root batch, which stand on one of its records
+_SUMS = ("requests", "attempts", "splits", "bytes", "compressed_bytes", "throttled_seconds")
 
 
 def append_record_status(tables: Tables, statuses: DataFrame, *, run_id: str, wave: int) -> None:
@@ -24,7 +26,7 @@ def append_record_status(tables: Tables, statuses: DataFrame, *, run_id: str, wa
 
 
 def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
-    """Counts what a run wrote, by status and reason.
+    """Counts what a run wrote, by status and reason, and adds up what its requests took.
 
     Args:
         tables: where the tables are.
@@ -35,7 +37,11 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
         tables.read("record_status")
         .where((F.col("sync") == sync) & (F.col("run_id") == run_id))
         .groupBy("status", "error_category", "error_code", "error_message")
-        .agg(F.count(F.lit(1)).alias("records"))
+        .agg(
+            F.count(F.lit(1)).alias("records"),
+            F.count("batch").alias("batches"),
+            *[F.sum(f"batch.{name}").alias(name) for name in _SUMS],
+        )
         .orderBy(F.col("records").desc())
         .collect()
     )
@@ -43,8 +49,24 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
     for row in rows:
         totals[row["status"]] += row["records"]
     reasons = [
-        Reason(row["status"], row["error_category"] or "", row["error_code"] or "", row["error_message"] or "", row[4])
+        Reason(
+            row["status"],
+            row["error_category"] or "",
+            row["error_code"] or "",
+            row["error_message"] or "",
+            row["records"],
+        )
         for row in rows
         if row["status"] != "accepted"
     ]
-    return DeliveryCounts(**totals, reasons=tuple(reasons[:MOST_REASONS]))
+    sums = {name: sum(row[name] or 0 for row in rows) for name in ("batches", *_SUMS)}
+    return DeliveryCounts(
+        **totals,
+        requests=sums["requests"],
+        # A division sends two parts, whose first attempts are no retries
+        retries=max(0, sums["attempts"] - sums["batches"] - 2 * sums["splits"]),
+        bytes=sums["bytes"],
+        compressed_bytes=sums["compressed_bytes"],
+        throttled_seconds=float(sums["throttled_seconds"]),
+        reasons=tuple(reasons[:MOST_REASONS]),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pyspark.sql import types as T
@@ -28,19 +29,28 @@ def set_up_tables(tables: Tables) -> list[str]:
         _check_writable(tables.warehouse)
     tables.create_database()
     done: list[str] = []
+    missing = []
     for table, layout in TABLES.items():
         if tables.exists(table):
             done += _reconcile(tables, table, layout.columns)
-            continue
-        cluster = f" CLUSTER BY ({', '.join(layout.clustered_by)})" if layout.clustered_by else ""
-        tables.spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {tables.name(table)} ({layout.columns}) USING DELTA{cluster}"
-            f"{tables.location_clause(table)} "
-            f"TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(layout.indexed)}')"
-        )
-        done.append(f"created table {tables.name(table)}")
+        else:
+            missing.append(table)
+    # A commit each, whose cost is mostly waiting: at the same time
+    with ThreadPoolExecutor(max_workers=len(TABLES)) as pool:
+        done += pool.map(lambda table: _create(tables, table), missing)
     create_views(tables)
     return done
+
+
+def _create(tables: Tables, table: str) -> str:
+    layout = TABLES[table]
+    cluster = f" CLUSTER BY ({', '.join(layout.clustered_by)})" if layout.clustered_by else ""
+    tables.spark.sql(
+        f"CREATE TABLE IF NOT EXISTS {tables.name(table)} ({layout.columns}) USING DELTA{cluster}"
+        f"{tables.location_clause(table)} "
+        f"TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(layout.indexed)}')"
+    )
+    return f"created table {tables.name(table)}"
 
 
 def _check_writable(warehouse: Path) -> None:

@@ -48,7 +48,13 @@ class Staging:
 
     def _write(self, rows: DataFrame, what: str, *partitions: str) -> DataFrame:
         table = f"{self._table}_{what}"
-        writer = rows.write.format("delta").option("optimizeWrite", "false").partitionBy(*partitions)
+        writer = (
+            rows.write.format("delta")
+            .option("optimizeWrite", "false")
+            # Statistics hold values, and Delta logs them
+            .option("delta.dataSkippingNumIndexedCols", "0")
+            .partitionBy(*partitions)
+        )
         folder = self._tables.folder(table)
         if folder is not None:
             writer.save(str(folder))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from tests_support import Bench, order_rows
+from tests_support import Bench, order_rows, wave_of
 
 from cio_spark import results
 from cio_spark.cancellation import Cancellation
@@ -28,8 +28,8 @@ def waves_of(bench: Bench, run_id: str) -> dict[str, set[int]]:
     """Waves in which each person was sent."""
     found: dict[str, set[int]] = {}
     for row in bench.statuses(run_id):
-        if row["batch"] is not None:
-            found.setdefault(row["person_key"], set()).add(row["batch"]["wave"])
+        if row["batch_id"] is not None:
+            found.setdefault(row["person_key"], set()).add(wave_of(row["batch_id"]))
     return found
 
 

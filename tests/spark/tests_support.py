@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,10 @@ def order_rows(count: int, customers: int = 7) -> str:
         f"SELECT concat('o', id) AS id, concat('c', id % {customers}) AS customer, double(id) AS amount, "
         f"timestamp_seconds(1700000000 + id) AS at FROM range({count})"
     )
+
+
+def wave_of(batch_id: str) -> int:
+    """The wave that a batch id names."""
+    found = re.search(r"-w(\d+)-", batch_id)
+    assert found is not None, batch_id
+    return int(found[1])

@@ -1,0 +1,123 @@
+"""A real SIGTERM and a real Ctrl-C reach a real `cio-spark sync` while it sends; the next run goes on from there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyspark.sql import Row
+from pyspark.sql import functions as F
+from tests_support import KEY, Bench, order_rows
+
+from cio_spark.clock import SystemClock
+from cio_spark.errors import ExitStatus
+from cio_spark.results import set_up_tables
+from cio_spark.standin import Fault
+
+ROWS = 600
+# 60 requests, expected to take 3.75 s: four waves
+BATCH: dict[str, Any] = {"max_batch_size": 10, "parallel_workers": 4}
+
+
+def settings(grace_seconds: int) -> dict[str, Any]:
+    return {"batch": BATCH, "delivery": {"wave_minutes": 0.016, "grace_seconds": grace_seconds}}
+
+
+@contextmanager
+def sending(orders: Bench, folder: Path, grace_seconds: int) -> Iterator[subprocess.Popen[str]]:
+    """A process that is in the middle of its first wave, in a process group of its own as a shell would have it."""
+    orders.write_sql(order_rows(ROWS, customers=60))
+    orders.api.script(Fault(latency_seconds=0.2))
+    conf = folder / "orders.yml"
+    said = orders.config(**settings(grace_seconds)).model_dump(mode="json", by_alias=True, exclude_none=True)
+    conf.write_text(yaml.safe_dump(said))
+    command = [
+        str(Path(sys.executable).with_name("cio-spark")),
+        "sync",
+        str(conf),
+        "--warehouse",
+        str(orders.warehouse),
+    ]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "CUSTOMERIO_API_KEY": KEY},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        clock = SystemClock()
+        deadline = clock.monotonic() + 120
+        while orders.api.received.count() < 30:
+            assert process.poll() is None, process.communicate()[0]
+            assert clock.monotonic() < deadline, "nothing was sent"
+            clock.sleep(0.02)
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def only_run(orders: Bench) -> Row:
+    set_up_tables(orders.tables)  # the process made them known to its own session
+    (run,) = orders.tables.read("sync_run_state").where(F.col("sync") == orders.name).collect()
+    return run
+
+
+@pytest.mark.timeout(240)
+def test_after_a_sigterm_the_wave_is_finished_and_the_rest_waits_for_the_next_run(
+    orders: Bench, tmp_path: Path
+) -> None:
+    with sending(orders, tmp_path, grace_seconds=60) as process:
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 143, said
+    run = only_run(orders)
+    assert (run["status"], run["exit_status"], run["in_doubt"]) == ("cancelled", 143, 0)
+    # What had begun was finished and written down: nothing was taken that the tables do not call accepted
+    assert run["accepted"] == orders.api.received.count()
+    assert run["not_started"] == ROWS - run["accepted"] > 0
+    assert f"cancelled: 0 records in doubt, {run['not_started']} not sent" in " ".join(said.split())
+    assert "Traceback" not in said
+    orders.api.clear_faults()
+    again = orders.run(**settings(60))
+    assert (again.exit_status, again.books.balanced) == (ExitStatus.SUCCESS, True)
+    assert again.books.survey.unchanged == run["accepted"]
+    assert orders.api.received.count() == ROWS
+    assert orders.api.received.duplicates() == {}
+
+
+@pytest.mark.timeout(240)
+def test_after_ctrl_c_without_grace_the_wave_is_in_doubt_and_is_sent_again_under_the_same_ids(
+    orders: Bench, tmp_path: Path
+) -> None:
+    with sending(orders, tmp_path, grace_seconds=0) as process:
+        os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group, the JVM too
+        said, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 130, said
+    run = only_run(orders)
+    assert (run["status"], run["exit_status"], run["accepted"]) == ("cancelled", 130, 0)
+    assert run["in_doubt"] > 0
+    assert run["not_started"] == ROWS - run["in_doubt"] > 0
+    assert f"{run['in_doubt']} records in doubt, {run['not_started']} not sent" in " ".join(said.split())
+    assert "Traceback" not in said
+    in_doubt = set(orders.api.received.message_ids())
+    assert 30 <= len(in_doubt) <= run["in_doubt"]
+    orders.api.clear_faults()
+    again = orders.run(**settings(60))
+    assert (again.exit_status, again.books.balanced) == (ExitStatus.SUCCESS, True)
+    assert again.books.delivery.accepted == len(set(orders.api.received.message_ids())) == ROWS
+    assert set(orders.api.received.duplicates()) == in_doubt
+    assert set(orders.api.received.duplicates().values()) == {2}
