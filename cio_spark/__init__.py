@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cio_spark.analysis import BatchPerformanceAnalyzer
     from cio_spark.batches import (
         BatchErrorHandler,
         BatchJob,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from cio_spark.delivery.cio_client import CustomerIOClient
     from cio_spark.errors import CustomerIOError, NetworkError, RateLimitError, ValidationError
     from cio_spark.model import SyncResult
+    from cio_spark.monitoring import BatchMonitor
     from cio_spark.pipeline import run_sync
 
 _HOMES = {
@@ -36,6 +38,8 @@ _HOMES = {
     "BatchErrorHandler": "cio_spark.batches",
     "BatchJob": "cio_spark.batches",
     "BatchMetrics": "cio_spark.batches",
+    "BatchMonitor": "cio_spark.monitoring",
+    "BatchPerformanceAnalyzer": "cio_spark.analysis",
     "BatchStatus": "cio_spark.config",
     "BatchStrategy": "cio_spark.config",
     "CustomerIOClient": "cio_spark.delivery.cio_client",
@@ -58,6 +62,8 @@ __all__ = [
     "BatchErrorHandler",
     "BatchJob",
     "BatchMetrics",
+    "BatchMonitor",
+    "BatchPerformanceAnalyzer",
     "BatchStatus",
     "BatchStrategy",
     "CustomerIOClient",

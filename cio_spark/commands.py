@@ -146,9 +146,12 @@ def setup(selection: Selection, console: Console) -> ExitStatus:
     """Creates tables and views."""
     config = selection.load()[0]
     opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    from cio_spark.analysis.reading import create_analysis_views
     from cio_spark.results import Tables, set_up_tables
 
-    done = set_up_tables(Tables(opened.spark, config.tables, opened.warehouse))
+    tables = Tables(opened.spark, config.tables, opened.warehouse)
+    done = set_up_tables(tables)
+    create_analysis_views(tables)
     for line in done or ["everything is there already"]:
         console.print(line, highlight=False)
     return ExitStatus.SUCCESS

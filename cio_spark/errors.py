@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """Exit statuses of `cio-spark sync` and of the jobs; of several syncs the worst counts."""
+    """Exit statuses of `cio-spark sync` and of the jobs, of several syncs the worst; 8 and 9 only of `monitor`."""
 
     SUCCESS = 0
     INTERNAL_ERROR = 1
@@ -17,6 +17,8 @@ class ExitStatus(IntEnum):
     BOOKS_NOT_BALANCED = 5
     API_UNAVAILABLE = 6
     FAIL_FAST = 7
+    MONITOR_WARNING = 8
+    MONITOR_CRITICAL = 9
     CANCELLED_SIGINT = 130
     CANCELLED_SIGTERM = 143
 

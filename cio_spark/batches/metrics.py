@@ -11,7 +11,8 @@ from cio_spark.config import BatchStatus, ProcessingPriority
 
 
 class BatchMetrics(BaseModel):
-    """What became of the records of one batch; fields, bounds and methods are the notebook's."""
+    """What became of the records of one batch; fields, bounds and methods are the notebook's, and what our
+    delivery knows besides."""
 
     model_config = ConfigDict(validate_assignment=True)
 
@@ -24,6 +25,10 @@ class BatchMetrics(BaseModel):
     throughput_rps: float = Field(0.0, ge=0.0, description="Accepted records per second.")
     error_rate_percent: float = Field(0.0, ge=0.0, le=100.0, description="Failed of all records, in percent.")
     retry_count: int = Field(0, ge=0, description="Tries after the first one.")
+    requests: int | None = Field(None, ge=0, description="HTTP requests made for it and its parts.")
+    bytes: int | None = Field(None, ge=0, description="Its body before compression.")
+    request_seconds: float | None = Field(None, ge=0.0, description="Spent in requests.")
+    throttled_seconds: float | None = Field(None, ge=0.0, description="Spent waiting for turns and before retries.")
     memory_usage_mb: float | None = Field(None, ge=0.0, description="Resident memory of the process, in MiB.")
     cpu_usage_percent: float | None = Field(None, ge=0.0, le=100.0, description="CPU in percent of one core.")
     status: BatchStatus = BatchStatus.PENDING

@@ -47,7 +47,7 @@ class Tally:
         if other.status != ACCEPTED:
             self.status = other.status
         self.accepted, self.failed = self.accepted + other.accepted, self.failed + other.failed
-        self.facts = other.facts or self.facts
+        self.facts = _together(self.facts, other.facts)
         self.add_reasons(other.reasons)
 
     def add_unsent(self, records: int, reason: str) -> None:
@@ -83,6 +83,8 @@ class Tally:
             metrics.started_at, metrics.completed_at = facts.started_at, facts.completed_at
             metrics.processing_time_seconds = max(0.0, (facts.completed_at - facts.started_at).total_seconds())
             metrics.retry_count = max(0, facts.attempts - 1)
+            metrics.requests, metrics.bytes = facts.requests, facts.bytes
+            metrics.request_seconds, metrics.throttled_seconds = facts.request_seconds, facts.throttled_seconds
             metrics.memory_usage_mb = facts.memory_usage_mb
             if facts.cpu_usage_percent is not None:  # of one core: several lanes together may use more
                 metrics.cpu_usage_percent = min(100.0, facts.cpu_usage_percent)
@@ -94,3 +96,15 @@ class Tally:
         else:
             metrics.status = BatchStatus.FAILED
         return metrics
+
+
+def _together(one: BatchFacts | None, other: BatchFacts | None) -> BatchFacts | None:
+    """The other's facts, with what adds up added up."""
+    if one is None or other is None:
+        return other or one
+    return other._replace(
+        requests=one.requests + other.requests,
+        bytes=one.bytes + other.bytes,
+        request_seconds=one.request_seconds + other.request_seconds,
+        throttled_seconds=one.throttled_seconds + other.throttled_seconds,
+    )

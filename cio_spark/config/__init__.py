@@ -11,16 +11,17 @@ from cio_spark.config.calls import CALL_RULES, Call, CallRule, OnChange
 from cio_spark.config.json_schema import configuration_schema, render_schema
 from cio_spark.config.loader import load_config, load_configs
 from cio_spark.config.mapping import FieldMapping, Literal, Scalar
+from cio_spark.config.monitoring import MonitoringSection
 from cio_spark.config.payload import PayloadSection
 from cio_spark.config.policies import NullHandling, NullPolicy, TimestampFormat, TimestampPolicy
-from cio_spark.config.secret import ApiKey
+from cio_spark.config.secret import ApiKey, WebhookUrl
+from cio_spark.config.secret_ref import SecretRef
 from cio_spark.config.sections import (
     ApiSection,
     DeadLettersSection,
     DeliveryEngine,
     DeliverySection,
     Region,
-    SecretRef,
     SourceSection,
     SyncSection,
     TablesSection,
@@ -45,6 +46,7 @@ __all__ = [
     "ErrorHandlingStrategy",
     "FieldMapping",
     "Literal",
+    "MonitoringSection",
     "NullHandling",
     "NullPolicy",
     "OnChange",
@@ -59,6 +61,7 @@ __all__ = [
     "TablesSection",
     "TimestampFormat",
     "TimestampPolicy",
+    "WebhookUrl",
     "configuration_schema",
     "event_key",
     "load_config",

@@ -13,7 +13,15 @@ ADVICE = (
     "or name a Databricks secret with api.secret: {scope: ..., key: ...}"
 )
 _WORDS = ("apikey", "secret", "token", "password", "passwd", "credential", "writekey", "accesskey", "privatekey")
-_KNOWN: frozenset[Location] = frozenset({("api", "secret"), ("api", "secret", "key"), ("payload", "device_token")})
+WEBHOOK_ADVICE = (
+    "a webhook's address is a secret and never goes into YAML or --set: put it into the environment variable "
+    "CIO_SPARK_WEBHOOK_URL, or name a Databricks secret with monitoring.webhook_secret: {scope: ..., key: ...}"
+)
+_REFERENCES: dict[Location, str] = {("api", "secret"): ADVICE, ("monitoring", "webhook_secret"): WEBHOOK_ADVICE}
+"""Where a secret is named, not given."""
+_KNOWN: frozenset[Location] = frozenset(
+    {*_REFERENCES, *((*place, "key") for place in _REFERENCES), ("payload", "device_token")}
+)
 
 
 def looks_secret(key: object) -> bool:
@@ -39,9 +47,12 @@ def _leaks(data: Any, location: Location) -> Iterator[Finding]:
         return
     for key, value in data.items():
         place = (*location, key)
-        if place == ("api", "secret"):
+        if place in _REFERENCES:
             if value is not None and not isinstance(value, dict):
-                yield Finding(place, ADVICE)
+                yield Finding(place, _REFERENCES[place])
+        elif place[0] == "monitoring" and "webhook" in str(key).lower():
+            yield Finding(place, WEBHOOK_ADVICE)
+            continue
         elif looks_secret(key) and place not in _KNOWN:
             yield Finding(place, ADVICE)
             continue

@@ -1,4 +1,4 @@
-"""The API key as a value that cannot be printed by accident."""
+"""The API key and a webhook's address as values that cannot be printed by accident."""
 
 from __future__ import annotations
 
@@ -9,10 +9,41 @@ from cio_spark.errors import ConfigurationError
 MASK = "**********"
 
 
-class ApiKey:
-    """The key of a Customer.io workspace: printable only as a mask, readable only through `reveal()`.
+class _Secret:
+    """Text that is printable only as a mask, and readable only through `reveal()`; it can be pickled."""
 
-    It can be pickled, because it travels to the executors inside a closure.
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({MASK})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self) or not isinstance(other, _Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value, other._value)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._value))
+
+    def __reduce__(self) -> tuple[type[_Secret], tuple[str]]:
+        return type(self), (self._value,)
+
+
+class ApiKey(_Secret):
+    """The key of a Customer.io workspace; it travels to the executors inside a closure.
 
     Args:
         value: the key; white space around it is dropped.
@@ -21,7 +52,7 @@ class ApiKey:
         ConfigurationError: there is no key, or it holds characters no key has.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ()
 
     def __init__(self, value: str) -> None:
         value = value.strip()
@@ -31,28 +62,23 @@ class ApiKey:
             raise ConfigurationError.of(
                 "API key", "holds blanks, line breaks or letters that no key has; copy it again"
             )
-        self._value = value
+        super().__init__(value)
 
-    def reveal(self) -> str:
-        """The key itself; for the Authorization header only."""
-        return self._value
 
-    def __repr__(self) -> str:
-        return f"ApiKey({MASK})"
+class WebhookUrl(_Secret):
+    """The address alerts are told to; whoever knows it can write there.
 
-    def __str__(self) -> str:
-        return MASK
+    Args:
+        value: the address; white space around it is dropped.
 
-    def __format__(self, spec: str) -> str:
-        return MASK
+    Raises:
+        ConfigurationError: it is none.
+    """
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ApiKey):
-            return NotImplemented
-        return hmac.compare_digest(self._value, other._value)
+    __slots__ = ()
 
-    def __hash__(self) -> int:
-        return hash((ApiKey, self._value))
-
-    def __reduce__(self) -> tuple[type[ApiKey], tuple[str]]:
-        return ApiKey, (self._value,)
+    def __init__(self, value: str) -> None:
+        value = value.strip()
+        if not value.lower().startswith(("http://", "https://")) or not value.isascii() or not value.isprintable():
+            raise ConfigurationError.of("webhook", "must be an address that starts with https://")
+        super().__init__(value)

@@ -11,6 +11,7 @@ from cio_spark.config.base import ConfigModel, Identifier, Name, Real, Text, Tex
 from cio_spark.config.batch import ProcessingPriority
 from cio_spark.config.calls import OnChange
 from cio_spark.config.rules import raise_problems, source_problems
+from cio_spark.config.secret_ref import SecretRef
 
 
 class SyncSection(ConfigModel):
@@ -72,13 +73,6 @@ class Region(TextEnum):
 
 
 REGION_URLS = {Region.US: "https://cdp.customer.io/v1", Region.EU: "https://cdp-eu.customer.io/v1"}
-
-
-class SecretRef(ConfigModel):
-    """The Databricks secret that holds the API key; names only, never the key."""
-
-    scope: Text = Field(description="The Databricks secret scope.")
-    key: Text = Field(description="The name of the secret inside the scope, not the API key itself.")
 
 
 def _address(url: str) -> str:

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from cio_spark.config.base import ConfigModel
 from cio_spark.config.batch import BatchConfiguration
-from cio_spark.config.calls import CALL_RULES, OnChange
+from cio_spark.config.calls import CALL_RULES, Call, OnChange
+from cio_spark.config.monitoring import MonitoringSection
 from cio_spark.config.payload import PayloadSection
 from cio_spark.config.sections import (
     ApiSection,
@@ -18,6 +19,8 @@ from cio_spark.config.sections import (
     SyncSection,
     TablesSection,
 )
+
+_NO_ERRORS = frozenset({Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON})
 
 
 class SyncConfig(ConfigModel):
@@ -35,6 +38,9 @@ class SyncConfig(ConfigModel):
     dead_letters: DeadLettersSection = Field(
         default_factory=DeadLettersSection, description="Records that could not be delivered."
     )
+    monitoring: MonitoringSection = Field(
+        default_factory=MonitoringSection, description="When to raise an alert, and whom to tell."
+    )
 
     @property
     def operation_type(self) -> str:
@@ -45,6 +51,11 @@ class SyncConfig(ConfigModel):
     def on_change(self) -> OnChange:
         """What happens to changed records: the user's word, else the call's."""
         return self.sync.on_change or CALL_RULES[self.payload.call].on_change
+
+    @property
+    def error_threshold_percent(self) -> float:
+        """The error threshold in force: a suppression or deletion that fails is a promise broken, so none may."""
+        return 0.0 if self.payload.call in _NO_ERRORS else self.batch.error_threshold_percent
 
     def expressions(self) -> dict[str, str]:
         """Every SQL text of the configuration by its path, to name the one that failed."""

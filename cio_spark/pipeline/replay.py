@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
-from cio_spark import results, runtime
+from cio_spark import results
 from cio_spark.cancellation import Cancellation
-from cio_spark.clock import Clock, SystemClock
+from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
-from cio_spark.delivery import check_api, delivery_settings, engine
+from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.delivery.settings import overwrites_state
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, StateCounts, SyncResult
-from cio_spark.pipeline.phases import Phases, explained
-from cio_spark.pipeline.run import close_failed, read_back
+from cio_spark.pipeline.frame import Frame
+from cio_spark.pipeline.phases import explained
+from cio_spark.pipeline.run import read_back
 from cio_spark.pipeline.settle import write_dead_letters
 from cio_spark.pipeline.survey import plan_of
-from cio_spark.pipeline.waves import Progression, Wave, deliver_waves
-from cio_spark.progress import Progress, Silence
+from cio_spark.pipeline.waves import Wave, deliver_waves
+from cio_spark.progress import Progress
 from cio_spark.results import Tables
 from cio_spark.verdict import judge
-from cio_spark.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -76,29 +75,16 @@ def replay_sync(
     Raises:
         CioSparkError: it could not start, or Spark failed.
     """
-    clock, progress = clock or SystemClock(), progress or Silence()
-    cancellation = cancellation or Cancellation(clock)
-    phases = Phases(clock, progress)
-    began = clock.monotonic()
-    tables = Tables(spark, config.tables, warehouse)
-    slots = engine.count_slots(spark)
-    sync = config.sync.name
-    with explained(config):
-        with phases.phase("check"):
-            check_api(delivery_settings(config, api_key))
-            results.set_up_tables(tables)
-        with phases.phase("claim"):
-            facts = {
-                "source": "dead letters",
-                "configuration": json.dumps(config.describe()),
-                "package_version": VERSION,
-            }
-            claim = results.claim_sync(
-                tables, sync, clock=clock, owner=runtime.owner(), owner_is_dead=runtime.owner_is_dead, facts=facts
-            )
-    progression = Progression()
+    frame = Frame(config, spark, warehouse, progress, clock, cancellation)
+    tables, phases, progression = frame.tables, frame.phases, frame.progression
+    with explained(config), phases.phase("check"):
+        check_api(delivery_settings(config, api_key))
+        results.set_up_tables(tables)
+    frame.claim_sync("dead letters", None)
+    run_id = frame.claim.run_id
+    delivery = DeliveryCounts()
     try:
-        with explained(config), results.KeptClaim(tables, claim, clock):
+        with frame.at_work():
             with phases.phase("survey"):
                 judged = _judged(config, tables, letters or Letters())
                 tally = {row["state"]: row for row in _tallied(judged)}
@@ -111,47 +97,29 @@ def replay_sync(
                     payload_bytes=int(tally["again"]["bytes"] or 0) if "again" in tally else 0,
                 )
                 chosen = judged.where(F.col("state") == "again")
-                plan = plan_of(config, slots, counts.again, counts.payload_bytes)
-            delivery = DeliveryCounts()
+                plan = plan_of(config, frame.slots, counts.again, counts.payload_bytes)
             if counts.again:
-                progress.planned(sync, plan)
+                frame.progress.planned(config.sync.name, plan)
                 with phases.phase("deliver"):
                     waves = [Wave(0, chosen, counts.again, plan)]
-                    deliver_waves(config, tables, waves, claim.run_id, api_key, progress, cancellation, progression)
+                    deliver_waves(
+                        config, tables, waves, run_id, api_key, frame.progress, frame.cancellation, progression
+                    )
             with phases.phase("books"):
-                delivery = read_back(config, tables, claim.run_id, [], delivered=progression.committed > 0)
+                delivery = read_back(config, tables, run_id, [], delivered=progression.committed > 0)
                 if delivery.rejected + delivery.failed:
-                    write_dead_letters(config, tables, claim.run_id, chosen)
+                    write_dead_letters(config, tables, run_id, chosen)
     except BaseException as error:
-        close_failed(tables, claim, error, clock, None, progression)
+        frame.fail(error, None)
         raise
     books = Books(counts, delivery, progression.not_started, progression.in_doubt)
-    # Letters that are left out are no failures of the replay
-    sendable = replace(counts, held=0, source_rows=counts.source_rows - counts.held)
-    exit_status, message = judge(config, replace(books, survey=sendable), cancellation)
+    exit_status, message = judge(config, books, frame.cancellation)
     if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
         message = (
             f"{counts.superseded:,} left out for a newer accepted version, {counts.held:,} because only the source can "
             "mend them or no payload was kept"
         )
-    status = "succeeded" if exit_status is ExitStatus.SUCCESS else "failed"
-    delivery_seconds = phases.seconds.get("deliver", 0.0)
-    with phases.phase("end"):
-        end = results.RunEnd(claim.run_id, sync, clock.now(), status, exit_status, message, books, delivery_seconds)
-        results.end_run(tables, end)
-    result = SyncResult(
-        claim.run_id,
-        sync,
-        exit_status,
-        books,
-        plan if counts.again else None,
-        message,
-        clock.monotonic() - began,
-        delivery_seconds,
-        phases.seconds,
-    )
-    progress.finished(result)
-    return result
+    return frame.end(books, exit_status, message, plan if counts.again else None)
 
 
 def _records(tally: dict[str, Row], state: str) -> int:

@@ -160,8 +160,8 @@ def mark_settled(tables: Tables, claim: Claim, clock: Clock) -> None:
 def _already_running(sync: str, run: ClaimState) -> SyncAlreadyRunningError:
     return SyncAlreadyRunningError(
         f"sync {sync} is already running since {run.started_at:%Y-%m-%d %H:%M:%S UTC} (run {run.run_id} on "
-        f"{run.owner}): wait for its end; if it died, its claim expires {CLAIM_LASTS.seconds // 60} minutes after its "
-        "last sign of life"
+        f"{run.owner.partition('/')[0]}): wait for its end; if it died, its claim expires "
+        f"{CLAIM_LASTS.seconds // 60} minutes after its last sign of life"
     )
 
 

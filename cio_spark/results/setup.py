@@ -37,20 +37,26 @@ def set_up_tables(tables: Tables) -> list[str]:
             missing.append(table)
     # A commit each, whose cost is mostly waiting: at the same time
     with ThreadPoolExecutor(max_workers=len(TABLES)) as pool:
-        done += pool.map(lambda table: _create(tables, table), missing)
+        for made in pool.map(lambda table: _create(tables, table), missing):
+            done += made
     create_views(tables)
     return done
 
 
-def _create(tables: Tables, table: str) -> str:
+def _create(tables: Tables, table: str) -> list[str]:
     layout = TABLES[table]
     cluster = f" CLUSTER BY ({', '.join(layout.clustered_by)})" if layout.clustered_by else ""
-    tables.spark.sql(
-        f"CREATE TABLE IF NOT EXISTS {tables.name(table)} ({layout.columns}) USING DELTA{cluster}"
-        f"{tables.location_clause(table)} "
-        f"TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(layout.indexed)}')"
-    )
-    return f"created table {tables.name(table)}"
+    try:
+        tables.spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {tables.name(table)} ({layout.columns}) USING DELTA{cluster}"
+            f"{tables.location_clause(table)} "
+            f"TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(layout.indexed)}')"
+        )
+    except Exception:  # another run may have made it at this moment
+        if not tables.exists(table):
+            raise
+        return _reconcile(tables, table, layout.columns)
+    return [f"created table {tables.name(table)}"]
 
 
 def _check_writable(warehouse: Path) -> None:
@@ -58,7 +64,7 @@ def _check_writable(warehouse: Path) -> None:
     try:
         warehouse.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another run may be probing too
     except OSError as error:
         raise TableError(
             f"the warehouse {warehouse} cannot be written ({error.strerror}): choose another with --warehouse"

@@ -68,14 +68,16 @@ class Tables:
         """Creates the database if it is missing."""
         folder = None if self.warehouse is None else self.warehouse / self._database
         place = "" if folder is None else f" LOCATION {_sql_text(str(folder.resolve()))}"
-        self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {self.database}{place}")
+        # A job may have the right to use a database, but none to create one
+        if not self.spark.catalog.databaseExists(self.database):
+            self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {self.database}{place}")
 
     def exists(self, table: str) -> bool:
         """Whether the table is there; a local one is attached on the way."""
         folder = self.folder(table)
         if folder is None:
             return self.spark.catalog.tableExists(self.name(table))
-        if (folder / "_delta_log").is_dir():
+        if holds_delta(folder):
             self.create_database()
         return self._point(self._database, table, folder)
 
@@ -96,7 +98,7 @@ class Tables:
         # Where we look for a table, and where Spark puts one: the default database is the warehouse itself
         spark_folder = self.warehouse if database == "default" else self.warehouse / f"{database}.db"
         folders = (self.warehouse / database / table, spark_folder / table)
-        found = next((folder for folder in folders if (folder / "_delta_log").is_dir()), None)
+        found = next((folder for folder in folders if holds_delta(folder)), None)
         attached = f"cio_spark.attached.{database}.{table}".lower()
         if found is not None:
             self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {quoted(database)}")
@@ -108,7 +110,7 @@ class Tables:
 
     def _point(self, database: str, table: str, folder: Path) -> bool:
         """Makes the session's catalog know the table in the folder, and in no other; False if there is none."""
-        name, place, there = quoted(database, table), str(folder.resolve()), (folder / "_delta_log").is_dir()
+        name, place, there = quoted(database, table), str(folder.resolve()), holds_delta(folder)
         known = _entry(self.spark, database, table)
         if known is not None and (known.location != place or not there):
             if not known.can_be_dropped:
@@ -145,6 +147,11 @@ class Tables:
         if app_id is not None and app_version is not None:
             writer = writer.option("txnAppId", app_id).option("txnVersion", str(app_version))
         writer.saveAsTable(self.name(table))
+
+
+def holds_delta(folder: Path) -> bool:
+    """Whether a folder is a Delta table: its log alone is none before the first commit."""
+    return next((folder / "_delta_log").glob("[0-9]*"), None) is not None
 
 
 def _sql_text(text: str) -> str:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from pyspark.errors import AnalysisException
+
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import RUN_COUNTS
+
+_DEFINITION = "cio_spark.definition"
 
 RECORD_STATE = """
 SELECT sync, record_id,
@@ -35,13 +41,50 @@ FROM {sync_runs}
 GROUP BY run_id, sync
 """
 
+ALERT_STATE = """
+SELECT alert_id, sync, min(type) AS type, min(severity) AS severity,
+       min_by(message, at) FILTER (WHERE event = 'opened') AS message,
+       min_by(run_id, at) FILTER (WHERE event = 'opened') AS run_id,
+       min_by(batch_id, at) FILTER (WHERE event = 'opened') AS batch_id,
+       min(at) FILTER (WHERE event = 'opened') AS opened_at,
+       min(at) FILTER (WHERE event = 'resolved') AS resolved_at,
+       count_if(event = 'resolved') = 0 AS is_open
+FROM {alerts}
+GROUP BY alert_id, sync
+"""
+
 
 def create_views(tables: Tables) -> None:
-    """Creates the views `record_state` and `sync_run_state`, or brings them up to date."""
+    """Creates the views `record_state`, `sync_run_state` and `alert_state`, or brings them up to date."""
     counts = ", ".join(f"max({name}) AS {name}" for name in RUN_COUNTS)
     views = {
         "record_state": RECORD_STATE.format(record_status=tables.name("record_status")),
         "sync_run_state": SYNC_RUN_STATE.format(sync_runs=tables.name("sync_runs"), counts=counts),
+        "alert_state": ALERT_STATE.format(alerts=tables.name("alerts")),
     }
     for view, query in views.items():
-        tables.spark.sql(f"CREATE OR REPLACE VIEW {tables.name(view)} AS {query}")
+        create_view(tables, view, query)
+
+
+def create_view(tables: Tables, view: str, query: str, meaning: str = "") -> None:
+    """Creates a view, or brings it up to date; one that is, is left alone, for a job may not have the right.
+
+    Args:
+        tables: where the tables are.
+        view: its name.
+        query: what it shows.
+        meaning: the same for people.
+    """
+    definition = hashlib.sha256(query.encode()).hexdigest()
+    if _definition(tables, view) != definition:
+        comment = "COMMENT '" + meaning.replace("'", "\\'") + "'"
+        properties = f"TBLPROPERTIES ('{_DEFINITION}' = '{definition}')"
+        tables.spark.sql(f"CREATE OR REPLACE VIEW {tables.name(view)} {comment} {properties} AS {query}")
+
+
+def _definition(tables: Tables, view: str) -> str | None:
+    """The hash of the query of a view as it is; None if there is no such view."""
+    try:
+        return str(tables.spark.sql(f"SHOW TBLPROPERTIES {tables.name(view)} ('{_DEFINITION}')").collect()[0]["value"])
+    except AnalysisException:
+        return None

@@ -9,11 +9,11 @@ import pytest
 from pyspark.sql import functions as F
 from tests_support import Bench, order_rows, wave_of
 
-from cio_spark import results
+from cio_spark import results, runtime
 from cio_spark.cancellation import Cancellation
 from cio_spark.errors import CioSparkError, ExitStatus
-from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
+from cio_spark.pipeline.frame import Frame
 from cio_spark.standin import Fault
 
 # 600 rows in batches of 10: an expected 3.75 s of sending, so about four waves of a second
@@ -123,13 +123,12 @@ def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
     with monkeypatch.context() as broken:
         broken.setattr(results, "append_record_status", send_and_fail)
         if how == "the process dies":
-            broken.setattr(pipeline_run, "settle_run", lambda *_: None)
-            broken.setattr(pipeline_run, "close_failed", lambda *_: None)
+            broken.setattr(Frame, "fail", lambda *_: None)
         with pytest.raises(CioSparkError):
             people.run()
     assert plans(people, "p") == ["a", "b"]
     people.write_sql("SELECT 'p' AS id, 'a' AS plan")
-    monkeypatch.setattr(pipeline_run.runtime, "owner_is_dead", lambda _: True)
+    monkeypatch.setattr(runtime, "owner_is_dead", lambda _: True)
     again = people.run()
     assert plans(people, "p") == ["a", "b", "a"]
     assert again.books.survey.again == 1

@@ -46,7 +46,13 @@ class Bench:
             "sync": {"name": self.name},
             "source": {"path": str(self.source)},
             "payload": self.payload,
-            "batch": {"retry_backoff_seconds": 0.1, "timeout_seconds": 5, "rate_limit_rps": 1000},
+            # Alerts have tests of their own
+            "batch": {
+                "retry_backoff_seconds": 0.1,
+                "timeout_seconds": 5,
+                "rate_limit_rps": 1000,
+                "enable_monitoring": False,
+            },
             "api": {"base_url": self.api.url},
             "tables": {"database": "tests"},
         }

@@ -281,6 +281,22 @@ def test_one_batch_is_sent_under_the_names_it_is_given(api: StandIn, client: Cus
     assert (failure["batch_id"], failure["failed_records"]) == ("batch_10", 10)
 
 
+def test_a_batch_tells_what_its_requests_took(api: StandIn, client: CustomerIOClient) -> None:
+    api.script(Fault(status=503, times=1))
+    job = run(client, events(100), max_batch_size=50, parallel_workers=1)
+    assert sorted(batch.requests or 0 for batch in job.batch_metrics) == [1, 2]
+    for batch in job.batch_metrics:
+        assert batch.bytes is not None
+        assert batch.bytes > 50 * 100
+        assert batch.request_seconds is not None
+        assert batch.throttled_seconds is not None
+        assert batch.request_seconds + batch.throttled_seconds <= batch.processing_time_seconds + 0.01
+    with ParallelBatchProcessor(client, config_of(max_batch_size=30)) as processor:
+        whole = processor.process_batch_worker("w", events(100), "b")
+    assert whole.requests == 4
+    assert (whole.bytes or 0) > 100 * 100
+
+
 def test_an_api_that_was_given_up_is_tried_anew_by_the_next_job_and_the_next_batch(
     api: StandIn, client: CustomerIOClient
 ) -> None:

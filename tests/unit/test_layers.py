@@ -86,10 +86,11 @@ def test_some_folders_know_nothing_of_spark(stage: str) -> None:
     assert not {name for name in files_importing("pyspark") if name.startswith(stage + "/")}
 
 
-def test_requests_are_made_in_one_folder_by_one_client() -> None:
-    assert {name.split("/")[0] for name in files_importing("requests")} == {"delivery"}
-    assert "delivery/client.py" in files_importing("requests")
-    assert len(files_importing("requests")) <= 2
+def test_the_api_is_called_by_one_client_and_a_webhook_by_another() -> None:
+    calling = files_importing("requests")
+    assert {name for name in calling if not name.startswith("delivery/")} == {"monitoring/webhook.py"}
+    assert "delivery/client.py" in calling
+    assert len(calling) <= 3
 
 
 def test_time_is_read_and_waited_for_in_the_clock_only() -> None:
@@ -103,8 +104,8 @@ def test_rdds_and_map_partitions_are_in_the_engine_only() -> None:
 
 
 def test_the_environment_and_dbutils_are_touched_by_the_runtime_only() -> None:
-    assert places({"os.environ", "os.getenv"}, "calls") == {"runtime.py"}
-    assert files_importing("pyspark.dbutils") == {"runtime.py"}
+    assert places({"os.environ", "os.getenv"}, "calls") == {"runtime/environment.py", "runtime/session.py"}
+    assert files_importing("pyspark.dbutils") == {"runtime/environment.py"}
 
 
 def test_nothing_prints() -> None:

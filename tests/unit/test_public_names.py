@@ -21,6 +21,8 @@ def test_the_notebooks_names_are_there() -> None:
         "BatchErrorHandler",
         "BatchJob",
         "BatchMetrics",
+        "BatchMonitor",
+        "BatchPerformanceAnalyzer",
         "BatchStatus",
         "BatchStrategy",
         "CustomerIOClient",

@@ -1,4 +1,4 @@
-"""Where the package touches its surroundings: environment variables, Databricks secrets, Java, the Spark session."""
+"""The Spark session a command works with: a cluster's own, or a local one with Delta."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ import logging
 import os
 import re
 import shutil
-import signal
-import socket
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cio_spark.cancellation import Cancellation
-from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.errors import CioSparkError, ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-KEY_VARIABLE = "CUSTOMERIO_API_KEY"
-URL_VARIABLE = "CUSTOMERIO_BASE_URL"
 WAREHOUSE_VARIABLE = "CIO_SPARK_WAREHOUSE"
 DEFAULT_WAREHOUSE = Path(".cio-spark") / "warehouse"
 _CATALOG = re.compile(r"spark\.sql\.catalog\.[^.]+")
@@ -44,91 +37,6 @@ class Runtime:
     spark: SparkSession
     warehouse: Path | None
     log: Path | None
-
-
-def environment_overrides() -> list[str]:
-    """Overrides that come from environment variables, in the form of `--set`."""
-    url = os.environ.get(URL_VARIABLE)
-    return [f"api.base_url={url}"] if url else []
-
-
-def find_api_key(config: SyncConfig) -> ApiKey:
-    """The API key: from the environment, else from the Databricks secret the configuration names.
-
-    Raises:
-        ConfigurationError: it is in neither place; the message lists both.
-    """
-    value = os.environ.get(KEY_VARIABLE)
-    if value:
-        return ApiKey(value)
-    secret = config.api.secret
-    looked = [f"the environment variable {KEY_VARIABLE} is not set"]
-    if secret is None:
-        looked.append("api.secret names no Databricks secret")
-    else:
-        dbutils = _dbutils()
-        if dbutils is None:
-            looked.append(f"the Databricks secret {secret.scope}/{secret.key} can only be read on Databricks")
-        else:
-            try:
-                return ApiKey(dbutils.secrets.get(scope=secret.scope, key=secret.key))
-            except ConfigurationError:
-                raise
-            except Exception as error:  # dbutils raises Java exceptions of many classes
-                looked.append(
-                    f"the Databricks secret {secret.scope}/{secret.key} cannot be read ({type(error).__name__})"
-                )
-    raise ConfigurationError.of("API key", "is missing: " + ", and ".join(looked))
-
-
-def _dbutils() -> Any | None:
-    try:
-        from pyspark.dbutils import DBUtils  # type: ignore[import-not-found]  # exists on Databricks only
-        from pyspark.sql import SparkSession
-    except ImportError:
-        return None
-    return DBUtils(SparkSession.builder.getOrCreate())
-
-
-@contextlib.contextmanager
-def cancel_on_signals(cancellation: Cancellation) -> Iterator[None]:
-    """SIGTERM and SIGINT (Ctrl-C, a cancelled job) ask for a stop while the block runs; in the main thread only.
-
-    Args:
-        cancellation: what is asked.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ask(number: int, _: object) -> None:
-        cancellation.request(number)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def owner() -> str:
-    """This process, for claims: `host:pid`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def owner_is_dead(name: str) -> bool:
-    """Whether a claim's owner is a process of this machine that is gone; False for other machines' owners."""
-    host, _, pid = (name or "").rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def open_runtime(warehouse: Path | None, *, debug: bool = False) -> Runtime:
@@ -154,16 +62,21 @@ def open_runtime(warehouse: Path | None, *, debug: bool = False) -> Runtime:
     return Runtime(build_session(folder, debug=debug), folder, None if debug else log_file(folder))
 
 
-def _silence_query_errors() -> None:
-    """Keeps pyspark from logging whole plans, which quote values, for errors that get a sentence of ours."""
+def silence_quoting_loggers() -> None:
+    """Keeps pyspark from logging whole plans, which quote values, for errors that get a sentence of ours.
+
+    And py4j from logging every byte it exchanges with the JVM: the tasks' closure, which has the key, is among them.
+    """
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(name).disabled = True
+    for name in ("py4j.clientserver", "py4j.java_gateway"):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def _cluster_runtime(warehouse: Path | None) -> Runtime:
     from pyspark.sql import SparkSession
 
-    _silence_query_errors()
+    silence_quoting_loggers()
     spark = SparkSession.builder.appName("cio-spark").getOrCreate()
     extensions = spark.conf.get("spark.sql.extensions", "") or ""
     if "DATABRICKS_RUNTIME_VERSION" not in os.environ and "DeltaSparkSessionExtension" not in extensions:
@@ -209,7 +122,7 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
         from pyspark.sql import SparkSession
     except ImportError:
         raise ConfigurationError.of("delta-spark", "is not installed: pip install 'cio-spark[spark]'") from None
-    _silence_query_errors()
+    silence_quoting_loggers()
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         raise ConfigurationError.of("Java", "is missing: install Java 17 (Debian: apt install openjdk-17-jre-headless)")
     log = log_file(warehouse)

@@ -1,0 +1,154 @@
+"""Seconds of analysis and monitoring over millions of generated status rows, in one warm session."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.table import Table
+
+from cio_spark.analysis.reading import analyze_sync, read_view
+from cio_spark.analysis.views import VIEWS
+from cio_spark.clock import SystemClock
+from cio_spark.config import SyncConfig
+from cio_spark.monitoring.check import check_sync
+from cio_spark.results import Tables, set_up_tables
+from cio_spark.results.batch_operations import append_batch_operations
+from cio_spark.results.sync_runs import append_events
+from cio_spark.runtime import build_session
+from cio_spark.schemas import RECORD_STATUS, RUN_COUNTS, struct_of
+
+RECORDS_PER_BATCH = 1000
+RUNS = 10
+SYNC = "orders"
+FIRST_START = datetime(2026, 3, 1, tzinfo=timezone.utc)
+CONFIG = SyncConfig.model_validate(
+    {
+        "sync": {"name": SYNC},
+        "source": {"table": "shop.orders"},
+        "payload": {"call": "track", "record_id": "id", "user_id": "id", "event": {"value": "Order Placed"}},
+        "tables": {"database": "bench"},
+    }
+)
+console = Console(width=110)
+
+
+def main() -> None:
+    """Generates the rows if they are not there yet, then times what the commands do."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000, help="rows of record_status")
+    parser.add_argument("--warehouse", type=Path, default=Path(".cio-spark/bench-analysis/warehouse"))
+    chosen = parser.parse_args()
+    warehouse = chosen.warehouse.resolve() / str(chosen.rows)
+    spark = build_session(warehouse, app_name="cio-spark-bench-analysis")
+    clock = SystemClock()
+    tables = Tables(spark, CONFIG.tables, warehouse)
+
+    def timed(what: Callable[[], object]) -> float:
+        began = clock.monotonic()
+        what()
+        return clock.monotonic() - began
+
+    try:
+        ready = warehouse / "ready"
+        if not ready.exists():
+            shutil.rmtree(warehouse, ignore_errors=True)
+            console.print(f"generating {chosen.rows:,} rows took {timed(lambda: generate(tables, chosen.rows)):.1f} s")
+            ready.touch()
+        set_up_tables(tables)
+        since = FIRST_START
+        table = Table(title=f"{chosen.rows:,} rows of record_status, {RUNS} runs", title_justify="left")
+        table.add_column("what")
+        table.add_column("first, s", justify="right")
+        table.add_column("again, s", justify="right")
+        whole: dict[str, Callable[[], object]] = {
+            "cio-spark analyze (all tables)": lambda: analyze_sync(tables, SYNC, since=since),
+            "cio-spark monitor": lambda: check_sync(CONFIG, tables, clock=clock),
+        }
+        views: dict[str, Callable[[], object]] = {
+            f"view {name}": lambda name=name: read_view(tables, name).where(F.col("sync") == SYNC).limit(1000).collect()
+            for name in VIEWS
+            if name != "batch_performance"
+        }
+        for name, what in (whole | views).items():
+            table.add_row(name, f"{timed(what):.1f}", f"{timed(what):.1f}")
+        console.print(table)
+    finally:
+        spark.stop()
+
+
+def generate(tables: Tables, rows: int) -> None:
+    """Ten runs of equal size; 2 % of the records rejected, 1 % failed; then what a run writes besides."""
+    set_up_tables(tables)
+    per_run = rows // RUNS
+    run_ids = [f"01KJ{number:022d}" for number in range(RUNS)]
+    for number, run_id in enumerate(run_ids):
+        tables.append("record_status", _statuses(tables, run_id, number, per_run))
+    append_batch_operations(tables, SYNC, run_ids, error_threshold_percent=5.0, priority="normal", strategy="adaptive")
+    events = []
+    for number, run_id in enumerate(run_ids):
+        start = FIRST_START + timedelta(hours=number)
+        counts = dict.fromkeys(RUN_COUNTS, 0) | {"source_rows": per_run, "accepted": per_run}
+        events += [
+            {"run_id": run_id, "sync": SYNC, "event": "started", "at": start, "run_number": number + 1},
+            {"run_id": run_id, "sync": SYNC, "event": "ended", "at": start + timedelta(minutes=10), **counts}
+            | {"status": "succeeded", "exit_status": 0, "delivery_seconds": 500.0},
+        ]
+    append_events(tables, events)
+
+
+def _statuses(tables: Tables, run_id: str, number: int, rows: int) -> DataFrame:
+    """Rows of one run: a batch every half second, 0.1 to 0.5 s each."""
+    batch = F.expr(f"id DIV {RECORDS_PER_BATCH}")
+    started = F.timestamp_seconds(F.lit(FIRST_START.timestamp() + 3600 * number) + batch * 0.5)
+    seconds = F.lit(0.1) + F.abs(F.xxhash64(batch)) % 400 / 1000.0
+    kind = F.abs(F.xxhash64("id")) % 100
+    facts = {
+        "wave": F.lit(0),
+        "partition": batch % 16,
+        "lane": batch % 4,
+        "worker": F.lit("host-1"),
+        "started_at": started,
+        "completed_at": F.timestamp_micros((F.unix_micros(started) + seconds * 1e6).cast("bigint")),
+        "records": F.lit(RECORDS_PER_BATCH),
+        "bytes": F.lit(300_000),
+        "requests": F.lit(1),
+        "attempts": F.lit(1),
+        "splits": F.lit(0),
+        "request_seconds": seconds,
+        "throttled_seconds": F.lit(0.05),
+    }
+    struct = struct_of(RECORD_STATUS)["batch"].dataType
+    columns = {
+        "run_id": F.lit(run_id),
+        "sync": F.lit(SYNC),
+        "operation_type": F.lit("event_processing"),
+        "record_id": F.concat(F.lit(f"o{number}-"), F.col("id").cast("string")),
+        "person_key": F.concat(F.lit("p"), (F.col("id") % 500_000).cast("string")),
+        "message_id": F.lpad(F.col("id").cast("string"), 26, "0"),
+        "payload_hash": F.xxhash64("id"),
+        "status": F.when(kind < 1, "failed").when(kind < 3, "rejected").otherwise("accepted"),
+        "error_category": F.when(kind < 1, "server").when(kind < 3, "validation"),
+        "error_code": F.when(kind < 1, "http_503").when(kind < 3, "http_400"),
+        "error_message": F.when(kind < 3, "refused"),
+        "http_status": F.when(kind < 1, 503).when(kind < 3, 400).otherwise(200),
+        "batch_id": F.concat(F.lit(f"event_processing-{run_id}-w0-"), batch.cast("string")),
+        "attempts": F.lit(1),
+        "payload_bytes": F.lit(300),
+        "attempted_at": started,
+        "batch": F.struct(*[facts.get(f.name, F.lit(None)).cast(f.dataType).alias(f.name) for f in struct.fields]),
+    }
+    schema = struct_of(RECORD_STATUS)
+    return tables.spark.range(0, rows, numPartitions=2).select(
+        *[columns[field.name].cast(field.dataType).alias(field.name) for field in schema.fields]
+    )
+
+
+if __name__ == "__main__":
+    main()

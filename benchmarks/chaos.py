@@ -1,0 +1,231 @@
+"""A sync under attack: API faults, poison records, driver and executor killed; then it is counted what was lost."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos_report import Findings, print_report
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from rich.console import Console
+
+from cio_spark import ledger
+from cio_spark.clock import SystemClock
+from cio_spark.config import load_config
+from cio_spark.pipeline.survey import prepared
+from cio_spark.runtime import build_session
+from cio_spark.standin import Fault, StandIn
+
+# The cluster is shared with tests/cluster; tools/ is no package, for it is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+from audit import Ledger, arrivals_of, ledger_of, lost
+from cluster import Cluster
+from submission import Submitted, Submitter, install_wheel
+from waiting import wait_until
+
+SYNC = "chaos"
+KEY = "standin-key"
+RECORDS_PER_PERSON = 10
+RECORDS_PER_REQUEST = 1000
+WORKERS = 16
+RATE_LIMIT_PER_SECOND = 200
+TIMEOUT_SECONDS = 5
+POISON_EVERY = 1000
+WAVES = 10
+# Of all records, by arrivals: in the first run the driver is killed, in the second one an executor
+DRIVER_DIES_AT, EXECUTOR_DIES_AT = 0.4, 0.7
+MOST_RUNS = 12
+RUN_SECONDS = 3600.0
+# Finished; finished over the error threshold, as with only poison left to send; the API given up, to be run again
+GOES_ON = frozenset({0, 3, 6})
+CONF = """
+sync: {{name: {sync}}}
+source: {{path: "{source}"}}
+payload:
+  call: identify
+  record_id: change_id
+  user_id: customer_id
+  timestamp: changed_at
+  traits: {{include: [plan, city, visits, spent, receipt], set: {{record: change_id, sync: {{value: {sync}}}}}}}
+batch: {{max_batch_size: {size}, parallel_workers: {workers}, rate_limit_rps: {rate}, retry_backoff_seconds: 0.1,
+  timeout_seconds: {timeout}}}
+delivery: {{wave_minutes: {wave_minutes:.9f}}}
+api: {{base_url: "{url}"}}
+"""
+
+console = Console(width=110)
+
+
+@dataclass
+class Attack:
+    """One sync, and what is done to it.
+
+    Attributes:
+        spark: a local session, to write the source and to look into tables.
+        api: the stand-in.
+        cluster: where the sync runs.
+        submitter: submits it.
+        records: rows of its source.
+        poison: record ids of those that the stand-in refuses.
+        runs: how every run ended, a line each.
+    """
+
+    spark: SparkSession
+    api: StandIn
+    cluster: Cluster
+    submitter: Submitter
+    records: int
+    poison: set[str] = field(default_factory=set)
+    runs: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> Path:
+        """The Delta table of the source."""
+        return self.submitter.warehouse / "shop" / "changes"
+
+    @property
+    def conf(self) -> Path:
+        """The sync file."""
+        return self.submitter.folder / "chaos.yml"
+
+    @property
+    def rows(self) -> DataFrame:
+        """The source."""
+        return self.spark.read.format("delta").load(str(self.source))
+
+    def write(self) -> None:
+        """Writes source and sync file."""
+        number = F.col("id")
+        persons = max(1, self.records // RECORDS_PER_PERSON)
+        self.spark.range(0, self.records, 1, 8).select(
+            F.format_string("change-%09d", number).alias("change_id"),
+            F.concat(F.lit("customer-"), number % persons).alias("customer_id"),
+            F.timestamp_seconds(F.lit(1_750_000_000) + number).alias("changed_at"),
+            F.element_at(F.array(*map(F.lit, ("basic", "plus", "premium"))), (number % 3 + 1).cast("int")).alias(
+                "plan"
+            ),
+            F.concat(F.lit("city-"), number % 400).alias("city"),
+            (number % 7).cast("int").alias("visits"),
+            (number % 20_000 / 100).cast("decimal(9,2)").alias("spent"),
+            F.substring(F.sha2(number.cast("string"), 256), 1, 40).alias("receipt"),
+        ).write.format("delta").save(str(self.source))
+        # The plan assumes 0.25 s a request
+        expected_seconds = self.records / RECORDS_PER_REQUEST * 0.25 / WORKERS
+        self.conf.parent.mkdir(parents=True, exist_ok=True)
+        self.conf.write_text(
+            CONF.format(
+                sync=SYNC,
+                source=self.source,
+                size=RECORDS_PER_REQUEST,
+                workers=WORKERS,
+                rate=RATE_LIMIT_PER_SECOND,
+                timeout=TIMEOUT_SECONDS,
+                wave_minutes=expected_seconds / 60 / WAVES,
+                url=self.api.url,
+            ),
+            encoding="utf-8",
+        )
+
+    def script_faults(self) -> None:
+        """Everything that the API does wrong, until the end."""
+        chosen = self.rows.where(F.xxhash64("change_id") % POISON_EVERY == 0)
+        records = ledger.mark_all_new(prepared(load_config(self.conf), chosen))
+        poison = ledger.add_message_id(records, SYNC).select("record_id", "message_id").collect()
+        self.poison = {row["record_id"] for row in poison}
+        self.api.script(
+            Fault(status=500, share=0.05),
+            Fault(status=429, share=0.05),
+            Fault(drop_connection="before_reading", share=0.005),
+            Fault(drop_connection="after_taking", share=0.005),
+            # The stand-in has taken the batch by then, the client gives up before it hears of it
+            Fault(latency_seconds=TIMEOUT_SECONDS + 2.0, share=0.01),
+            Fault(poison=frozenset(row["message_id"] for row in poison)),
+        )
+
+    def run(self) -> None:
+        """Runs the sync until there is nothing left to send, and kills what there is to kill."""
+        clock = SystemClock()
+        for number in range(1, MOST_RUNS + 1):
+            self.cluster.wait_until_idle()
+            began = clock.monotonic()
+            running = self.submitter.sync(self.conf)
+            if number == 1:
+                self._wait_for(DRIVER_DIES_AT, running)
+                running.kill()
+                ending = "driver killed"
+            else:
+                killed = ""
+                if number == 2:
+                    self._wait_for(EXECUTOR_DIES_AT, running)
+                    self.cluster.kill_executor()
+                    killed = ", executor killed"
+                ending = f"exit status {running.wait(RUN_SECONDS)}{killed}"
+                if running.exit_status not in GOES_ON:
+                    raise SystemExit(running.story())
+            self.runs.append(f"{ending}, {clock.monotonic() - began:.0f} s")
+            console.print(f"run {number}: {self.runs[-1]}; {self.api.received.count():,} messages so far")
+            if number > 1 and self._nothing_pending():
+                return
+        raise SystemExit(f"still not all settled after {MOST_RUNS} runs")
+
+    def ledger(self) -> Ledger:
+        """What the tables say."""
+        return ledger_of(self.spark, self.submitter.warehouse / "customerio", SYNC)
+
+    def findings(self) -> Findings:
+        """Both sides, compared."""
+        source = {row["change_id"] for row in self.rows.select("change_id").toLocalIterator()}
+        arrivals, books = arrivals_of(self.api, SYNC), self.ledger()
+        return Findings(len(source), lost(source, arrivals, books), self.poison, arrivals, books, self.api, self.runs)
+
+    def _wait_for(self, share: float, running: Submitted) -> None:
+        def there() -> bool:
+            if running.exit_status is not None:
+                raise SystemExit(running.story())
+            return self.api.received.count() >= share * self.records
+
+        wait_until(there, RUN_SECONDS, f"{share:.0%} of the records arrived", poll_seconds=1.0)
+
+    def _nothing_pending(self) -> bool:
+        last = self.ledger().runs[-1]
+        return bool(last["unchanged"] + last["held"] == last["source_rows"])
+
+
+def main() -> None:
+    """Attacks, then compares both sides."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=1_000_000, help="rows of the source")
+    parser.add_argument("--folder", type=Path, default=Path(".cio-spark/chaos"), help="emptied first")
+    chosen = parser.parse_args()
+    folder = chosen.folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    console.print("building the wheel, starting a cluster of two executors")
+    python = install_wheel(folder / "wheel")
+    spark = build_session(folder / "warehouse", app_name="cio-spark-chaos")
+    try:
+        with (
+            StandIn(api_key=KEY, store=folder / "standin.sqlite") as api,
+            Cluster(folder / "cluster", worker_memory="2g") as cluster,
+        ):
+            submitter = Submitter(cluster, python, folder / "submitted", folder / "warehouse", KEY, "2g")
+            attack = Attack(spark, api, cluster, submitter, chosen.records)
+            try:
+                attack.write()
+                attack.script_faults()
+                attack.run()
+            finally:
+                submitter.end()
+            well = print_report(console, attack.findings(), parallel_workers=WORKERS, rate_limit=RATE_LIMIT_PER_SECOND)
+    finally:
+        spark.stop()
+    raise SystemExit(0 if well else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Reads what the views say of a sync: the one source of the terminal tables and of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+
+from cio_spark.analysis.views import VIEWS, query_of
+from cio_spark.results import Tables
+from cio_spark.results.views import create_view
+
+MOST_ROWS = 1_000
+_AT_A_TIME = 4
+
+
+def create_analysis_views(tables: Tables) -> None:
+    """Creates the views, or brings them up to date; the tables and `sync_run_state` must be there.
+
+    Args:
+        tables: where they are.
+    """
+    for name, view in VIEWS.items():
+        query = query_of(name, tables.name, nested=False)
+        create_view(tables, name, query, view.meaning)
+
+
+def read_view(tables: Tables, view: str) -> DataFrame:
+    """What a view holds, by its own query, so that it need not have been created.
+
+    Args:
+        tables: where the tables are.
+        view: a name of `VIEWS`.
+    """
+    return tables.spark.sql(query_of(view, tables.name, nested=True))
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What is known of a sync; rows of the views of these names.
+
+    Attributes:
+        sync: its name; None: all syncs of the tables.
+        sync_performance: over all history.
+        performance_by_operation: the notebook's summary.
+        hourly_trends: hours that were asked for, oldest first.
+        run_performance, run_books: newest runs first.
+        error_categories: of these runs, most records first.
+        slowest_batches, worst_batches: in order.
+    """
+
+    sync: str | None
+    sync_performance: list[Row]
+    performance_by_operation: list[Row]
+    hourly_trends: list[Row]
+    run_performance: list[Row]
+    run_books: list[Row]
+    error_categories: list[Row]
+    slowest_batches: list[Row]
+    worst_batches: list[Row]
+
+
+_ORDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sync_performance": ("sync", "operation_type"),
+        "performance_by_operation": ("sync", "operation_type", "status"),
+        "hourly_trends": ("hour", "sync", "operation_type"),
+        "run_performance": ("run_id DESC",),
+        "run_books": ("run_id DESC",),
+        "error_categories": ("run_id DESC", "records DESC", "status", "error_category", "error_code"),
+        "slowest_batches": ("sync", "rank"),
+        "worst_batches": ("sync", "rank"),
+    }
+)
+
+
+def analyze_sync(tables: Tables, sync: str | None, *, since: datetime, runs: int = 10) -> Analysis:
+    """Reads everything about a sync.
+
+    Args:
+        tables: where the tables are; they must exist.
+        sync: its name; None: all syncs, and batches written by hand.
+        since: hourly trends begin here.
+        runs: of how many newest runs performance, books and errors are read.
+    """
+    books = _of(tables, "run_books", sync).orderBy(F.expr("run_id").desc()).limit(runs).collect()
+    run_ids = [row["run_id"] for row in books]
+    frames = {name: _of(tables, name, sync) for name in _ORDERS if name != "run_books"}
+    frames["hourly_trends"] = frames["hourly_trends"].where(F.col("hour") >= F.lit(since))
+    frames["error_categories"] = frames["error_categories"].where(F.col("run_id").isin(*run_ids))
+    frames["run_performance"] = frames["run_performance"].orderBy(F.col("run_id").desc()).limit(runs)
+
+    def read(name: str) -> list[Row]:
+        return frames[name].orderBy(*[_sort(order) for order in _ORDERS[name]]).limit(MOST_ROWS).collect()
+
+    # Small queries whose cost is mostly planning: several at a time
+    with ThreadPoolExecutor(max_workers=_AT_A_TIME) as pool:
+        rows = dict(zip(frames, pool.map(read, frames), strict=True))
+    return Analysis(sync=sync, run_books=books, **rows)
+
+
+def _of(tables: Tables, view: str, sync: str | None) -> DataFrame:
+    rows = read_view(tables, view)
+    return rows if sync is None else rows.where(F.col("sync") == sync)
+
+
+def _sort(order: str) -> Column:
+    name, _, direction = order.partition(" ")
+    return F.col(name).desc() if direction else F.col(name)

@@ -1,0 +1,183 @@
+"""Which figures people see, in which order and with how many digits: one definition for the terminal and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import Any, Final
+
+NOTHING: Final = "–"
+"""What stands where there is no value."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table for people.
+
+    Attributes:
+        heading: what stands above it.
+        figure: the column of the view.
+        format: the value as text.
+        is_number: stands on the right.
+    """
+
+    heading: str
+    figure: str
+    format: Callable[[Any], str]
+    is_number: bool = False
+
+    def of(self, row: Any) -> str:
+        """What is shown of a row."""
+        value = row[self.figure]
+        return NOTHING if value is None else self.format(value)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table for people: rows of one view."""
+
+    title: str
+    columns: tuple[Column, ...]
+    most: int | None = None
+
+
+def whole(heading: str, figure: str) -> Column:
+    """A count."""
+    return Column(heading, figure, lambda value: f"{value:,}", is_number=True)
+
+
+def number(heading: str, figure: str, digits: int = 1) -> Column:
+    """A number with so many digits after the point."""
+    return Column(heading, figure, lambda value: f"{value:,.{digits}f}", is_number=True)
+
+
+def millis(heading: str, figure: str) -> Column:
+    """Seconds, shown as milliseconds."""
+    return Column(heading, figure, lambda value: f"{1000 * value:,.1f}", is_number=True)
+
+
+def text(heading: str, figure: str) -> Column:
+    """A text."""
+    return Column(heading, figure, str)
+
+
+def moment(heading: str, figure: str, form: str = "%m-%d %H:%M:%S") -> Column:
+    """A time, in UTC."""
+    return Column(heading, figure, lambda value: utc(value).strftime(form))
+
+
+def utc(value: datetime) -> datetime:
+    """A time in UTC; what pyspark collects is in the driver's zone and does not say so."""
+    return value.astimezone(timezone.utc)
+
+
+_BALANCED = Column("books", "balanced", lambda value: "balanced" if value else "NOT")
+_REQUEST_TIMES = (
+    millis("p50 ms", "request_time_p50_seconds"),
+    millis("p95 ms", "request_time_p95_seconds"),
+    millis("p99 ms", "request_time_p99_seconds"),
+)
+_BATCH = (
+    text("batch", "batch_id"),
+    moment("started (UTC)", "started_at"),
+    whole("records", "total_records"),
+    number("seconds", "processing_time_seconds", 2),
+    number("error %", "error_rate_percent", 2),
+    whole("tries", "attempts"),
+    number("waited s", "throttled_seconds"),
+)
+
+TABLES: Final[Mapping[str, Shown]] = MappingProxyType(
+    {
+        "sync_performance": Shown(
+            "over all history",
+            (
+                text("sync", "sync"),
+                text("operation", "operation_type"),
+                whole("batches", "batch_count"),
+                whole("records", "total_records"),
+                number("error %", "error_rate_percent", 2),
+                number("busy s", "busy_seconds"),
+                number("requests/s", "requests_per_second"),
+                number("records/s", "records_per_second", 0),
+                number("bytes/record", "bytes_per_record", 0),
+                *_REQUEST_TIMES,
+            ),
+        ),
+        "performance_by_operation": Shown(
+            "by operation type and status",
+            (
+                text("sync", "sync"),
+                text("operation", "operation_type"),
+                text("status", "status"),
+                whole("batches", "batch_count"),
+                whole("records", "total_records"),
+                whole("accepted", "accepted_records"),
+                number("records/s a batch", "avg_throughput"),
+                number("mean error %", "avg_error_rate", 2),
+            ),
+        ),
+        "hourly_trends": Shown(
+            "by hour (UTC)",
+            (
+                moment("hour", "hour", "%m-%d %H:%M"),
+                text("sync", "sync"),
+                whole("batches", "batch_count"),
+                whole("records", "total_records"),
+                number("error %", "error_rate_percent", 2),
+                number("requests/s", "requests_per_second"),
+                number("records/s", "records_per_second", 0),
+                *_REQUEST_TIMES,
+            ),
+        ),
+        "run_performance": Shown(
+            "by run, newest first: where the time went",
+            (
+                text("run", "run_id"),
+                whole("records", "total_records"),
+                number("busy s", "busy_seconds"),
+                number("requests/s", "requests_per_second"),
+                number("records/s", "records_per_second", 0),
+                *_REQUEST_TIMES,
+                number("waiting %", "throttled_percent"),
+                number("waited s", "throttled_seconds"),
+                whole("retries", "retries"),
+                number("retry s", "retry_seconds"),
+            ),
+        ),
+        "run_books": Shown(
+            "books by run, newest first",
+            (
+                text("run", "run_id"),
+                text("status", "status"),
+                whole("source", "source_rows"),
+                *(
+                    whole(name, name)
+                    for name in (
+                        *("accepted", "invalid", "rejected", "failed", "not_attempted"),
+                        *("unchanged", "held", "superseded"),
+                    )
+                ),
+                _BALANCED,
+                number("error %", "run_error_rate_percent", 2),
+            ),
+        ),
+        "error_categories": Shown(
+            "why records were not accepted",
+            (
+                text("run", "run_id"),
+                text("status", "status"),
+                text("category", "error_category"),
+                text("code", "error_code"),
+                whole("records", "records"),
+                Column("some of them", "sample_record_ids", lambda ids: ", ".join(ids)),
+            ),
+            most=20,
+        ),
+        "slowest_batches": Shown("slowest batches", _BATCH, most=5),
+        "worst_batches": Shown("batches with the highest error rates", _BATCH, most=5),
+    }
+)
+"""By view, in the order in which they are shown."""

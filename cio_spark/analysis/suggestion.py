@@ -1,0 +1,208 @@
+"""A better batch configuration, from what was measured: Little's law for workers, the byte limit for batch sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cio_spark.analysis.measured import Measured
+from cio_spark.config import BatchConfiguration
+from cio_spark.planning import body_limit
+from cio_spark.planning.limits import ENVELOPE_BYTES
+
+MOST_WORKERS: Final = 20
+MOST_BATCH_SIZE: Final = 10_000
+MOST_RATE: Final = 1_000
+FULL_BODY_BYTES: Final = 500_000
+"""The API's own limit of a body."""
+MANY_ERRORS_PERCENT: Final = 5.0
+"""Above it, requests in flight are taken away instead of added (the notebook's)."""
+FULL: Final = 0.9
+"""Share of a limit from which on it is what holds back."""
+LEAST_FILL: Final = 0.5
+"""Where requests were emptier than this, there was nothing to fill larger ones with."""
+IDLE: Final = 0.5
+"""Where less than this share of what workers and rate allow was reached, something else holds back."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed field, and why."""
+
+    field: str
+    before: int
+    after: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.before:,} → {self.after:,}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What to change.
+
+    Attributes:
+        configuration: the whole configuration; every field not in `changes` is as it was.
+        changes: what differs, and why; empty if nothing should.
+        records_per_second: accepted records that it is expected to reach while there is work.
+        limited_by: what then limits it.
+    """
+
+    configuration: BatchConfiguration
+    changes: tuple[Change, ...]
+    records_per_second: float
+    limited_by: str
+
+    def overlay(self) -> str:
+        """The changes as YAML: an environment file, or a section to paste into a sync file."""
+        if not self.changes:
+            return f"# Nothing should be changed: {self.limited_by}.\n"
+        expected = f"{self.records_per_second:,.0f} records/s while there is work, limited by {self.limited_by}"
+        lines = [f"# Expected: {expected}.", "batch:"]
+        for change in self.changes:
+            lines += [f"  # {change.before:,} before: {change.reason}", f"  {change.field}: {change.after}"]
+        return "\n".join(lines) + "\n"
+
+    def write_overlay(self, path: Path) -> None:
+        """Writes `overlay`, best to `conf/environments/NAME.yml`: `cio-spark sync … --environment NAME` takes it.
+
+        Args:
+            path: the file; its folder is made.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.overlay(), encoding="utf-8")
+
+
+def suggest(config: BatchConfiguration, measured: Measured, target_rps: float | None = None) -> Suggestion:
+    """Works out a better configuration.
+
+    Args:
+        config: what was measured with.
+        measured: the figures.
+        target_rps: records/s that are wanted; None: as many as `rate_limit_rps` allows.
+    """
+    if not measured.requests or not measured.request_time_mean_seconds:
+        return Suggestion(config.model_copy(), (), 0.0, "no request was measured")
+    draft = _Draft(config, measured, target_rps)
+    if measured.error_rate_percent <= MANY_ERRORS_PERCENT:
+        draft.size_batches()
+    draft.set_rate()
+    draft.set_workers()
+    return draft.finish()
+
+
+def latency_by_records(measured: Measured) -> Callable[[float], float]:
+    """How long a request of so many records takes, in seconds.
+
+    Where batches of different sizes were measured, a line is fitted to them; else the time is taken to grow in
+    proportion to the records, which is the worst case, and not to shrink.
+
+    Args:
+        measured: the figures.
+    """
+    mean, usual, slope = measured.request_time_mean_seconds, measured.records_per_batch, measured.seconds_per_record
+    if slope is not None:
+        return lambda records: max(mean / 10, mean + slope * (records - usual))
+    return lambda records: mean * max(1.0, records / usual) if usual else mean
+
+
+@dataclass
+class _Draft:
+    """A configuration while it is worked out, field by field."""
+
+    config: BatchConfiguration
+    measured: Measured
+    target_rps: float | None
+    values: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._latency = latency_by_records(self.measured)
+        self._records = self.measured.records_per_batch
+        capacity = self._capacity(self.config.rate_limit_rps, self.config.parallel_workers)
+        self._used = min(1.0, self.measured.requests_per_second / capacity) if capacity else 1.0
+
+    def _set(self, name: str, value: int, reason: str) -> None:
+        if value != getattr(self.config, name):
+            self.values[name], self.reasons[name] = value, reason
+
+    def _value(self, name: str) -> int:
+        return self.values.get(name) or int(getattr(self.config, name))
+
+    def _capacity(self, rate: float, workers: int) -> float:
+        """Requests per second that rate and workers allow."""
+        return min(rate, workers / self._latency(self._records))
+
+    def size_batches(self) -> None:
+        """Fuller requests, where the rate limit is, or would be, what holds back."""
+        rate, usual, per_record = self.config.rate_limit_rps, self._records, self.measured.bytes_per_record
+        if self.target_rps is None:
+            needed = 2 * usual if self.measured.requests_per_second >= FULL * rate else 0.0
+            why = f"{self.measured.requests_per_second:.0f} requests/s are all the rate limit allows"
+        else:
+            needed = self.target_rps / rate
+            why = f"{self.target_rps:,.0f} records/s at {rate} requests/s are {needed:,.0f} records a request"
+        limit = body_limit(self.config)
+        bounded_by_bytes = self.measured.bytes_per_batch >= FULL * limit
+        fill = 1.0 if bounded_by_bytes else usual / self.config.max_batch_size
+        if needed <= usual or fill < LEAST_FILL:
+            return  # requests are full enough, or were not full for want of records
+        fits = (FULL_BODY_BYTES - ENVELOPE_BYTES) / per_record if per_record else float(MOST_BATCH_SIZE)
+        size = max(1, min(math.ceil(needed / fill - 1e-9), math.floor(fits), MOST_BATCH_SIZE))
+        if size > self.config.max_batch_size:
+            self._set("max_batch_size", size, why)
+        if size * per_record + ENVELOPE_BYTES > limit:
+            self._set("max_batch_bytes", FULL_BODY_BYTES, f"{size:,} records of {per_record:,.0f} bytes need it")
+        self._records = max(usual, size * fill)
+
+    def set_rate(self) -> None:
+        """A lower rate where the API refused it, a higher one where the target cannot be reached otherwise."""
+        rate, seen = self.config.rate_limit_rps, self.measured.requests_per_second
+        if self.measured.rate_limited_batches:
+            if math.floor(seen) < rate:
+                self._set("rate_limit_rps", max(1, math.floor(seen)), f"the API answered 429 and took {seen:.1f}/s")
+        elif self.target_rps is not None and self.measured.error_rate_percent <= MANY_ERRORS_PERCENT:
+            needed = math.ceil(self.target_rps / self._records - 1e-9)
+            if needed > rate:
+                why = f"{self.target_rps:,.0f} records/s are {needed:,} requests/s of {self._records:,.0f} records"
+                self._set("rate_limit_rps", min(needed, MOST_RATE), f"{why}; make sure the workspace allows it")
+
+    def set_workers(self) -> None:
+        """As many requests in flight as Little's law asks for; fewer where much failed."""
+        workers, error_rate = self.config.parallel_workers, self.measured.error_rate_percent
+        if error_rate > MANY_ERRORS_PERCENT:
+            why = f"{error_rate:.1f} % of the records failed: fewer requests in flight until the cause is mended"
+            self._set("parallel_workers", max(1, workers - 1), why)
+            return
+        latency = self._latency(self._records)
+        wanted = float(self._value("rate_limit_rps"))
+        if self.target_rps is not None:
+            wanted = min(wanted, self.target_rps / self._records)
+        needed = min(MOST_WORKERS, max(1, math.ceil(wanted * latency - 1e-9)))
+        idle = self._used < IDLE
+        if (needed > workers and not idle) or (needed < workers and self.target_rps is not None):
+            why = f"{wanted:.1f} requests/s × {latency:.3f} s a request = {wanted * latency:.1f} in flight"
+            self._set("parallel_workers", needed, f"{why} (Little's law)")
+
+    def finish(self) -> Suggestion:
+        """The configuration, checked, and what is expected of it."""
+        rate, workers = self._value("rate_limit_rps"), self._value("parallel_workers")
+        latency = self._latency(self._records)
+        if self._used < IDLE:
+            limited_by = "neither rate nor workers but something else: task slots, or too few records"
+        elif rate <= workers / latency:
+            limited_by = f"rate_limit_rps = {rate}"
+        else:
+            limited_by = f"parallel_workers = {workers} at {latency:.3f} s a request"
+        accepted = 1 - self.measured.error_rate_percent / 100
+        expected = self._capacity(rate, workers) * self._used * self._records * accepted
+        configuration = BatchConfiguration.model_validate({**self.config.model_dump(), **self.values})
+        changes = tuple(
+            Change(name, int(getattr(self.config, name)), value, self.reasons[name])
+            for name, value in self.values.items()
+        )
+        return Suggestion(configuration, changes, expected, limited_by)

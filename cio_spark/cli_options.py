@@ -1,0 +1,50 @@
+"""What the commands' arguments have in common, and how any command is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cio_spark import commands
+from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.spark_errors import explain_failure
+
+Confs = Annotated[list[Path], typer.Argument(metavar="CONF...", help="Sync files, like conf/syncs/orders.yml.")]
+Conf = Annotated[Path, typer.Argument(metavar="CONF", help="A sync file, like conf/syncs/orders.yml.")]
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="Environment file: conf/environments/NAME.yml.")
+]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")]
+Warehouse = Annotated[
+    Path | None,
+    typer.Option(help="Folder of local tables (CIO_SPARK_WAREHOUSE; default .cio-spark/warehouse)."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show Spark's own messages, and stack traces.")]
+Everything = Annotated[bool, typer.Option("--all", help="Of every sync in these tables.")]
+
+
+def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False) -> None:
+    """Runs a command; an error becomes one sentence and an exit status.
+
+    Args:
+        command: what to do.
+        debug: let exceptions through.
+    """
+    console = Console(highlight=False)
+    try:
+        exit_status = command(console)
+    except CioSparkError as error:
+        if debug:
+            raise
+        exit_status = commands.fail(Console(stderr=True, highlight=False), error)
+    except KeyboardInterrupt:
+        exit_status = ExitStatus.CANCELLED_SIGINT
+    except Exception as error:  # whatever else happens, a user gets a sentence; --debug gives the trace
+        if debug:
+            raise
+        exit_status = commands.fail(Console(stderr=True, highlight=False), explain_failure(error, {}))
+    raise typer.Exit(int(exit_status))

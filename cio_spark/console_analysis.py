@@ -1,0 +1,86 @@
+"""Terminal tables of analysis and monitoring: rows of the views, rounded for the eye."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cio_spark.analysis import Bottleneck, Suggestion
+from cio_spark.analysis.shown import TABLES, Column, Shown
+from cio_spark.console import duration
+from cio_spark.monitoring import Health
+
+if TYPE_CHECKING:
+    from cio_spark.analysis.reading import Analysis
+
+_COLOURS = {"high": "red", "critical": "red", "medium": "yellow", "warning": "yellow", "degraded": "yellow"}
+
+
+def show_analysis(console: Console, analysis: Analysis) -> None:
+    """The rows, a table for each view that has any."""
+    for name, shown in TABLES.items():
+        rows = getattr(analysis, name)
+        if rows:
+            console.print(table_of(shown, rows))
+
+
+def table_of(shown: Shown, rows: Sequence[Any]) -> Table:
+    """A table; what is a number stands on the right."""
+    table = Table(title=shown.title, title_justify="left")
+    for column in shown.columns:
+        table.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
+    for row in rows[: shown.most]:
+        table.add_row(*[_cell(column, row) for column in shown.columns])
+    return table
+
+
+def _cell(column: Column, row: Any) -> str:
+    said = escape(column.of(row))
+    return f"[red]{said}[/red]" if column.figure == "balanced" and row["balanced"] is False else said
+
+
+def show_bottlenecks(console: Console, run_id: str, found: Sequence[Bottleneck], suggestion: Suggestion) -> None:
+    """What held a run back, what to do, and a configuration that does better."""
+    console.print(f"[bold]what held run {run_id} back[/bold]")
+    for item in found:
+        colour = _COLOURS.get(item.severity, "dim")
+        console.print(f"  [{colour}]{item.severity}[/{colour}] {item.type}: {item.metric}")
+        console.print(f"    → {escape(item.suggestion)}")
+    if not found:
+        console.print("  nothing that stands out")
+    if suggestion.changes:
+        expected = f"{suggestion.records_per_second:,.0f} records/s, limited by {suggestion.limited_by}"
+        console.print(f"[bold]suggested[/bold] (expected while there is work: {expected})")
+        for change in suggestion.changes:
+            console.print(f"  batch.{escape(str(change))}")
+
+
+def show_health(console: Console, health: Health) -> None:
+    """How a sync is, and which alerts are open."""
+    window, running = health.observed.window, health.observed.running
+    colour = _COLOURS.get(health.status, "green")
+    console.print(f"{health.sync}: [{colour}]{health.status}[/{colour}]")
+    if running is not None:
+        console.print(f"  run {running.run_id} is at work since {running.started_at:%Y-%m-%d %H:%M:%S UTC}")
+    span = duration((health.observed.now - health.observed.since).total_seconds())
+    if window.batch_count:
+        console.print(
+            f"  last {span}: {window.batch_count:,} batches, {window.total_records:,} records, "
+            f"{window.error_rate_percent:.2f} % errors, {window.requests_per_second:.1f} requests/s, "
+            f"{window.records_per_second:,.0f} records/s"
+        )
+    else:
+        console.print(f"  last {span}: no batches")
+    new = {event.alert_id for event in health.opened}
+    for event in health.open_alerts:
+        since = "new" if event.alert_id in new else f"since {event.at:%Y-%m-%d %H:%M UTC}"
+        colour = _COLOURS[event.severity]
+        console.print(f"  [{colour}]{event.severity}[/{colour}] {event.type} ({since}): {escape(event.message)}")
+    for event in health.resolved:
+        console.print(f"  [green]resolved[/green] {event.type} (was: {escape(event.message)})")
+    if health.webhook is not None:
+        console.print(f"  {escape(health.webhook)}")

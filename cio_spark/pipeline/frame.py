@@ -1,0 +1,177 @@
+"""What frames a sync and a replay alike: a claim at the beginning, an end with its books, alerts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from cio_spark import results, runtime
+from cio_spark.cancellation import Cancellation
+from cio_spark.clock import Clock, SystemClock
+from cio_spark.config import SyncConfig
+from cio_spark.delivery import engine
+from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.model import Books, DeliveryPlan, SyncResult
+from cio_spark.monitoring.check import check_after_run
+from cio_spark.pipeline.phases import Phases, explained
+from cio_spark.pipeline.waves import Progression
+from cio_spark.progress import Progress, Silence
+from cio_spark.results import Tables
+from cio_spark.version import VERSION
+
+
+class Frame:
+    """One run, from its claim to its end.
+
+    Args:
+        config: the sync.
+        spark: the session.
+        warehouse: folder of local tables; None: the catalog knows them.
+        progress: listener.
+        clock: time.
+        cancellation: whoever may ask the run to stop.
+
+    Attributes:
+        tables: where the tables are.
+        slots: task slots.
+        phases: seconds by phase.
+        progression: how far the waves got.
+        claim: of the run, from `claim_sync` on.
+    """
+
+    claim: results.Claim
+
+    def __init__(
+        self,
+        config: SyncConfig,
+        spark: SparkSession,
+        warehouse: Path | None,
+        progress: Progress | None,
+        clock: Clock | None,
+        cancellation: Cancellation | None,
+    ) -> None:
+        runtime.silence_quoting_loggers()
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.progress = progress or Silence()
+        self.cancellation = cancellation or Cancellation(self.clock)
+        self.phases = Phases(self.clock, self.progress)
+        self.tables = Tables(spark, config.tables, warehouse)
+        self.slots = engine.count_slots(spark)
+        self.progression = Progression()
+        self._began = self.clock.monotonic()
+
+    def claim_sync(self, source: str, source_version: int | None) -> None:
+        """Claims the sync for this run.
+
+        Args:
+            source: what the run reads, for people.
+            source_version: the pinned version that alone says which rows they are; None: it does not.
+
+        Raises:
+            SyncAlreadyRunningError: another run holds the sync.
+        """
+        with explained(self.config), self.phases.phase("claim"):
+            self.claim = results.claim_sync(
+                self.tables,
+                self.config.sync.name,
+                clock=self.clock,
+                owner=runtime.owner(),
+                owner_is_dead=runtime.owner_is_dead,
+                facts={
+                    "source": source,
+                    "source_version": source_version,
+                    "configuration": json.dumps(self.config.describe()),
+                    "package_version": VERSION,
+                },
+            )
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Keeps the claim alive; an error gets its sentence."""
+        with explained(self.config), results.KeptClaim(self.tables, self.claim, self.clock):
+            yield
+
+    def fail(self, error: BaseException, books: Books | None) -> None:
+        """Writes the end of a run that Spark or a defect ended.
+
+        Where Spark itself is gone this cannot be written: the next run then closes and settles this one as lost.
+
+        Args:
+            error: what ended it.
+            books: what is known of its rows.
+        """
+        progression = self.progression
+        known = isinstance(error, CioSparkError)
+        end = results.RunEnd(
+            self.claim.run_id,
+            self.claim.sync,
+            self.clock.now(),
+            "failed",
+            error.exit_status if isinstance(error, CioSparkError) else ExitStatus.INTERNAL_ERROR,
+            str(error) if known else type(error).__name__,
+            books and replace(books, not_started=progression.not_started, in_doubt=progression.in_doubt),
+            # Said only where nothing was sent: without it the next run settles this one
+            delivery_seconds=None if progression.started else 0.0,
+        )
+        with contextlib.suppress(Exception):
+            results.end_run(self.tables, end)
+            self._check_alerts()
+
+    def end(
+        self,
+        books: Books,
+        exit_status: ExitStatus,
+        message: str,
+        plan: DeliveryPlan | None,
+        ledger_version: int | None = None,
+    ) -> SyncResult:
+        """Writes the end of a run that came to its books.
+
+        Args:
+            books: all counts.
+            exit_status, message: the verdict.
+            plan: how it was cut; None where nothing was sent.
+            ledger_version: version of `record_status` it was planned on.
+        """
+        well = exit_status is ExitStatus.SUCCESS
+        delivery_seconds = self.phases.seconds.get("deliver", 0.0)
+        with self.phases.phase("end"):
+            results.end_run(
+                self.tables,
+                results.RunEnd(
+                    self.claim.run_id,
+                    self.claim.sync,
+                    self.clock.now(),
+                    "succeeded" if well else "cancelled" if self.cancellation.requested else "failed",
+                    exit_status,
+                    None if well else message,
+                    books,
+                    delivery_seconds,
+                    ledger_version,
+                ),
+            )
+        self._check_alerts()
+        result = SyncResult(
+            run_id=self.claim.run_id,
+            sync=self.claim.sync,
+            exit_status=exit_status,
+            books=books,
+            plan=plan,
+            message=message,
+            seconds=self.clock.monotonic() - self._began,
+            delivery_seconds=delivery_seconds,
+            phases=self.phases.seconds,
+        )
+        self.progress.finished(result)
+        return result
+
+    def _check_alerts(self) -> None:
+        if self.config.batch.enable_monitoring:
+            with self.phases.phase("alerts"):
+                check_after_run(self.config, self.tables, clock=self.clock, find_webhook=runtime.find_webhook)

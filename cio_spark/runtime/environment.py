@@ -1,0 +1,95 @@
+"""Environment variables, Databricks secrets and task values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from cio_spark.config import ApiKey, SecretRef, SyncConfig, WebhookUrl
+from cio_spark.errors import ConfigurationError
+
+KEY_VARIABLE = "CUSTOMERIO_API_KEY"
+URL_VARIABLE = "CUSTOMERIO_BASE_URL"
+WEBHOOK_VARIABLE = "CIO_SPARK_WEBHOOK_URL"
+
+
+def environment_overrides() -> list[str]:
+    """Overrides that come from environment variables, in the form of `--set`."""
+    url = os.environ.get(URL_VARIABLE)
+    return [f"api.base_url={url}"] if url else []
+
+
+def find_api_key(config: SyncConfig) -> ApiKey:
+    """The API key: from the environment, else from the Databricks secret the configuration names.
+
+    Raises:
+        ConfigurationError: it is in neither place; the message lists both.
+    """
+    value = os.environ.get(KEY_VARIABLE)
+    if value:
+        return ApiKey(value)
+    secret = config.api.secret
+    looked = [f"the environment variable {KEY_VARIABLE} is not set"]
+    if secret is None:
+        looked.append("api.secret names no Databricks secret")
+    else:
+        found, trouble = _read_secret(secret)
+        if found is not None:
+            return ApiKey(found)
+        looked.append(trouble)
+    raise ConfigurationError.of("API key", "is missing: " + ", and ".join(looked))
+
+
+def find_webhook(config: SyncConfig) -> WebhookUrl | None:
+    """The webhook that alerts are told to: from the environment, else from the Databricks secret of `monitoring`.
+
+    Returns:
+        None where neither is there to be looked for.
+
+    Raises:
+        ConfigurationError: the secret cannot be read, or what was found is no address.
+    """
+    value = os.environ.get(WEBHOOK_VARIABLE)
+    if value:
+        return WebhookUrl(value)
+    secret = config.monitoring.webhook_secret
+    if secret is None:
+        return None
+    found, trouble = _read_secret(secret)
+    if found is None:
+        raise ConfigurationError.of("monitoring.webhook_secret", trouble)
+    return WebhookUrl(found)
+
+
+def _read_secret(secret: SecretRef) -> tuple[str | None, str]:
+    """What a Databricks secret holds, or why that cannot be read."""
+    dbutils = _dbutils()
+    if dbutils is None:
+        return None, f"the Databricks secret {secret.scope}/{secret.key} can only be read on Databricks"
+    try:
+        return str(dbutils.secrets.get(scope=secret.scope, key=secret.key)), ""
+    except Exception as error:  # dbutils raises Java exceptions of many classes
+        return None, f"the Databricks secret {secret.scope}/{secret.key} cannot be read ({type(error).__name__})"
+
+
+def set_task_values(values: Mapping[str, str | int]) -> None:
+    """Hands values to later tasks of a Databricks job; elsewhere nothing.
+
+    Args:
+        values: by key, read there with `{{tasks.<this task>.values.<key>}}`.
+    """
+    dbutils = _dbutils()
+    if dbutils is None:
+        return
+    for key, value in values.items():
+        dbutils.jobs.taskValues.set(key=key, value=value)
+
+
+def _dbutils() -> Any | None:
+    try:
+        from pyspark.dbutils import DBUtils  # type: ignore[import-not-found]  # exists on Databricks only
+        from pyspark.sql import SparkSession
+    except ImportError:
+        return None
+    return DBUtils(SparkSession.builder.getOrCreate())

@@ -1,0 +1,87 @@
+"""This process: the signals it gets, and the name by which others can tell whether it is still there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from cio_spark.cancellation import Cancellation
+
+_PROC = Path("/proc")
+
+
+@contextlib.contextmanager
+def cancel_on_signals(cancellation: Cancellation) -> Iterator[None]:
+    """SIGTERM and SIGINT (Ctrl-C, a cancelled job) ask for a stop while the block runs; in the main thread only.
+
+    Args:
+        cancellation: what is asked.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, _: object) -> None:
+        cancellation.request(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def owner() -> str:
+    """This process, for claims: `host:pid`, and on Linux `/boot-namespace-start`, which no other process ever has."""
+    place = _place()
+    unique = "" if place is None else f"/{place}-{_started(os.getpid())}"
+    return f"{socket.gethostname()}:{os.getpid()}{unique}"
+
+
+def owner_is_dead(name: str) -> bool:
+    """Whether a claim's owner is a process of this machine that is gone.
+
+    Args:
+        name: an `owner`.
+
+    Returns:
+        False also where that cannot be known: another machine, or another container, where its number says nothing.
+    """
+    address, _, unique = (name or "").partition("/")
+    host, _, pid = address.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    place, _, started = unique.rpartition("-")
+    if place != (_place() or ""):
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return started != _started(int(pid))
+
+
+def _place() -> str | None:
+    """Where process numbers mean what they mean here: this boot of the kernel and this namespace; None if untold."""
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}-{(_PROC / 'self/ns/pid').stat().st_ino}"
+    except OSError:
+        return None
+
+
+def _started(pid: int) -> str:
+    """When a process started, in clock ticks since the boot; empty if untold."""
+    try:
+        # What follows the command's name, which may hold anything
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,155 @@
+"""Compares what the stand-in got with what the Delta tables say became of every row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from cio_spark.schemas import RUN_COUNTS
+from cio_spark.standin import StandIn
+
+_NO_STATES = ("source_rows", "requests", "retries", "bytes", "compressed_bytes")
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What came of one sync's records, whose payload carries the record's id as `record`.
+
+    Attributes:
+        messages: all of them, each time they came.
+        message_ids: record → the id it came with first.
+        unequal_ids: records that came again with another id.
+        disordered: persons of whom a record came for the first time, or for the last, after a newer one.
+    """
+
+    messages: int
+    message_ids: Mapping[str, str]
+    unequal_ids: frozenset[str]
+    disordered: frozenset[str]
+
+    @property
+    def duplicates(self) -> int:
+        """Messages that came once more."""
+        return self.messages - len(self.message_ids)
+
+
+def arrivals_of(api: StandIn, sync: str) -> Arrivals:
+    """Reads everything that the stand-in got.
+
+    Args:
+        api: the stand-in.
+        sync: whose records; the payload says so as `sync`.
+    """
+    ids: dict[str, str] = {}
+    last: dict[str, tuple[str, str, int]] = {}
+    newest: dict[str, str] = {}
+    unequal, disordered = set(), set()
+    messages = 0
+    for message in api.received.all():
+        payload = message["payload"]
+        mapped = payload.get("traits") or payload["properties"]
+        if mapped["sync"] != sync:
+            continue
+        messages += 1
+        record, person, at = mapped["record"], message["person"], message["timestamp"]
+        if record not in ids:
+            ids[record] = message["message_id"]
+            if at < newest.get(person, ""):
+                disordered.add(person)
+            newest[person] = at
+        elif ids[record] != message["message_id"]:
+            unequal.add(record)
+        last[record] = (person, at, message["seq"])
+    return Arrivals(messages, ids, frozenset(unequal), frozenset(disordered | _late_again(last.values())))
+
+
+def _late_again(last: Iterable[tuple[str, str, int]]) -> set[str]:
+    """Persons of whom an older record was the last to come again: it would overwrite what is newer."""
+    disordered = set()
+    before: tuple[str, str, int] = ("", "", 0)
+    for one in sorted(last):
+        if one[0] == before[0] and one[2] < before[2]:
+            disordered.add(one[0])
+        before = one
+    return disordered
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the tables say of one sync.
+
+    Attributes:
+        accepted: record → message id, of records whose newest row says that they were accepted.
+        rejected: records whose newest row says that the API refused them.
+        states: records by the status of their newest row.
+        runs: one row each of `sync_runs` for runs that have ended, in order.
+    """
+
+    accepted: Mapping[str, str]
+    rejected: frozenset[str]
+    states: Mapping[str, int]
+    runs: list[Row]
+
+    @property
+    def endings(self) -> list[str]:
+        """How the runs ended, in order."""
+        return [row["status"] for row in self.runs]
+
+    @property
+    def unbalanced(self) -> list[str]:
+        """Runs that came to their books, whose states do not add up to the source's rows."""
+        states = [name for name in RUN_COUNTS if name not in _NO_STATES]
+        return [
+            row["run_id"]
+            for row in self.runs
+            if row["delivery_seconds"] is not None
+            and row["source_rows"] is not None
+            and sum(row[name] for name in states) != row["source_rows"]
+        ]
+
+
+def ledger_of(spark: SparkSession, database: Path, sync: str) -> Ledger:
+    """Reads a sync's tables.
+
+    Args:
+        spark: a session with Delta.
+        database: folder of the tables.
+        sync: its name.
+    """
+
+    def read(table: str) -> DataFrame:
+        return spark.read.format("delta").load(str(database / table)).where(F.col("sync") == sync)
+
+    newest = (
+        read("record_status").groupBy("record_id").agg(F.max_by(F.struct("status", "message_id"), "run_id").alias("n"))
+    )
+    rows = newest.select("record_id", "n.status", "n.message_id").toArrow().to_pydict()
+    columns = list(zip(rows["record_id"], rows["status"], rows["message_id"], strict=True))
+    ended = read("sync_runs").where("event = 'ended'").orderBy("run_id")
+    return Ledger(
+        {record: message_id for record, status, message_id in columns if status == "accepted"},
+        frozenset(record for record, status, _ in columns if status == "rejected"),
+        Counter(rows["status"]),
+        ended.collect(),
+    )
+
+
+def lost(source: Iterable[str], arrivals: Arrivals, ledger: Ledger) -> set[str]:
+    """Source records that the tables do not call rejected, and that did not arrive under the id the tables accepted.
+
+    Args:
+        source: the ids of all source records.
+        arrivals: what the stand-in got.
+        ledger: what the tables say.
+    """
+    return {
+        record
+        for record in source
+        if record not in ledger.rejected
+        and (record not in ledger.accepted or arrivals.message_ids.get(record) != ledger.accepted[record])
+    }
