@@ -61,6 +61,7 @@ class StateCounts:
         again: valid records to send again: tried before, never settled.
         invalid: refused by our validation; None where the survey did not look (first runs).
         payload_bytes: JSON bytes to send.
+        retried: those of `again` that were refused before with the same payload (`--retry-held`).
     """
 
     source_rows: int
@@ -73,6 +74,7 @@ class StateCounts:
     again: int = 0
     invalid: int | None = None
     payload_bytes: int = 0
+    retried: int = 0
 
     @property
     def to_send(self) -> int:

@@ -17,6 +17,7 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = "".join(one + other for one in CROCKFORD for other in CROCKFORD).encode()
 _LARGEST_TIME = 2**48 - 1
 _SEEDS = (1, 2)
+TIME_CHARACTERS = 10
 MAX_INT = 2**31 - 1
 
 
@@ -30,16 +31,25 @@ def _digits(number: Column, characters: int) -> list[Column]:
     return digits
 
 
-def message_id(sync: str) -> Column:
-    """The id of a record, from its `occurred_at`, `record_id`, `payload_hash` and `accepted_message_id`."""
+def _time_digits() -> list[Column]:
     # In floating point first: a far-away timestamp must not overflow. Exact up to 2^53 ms.
     millis = F.unix_micros("occurred_at") / F.lit(1000)
     time = F.coalesce(F.least(F.greatest(F.floor(millis), F.lit(0)), F.lit(_LARGEST_TIME)), F.lit(0)).cast("bigint")
+    return _digits(time, TIME_CHARACTERS)
+
+
+def message_time() -> Column:
+    """The characters that every message id of a record begins with: its `occurred_at`; they sort by time."""
+    return F.concat(*_time_digits()).cast("string")
+
+
+def message_id(sync: str) -> Column:
+    """The id of a record, from its `occurred_at`, `record_id`, `payload_hash` and `accepted_message_id`."""
     halves = [
         F.xxhash64(F.lit(seed), F.lit(sync), F.col("record_id"), F.col("payload_hash"), F.col("accepted_message_id"))
         for seed in _SEEDS
     ]
-    return F.concat(*_digits(time, 10), *_digits(halves[0], 8), *_digits(halves[1], 8)).cast("string")
+    return F.concat(*_time_digits(), *_digits(halves[0], 8), *_digits(halves[1], 8)).cast("string")
 
 
 def add_message_id(records: DataFrame, sync: str) -> DataFrame:

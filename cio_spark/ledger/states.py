@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cio_spark.ledger.message_id import message_time
 from cio_spark.ledger.tried import record_key
 
 # States that go through the delivery; `invalid` ones only to be written down
@@ -16,13 +17,21 @@ def mark_all_new(records: DataFrame) -> DataFrame:
     return records.withColumns(
         {
             "state": F.when(F.col("error_code").isNotNull(), "invalid").otherwise("new"),
+            "retried": F.lit(False),
             "accepted_message_id": F.lit(None).cast("string"),
         }
     )
 
 
-def classify_records(records: DataFrame, tried: DataFrame, *, ignore_changes: bool, hold: bool) -> DataFrame:
-    """Adds `state` and `accepted_message_id`.
+def classify_records(
+    records: DataFrame,
+    tried: DataFrame,
+    *,
+    ignore_changes: bool,
+    hold: bool,
+    accepted_persons: DataFrame | None = None,
+) -> DataFrame:
+    """Adds `state`, `retried` and `accepted_message_id`.
 
     Args:
         records: validated records, one per record id.
@@ -30,23 +39,33 @@ def classify_records(records: DataFrame, tried: DataFrame, *, ignore_changes: bo
         ignore_changes: `on_change: ignore`: what was accepted once is never sent again.
         hold: records that failed for good with this very payload are left alone (`--retry-held`, suppressions and
             deletions: False).
+        accepted_persons: where calls overwrite state, `accepted_persons` of this sync: what was refused before and is
+            older than what the person has by now stays held, whatever `hold` says.
 
     Returns:
-        the records with one of the states new, changed, again, invalid, unchanged, changed_ignored, held.
+        the records with one of the states new, changed, again, invalid, unchanged, changed_ignored, held; `retried` is
+        true for valid ones that were refused before with this very payload, and are tried again.
     """
     joined = records.withColumn("key", record_key(F.col("record_id"), F.col("payload_hash"))).join(tried, "key", "left")
     same_as_last = F.col("last_hash") == F.col("payload_hash")
     invalid = F.col("error_code").isNotNull()
     unchanged = (F.col("attempted_status") == "accepted") & (F.col("attempted_hash") == F.col("payload_hash"))
     refused = (F.col("last_status") == "rejected") | ((F.col("last_status") == "invalid") & invalid)
-    held = same_as_last & (refused | ((F.col("last_status") == "failed") & F.col("waits")))
+    held = F.coalesce(same_as_last & (refused | ((F.col("last_status") == "failed") & F.col("waits"))), F.lit(False))
+    outdated = F.lit(False)
+    if accepted_persons is not None:
+        joined = joined.join(accepted_persons, "person_key", "left")
+        mine = F.struct(message_time().alias("time"), F.col("last_run_id").alias("run_id"))
+        outdated = F.coalesce(F.col("accepted_person") > mine, F.lit(False))
     state = (
         F.when(unchanged, "unchanged")
         .when(F.lit(ignore_changes) & F.col("accepted_message_id").isNotNull(), "changed_ignored")
-        .when(F.lit(hold) & held, "held")
+        .when(held & (F.lit(hold) | (outdated & ~invalid)), "held")
         .when(invalid, "invalid")
         .when(F.col("attempted_status") == "accepted", "changed")
         .when(F.col("last_status").isNotNull(), "again")
         .otherwise("new")
     )
-    return joined.withColumn("state", state).drop(*[name for name in tried.columns if name != "accepted_message_id"])
+    classified = joined.withColumn("state", state).withColumn("retried", held & (F.col("state") == "again"))
+    ours = {*tried.columns, "accepted_person"} - {"accepted_message_id"}
+    return classified.drop(*ours)

@@ -23,6 +23,7 @@ def count_states(records: DataFrame, *, source_rows: int, superseded: int) -> St
         .agg(
             F.count(F.lit(1)).alias("records"),
             F.sum(F.col("payload_bytes").cast("bigint")).alias("bytes"),
+            F.count_if("retried").alias("retried"),
         )
         .collect()
     )
@@ -39,6 +40,7 @@ def count_states(records: DataFrame, *, source_rows: int, superseded: int) -> St
         again=counted.get("again", 0),
         invalid=counted.get("invalid", 0),
         payload_bytes=sent,
+        retried=sum(row["retried"] for row in rows),
     )
 
 

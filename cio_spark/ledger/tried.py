@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from cio_spark.ledger.message_id import TIME_CHARACTERS
+
 # Statuses of records that were put on the wire; `invalid` and `not_attempted` ones never were.
 ATTEMPTED = ("accepted", "rejected", "failed")
 
@@ -28,8 +30,8 @@ def tried_records(record_status: DataFrame, sync: str, dead_letters: DataFrame |
         dead_letters: those of the sync where failed records wait for a replay; None: they go again by themselves.
 
     Returns:
-        `key`, `last_status`, `last_hash`, `attempted_status`, `attempted_hash`, `accepted_message_id`, `waits` (whether
-        the last attempt is a dead letter).
+        `key`, `last_run_id`, `last_status`, `last_hash`, `attempted_status`, `attempted_hash`, `accepted_message_id`,
+        `waits` (whether the last attempt is a dead letter).
     """
     # A record held back within a divided batch was on the wire with the whole of it
     attempted = F.col("status").isin(*ATTEMPTED) | (F.col("attempts") > 0)
@@ -39,6 +41,7 @@ def tried_records(record_status: DataFrame, sync: str, dead_letters: DataFrame |
         record_status.where(F.col("sync") == sync)
         .groupBy(record_key(F.col("record_id"), F.col("payload_hash")).alias("key"))
         .agg(
+            F.max("run_id").alias("last_run_id"),
             _newest(F.col("status"), everything).alias("last_status"),
             _newest(F.col("payload_hash"), everything).alias("last_hash"),
             _newest(F.col("status"), attempted).alias("attempted_status"),
@@ -57,3 +60,18 @@ def tried_records(record_status: DataFrame, sync: str, dead_letters: DataFrame |
     )
     joined = tried.join(waiting, "attempted_message_id", "left")
     return joined.withColumn("waits", F.coalesce("waits", F.lit(False)))
+
+
+def accepted_persons(record_status: DataFrame, sync: str) -> DataFrame:
+    """How far Customer.io is with each person: nothing older than that may be sent where it overwrites state.
+
+    Args:
+        record_status: the table at a pinned version.
+        sync: the sync's name.
+
+    Returns:
+        `person_key`, `accepted_person`: STRUCT<time, run_id> of the newest accepted record, time as in `message_time`.
+    """
+    accepted = record_status.where((F.col("sync") == sync) & (F.col("status") == "accepted"))
+    newest = F.struct(F.substring("message_id", 1, TIME_CHARACTERS).alias("time"), F.col("run_id"))
+    return accepted.groupBy("person_key").agg(F.max(newest).alias("accepted_person"))

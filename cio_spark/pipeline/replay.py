@@ -8,7 +8,7 @@ from pathlib import Path
 from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
-from cio_spark import results
+from cio_spark import ledger, results
 from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
@@ -147,12 +147,9 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
     joined = dead.join(mine, "record_id", "left")
     superseded: Column = F.col("accepted_in") > F.col("run_id")
     if overwrites_state(config):
-        # A message id begins with the record's time: 10 characters, zeros without one; ids then compare by run
-        person = accepted.groupBy("person_key").agg(
-            F.max(F.struct(F.substring("message_id", 1, 10).alias("time"), F.col("run_id"))).alias("accepted_person")
-        )
-        time = F.substring("message_id", 1, 10)
-        joined = joined.join(person, "person_key", "left")
+        # A message id begins with the record's time, or zeros without one; ids then compare by run
+        time = F.substring("message_id", 1, ledger.TIME_CHARACTERS)
+        joined = joined.join(ledger.accepted_persons(statuses, sync), "person_key", "left")
         superseded = superseded | (F.col("accepted_person") > F.struct(time.alias("time"), F.col("run_id")))
     unsendable = F.col("message_id").isNull() | F.col("payload").isNull()
     state = F.when(F.coalesce(superseded, F.lit(False)), "superseded").when(unsendable, "held").otherwise("again")

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, planning, source
 from cio_spark.config import Call, ErrorHandlingStrategy, SyncConfig
-from cio_spark.delivery.settings import ONE_ITEM_CALLS
+from cio_spark.delivery.settings import ONE_ITEM_CALLS, overwrites_state
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
 from cio_spark.payload import prepare_records
 from cio_spark.results import Tables
@@ -90,6 +90,7 @@ def survey(
             ledger.tried_records(earlier, config.sync.name, _dead_letters(config, tables)),
             ignore_changes=config.on_change == "ignore",
             hold=not retry_held and config.payload.call not in _NEVER_HELD,
+            accepted_persons=_accepted_persons(config, earlier) if retry_held else None,
         )
         deliverable = records.where(F.col("state").isin(*ledger.DELIVERED))
     if sampling is not None:
@@ -98,6 +99,13 @@ def survey(
         counts = ledger.count_states(records, source_rows=source_rows, superseded=superseded)
     plan = plan_of(config, slots, counts.to_send, counts.payload_bytes)
     return Work(records, deliverable, counts, plan)
+
+
+def _accepted_persons(config: SyncConfig, earlier: DataFrame) -> DataFrame | None:
+    """What must not be overwritten by something older; None where no call does, or where it must be sent anyway."""
+    if config.payload.call in _NEVER_HELD or not overwrites_state(config):
+        return None
+    return ledger.accepted_persons(earlier, config.sync.name)
 
 
 def plan_of(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) -> DeliveryPlan:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, planning, results
 from cio_spark.cancellation import Cancellation
+from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery import delivery_settings, engine
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
@@ -22,6 +23,11 @@ from cio_spark.results import Staging, Tables
 
 STOPPING_CODES = frozenset({"circuit_open", "key_refused", "fail_fast", "refuses_everything", "stopped"})
 """Codes of records that were not attempted because their partition stopped: no further wave is started."""
+MOST_TRIES = 4
+"""Of one wave, when executors are lost: as often as Spark tries a task unless told otherwise."""
+# How Spark says that a barrier stage lost a task, and that it found no slots for one; it has no types for them
+_LOST = ("failed barrier ResultStage", "SPARK-24819")
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Progression:
 
 
 def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) -> list[Wave]:
-    """One wave, or several from the staging.
+    """One wave, or several from the staging; what was refused before gets one of its own.
 
     Args:
         config: the sync.
@@ -68,10 +74,10 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) ->
     """
     counts = work.counts
     number = planning.count_waves(work.plan.eta_seconds, config.delivery.wave_minutes)
-    if number == 1:
+    if number == 1 and not counts.retried:
         rows = counts.to_send + (counts.invalid or 0)
         return [Wave(0, work.deliverable, rows, work.plan)] if rows else []
-    staged = staging.stage_waves(work.deliverable, number, parts=max(1, slots.count))
+    staged = staging.stage_waves(work.deliverable, number, parts=max(1, slots.count), apart=counts.retried > 0)
     cut = staged.groupBy("wave").agg(
         F.count(F.lit(1)).alias("rows"),
         F.sum(F.when(F.col("error_code").isNull(), 1).otherwise(0)).alias("to_send"),
@@ -153,19 +159,34 @@ def _deliver(
     progress: Progress,
     cancellation: Cancellation,
 ) -> None:
-    """Delivery → results: the one action."""
+    """Delivery → results: the one action; once more, under the same ids, where an executor was lost."""
     settings = delivery_settings(config, api_key, run_id, wave.plan, wave.number)
     records = ledger.add_message_id(wave.records, config.sync.name)
     arranged = engine.arrange_records(records, wave.plan)
-    statuses = engine.deliver_records(arranged, settings, config.sync.name, config.delivery.engine)
-    with (
-        engine.DeliveryWatch(
+    for attempt in range(1, MOST_TRIES + 1):
+        watch = engine.DeliveryWatch(
             tables.spark,
-            f"{run_id}-w{wave.number}",
+            f"{run_id}-w{wave.number}-{attempt}",
             wave.plan.partitions,
             progress.delivered,
             lambda: cancellation.overdue(config.delivery.grace_seconds),
-        ),
-        engine.arrow_chunks(tables.spark),
-    ):
-        results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
+        )
+        statuses = engine.deliver_records(arranged, settings, config.sync.name, watch, config.delivery.engine)
+        try:
+            with watch, engine.arrow_chunks(tables.spark):
+                results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
+            return
+        except Exception as error:
+            if attempt == MOST_TRIES or cancellation.requested or not _may_go_again(watch, error):
+                raise
+
+
+def _may_go_again(watch: engine.DeliveryWatch, error: BaseException) -> bool:
+    """Whether a delivery failed for want of an executor only; waits for the end of its tasks, and for a successor."""
+    if not watch.barrier or not (watch.starved or any(sign in str(error) for sign in _LOST)):
+        return False
+    clock = SystemClock()
+    until = clock.monotonic() + engine.PATIENCE_SECONDS
+    while clock.monotonic() < until and (watch.active_tasks or watch.slots < watch.tasks):
+        clock.sleep(_POLL_SECONDS)
+    return not watch.active_tasks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from cio_spark.results.tables import Tables
@@ -30,19 +30,25 @@ class Staging:
         """Writes source rows once and gives them back as a table that stays the same."""
         return self._write(rows, "rows")
 
-    def stage_waves(self, records: DataFrame, waves: int, *, parts: int) -> DataFrame:
+    def stage_waves(self, records: DataFrame, waves: int, *, parts: int, apart: bool) -> DataFrame:
         """Writes classified records once, cut into waves by a hash of the person, so that none is split.
 
         Args:
             records: what goes through the delivery.
             waves: how many.
             parts: tasks that write one wave.
+            apart: persons with a record that is `retried` go into one more wave, the last: what was refused before
+                must not take the batches of others with it.
 
         Returns:
-            the records with `wave`, 0 to `waves` - 1; reading one wave reads its own files only.
+            the records with `wave`, 0 to `waves` - 1, or `waves` for those apart; reading one wave reads its own files
+            only.
         """
-        place = F.xxhash64(F.lit(_WAVE_SEED), F.coalesce("person_key", "record_id"))
-        cut = records.withColumn("wave", F.pmod(place, F.lit(waves)).cast("int"))
+        person = F.coalesce("person_key", "record_id")
+        wave = F.pmod(F.xxhash64(F.lit(_WAVE_SEED), person), F.lit(waves))
+        if apart:
+            wave = F.when(F.max("retried").over(Window.partitionBy(person)), waves).otherwise(wave)
+        cut = records.withColumn("wave", wave.cast("int"))
         part = F.pmod(F.xxhash64(F.lit(_PART_SEED), "person_key"), F.lit(parts))
         return self._write(cut.repartition(waves * parts, "wave", part), "waves", "wave")
 

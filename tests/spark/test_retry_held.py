@@ -1,0 +1,53 @@
+"""`--retry-held` tries what was refused, apart from the rest, and never over something newer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests_support import Bench, order_rows, wave_of
+
+from cio_spark.standin import Fault
+
+PATIENT: dict[str, Any] = {"batch": {"error_threshold_percent": 100.0, "retry_attempts": 0}}
+
+
+def test_what_was_refused_goes_in_a_wave_of_its_own_with_all_records_of_its_persons(orders: Bench) -> None:
+    orders.write_sql(order_rows(40, customers=20))
+    orders.api.script(Fault(poison=frozenset({"c3"})))
+    assert orders.run(**PATIENT).books.delivery.rejected == 2
+    orders.write_sql(order_rows(50, customers=20))
+    again = orders.run(retry_held=True, **PATIENT)
+    assert (again.books.survey.retried, again.books.survey.new) == (2, 10)
+    assert (again.books.delivery.accepted, again.books.delivery.rejected) == (9, 3)
+    assert again.books.balanced
+    waves = {row["record_id"]: wave_of(row["batch_id"]) for row in orders.statuses(again.run_id)}
+    assert {record for record, wave in waves.items() if wave == 1} == {"o3", "o23", "o43"}
+    assert {row["attempts"] for row in orders.statuses(again.run_id) if row["person_key"] != "c3"} == {1}
+    orders.api.clear_faults()
+    assert orders.run(**PATIENT).books.survey.held == 3
+    last = orders.run(retry_held=True, **PATIENT)
+    assert (last.books.delivery.accepted, last.books.survey.unchanged) == (3, 47)
+    assert orders.api.received.duplicates() == {}
+
+
+def test_what_is_older_than_what_the_person_has_by_now_stays_held(bench: Callable[..., Bench]) -> None:
+    sync = bench(
+        {
+            "call": "identify",
+            "record_id": "id",
+            "user_id": "person",
+            "timestamp": "at",
+            "traits": {"include": ["plan"]},
+        }
+    )
+    first = "SELECT 'r1' AS id, 'p' AS person, 'old' AS plan, timestamp_seconds(1000) AS at"
+    sync.write_sql(first)
+    sync.api.script(Fault(poison=frozenset({"p"})))
+    assert sync.run(**PATIENT).books.delivery.rejected == 1
+    sync.api.clear_faults()
+    sync.write_sql(first + " UNION ALL SELECT 'r2', 'p', 'new', timestamp_seconds(2000)")
+    assert sync.run(**PATIENT).books.delivery.accepted == 1
+    tried = sync.run(retry_held=True, **PATIENT)
+    assert (tried.books.survey.held, tried.books.delivery.persisted) == (1, 0)
+    assert [message["payload"]["traits"]["plan"] for message in sync.api.received.by_person("p")] == ["new"]
