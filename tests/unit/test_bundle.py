@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "databricks.yml"
 RESOURCES = sorted((ROOT / "resources").glob("*.yml"))
+SYNC_JOB = ROOT / "resources" / "sync.job.yml"
 KINDS = {"job": "jobs"}
 SCHEMA = json.loads((ROOT / "tests" / "data" / "databricks_bundle_schema.json").read_text(encoding="utf-8"))
 
@@ -39,7 +40,7 @@ def texts(value: Any) -> list[str]:
 
 
 def job() -> dict[str, Any]:
-    found: dict[str, Any] = read(ROOT / "resources" / "sync.job.yml")["resources"]["jobs"]["sync"]
+    found: dict[str, Any] = read(SYNC_JOB)["resources"]["jobs"]["sync"]
     return found
 
 
@@ -56,11 +57,11 @@ def test_every_file_is_valid_against_the_bundle_schema(path: Path) -> None:
         (BUNDLE, ("variables", "catalog", "descripton"), "x"),
         (BUNDLE, ("artifacts", "cio_spark", "type"), 3),
         (BUNDLE, ("include",), "resources/*.yml"),
-        (RESOURCES[0], ("resources", "jobs", "sync", "max_concurrent_run"), 1),
-        (RESOURCES[0], ("resources", "jobs", "sync", "max_concurrent_runs"), "one"),
-        (RESOURCES[0], ("resources", "jobs", "sync", "tasks", 0, "spark_python_task", "parameter"), []),
-        (RESOURCES[0], ("resources", "jobs", "sync", "job_clusters", 0, "new_cluster", "workers"), 2),
-        (RESOURCES[0], ("resources", "job"), {}),
+        (SYNC_JOB, ("resources", "jobs", "sync", "max_concurrent_run"), 1),
+        (SYNC_JOB, ("resources", "jobs", "sync", "max_concurrent_runs"), "one"),
+        (SYNC_JOB, ("resources", "jobs", "sync", "tasks", 0, "spark_python_task", "parameter"), []),
+        (SYNC_JOB, ("resources", "jobs", "sync", "job_clusters", 0, "new_cluster", "workers"), 2),
+        (SYNC_JOB, ("resources", "job"), {}),
     ],
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else None,
 )
