@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from cio_spark.errors import ExitStatus
 
+LIMITED = ", limited to"
+"""Said of a source of which a run sees only some rows: `--limit`."""
+
 
 @dataclass(frozen=True)
 class Slots:

@@ -55,7 +55,7 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
     stopped = {reason.code: reason for reason in delivery.reasons}
     if "refuses_everything" in stopped:
         return (ExitStatus.ERROR_THRESHOLD_EXCEEDED, stopped["refuses_everything"].message)
-    unavailable = delivery.failed and not delivery.accepted and categories <= _UNAVAILABLE
+    unavailable = failed and not delivery.accepted and categories <= _UNAVAILABLE
     if "circuit_open" in stopped or unavailable:
         why = stopped["circuit_open"].message if "circuit_open" in stopped else failed[0].message
         return (

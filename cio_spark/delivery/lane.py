@@ -164,7 +164,7 @@ class Lane:
         settlement = bisection.settle(batch)
         groups = self._groups(batch, settlement)
         refusals = self._process.refusals
-        if not settlement.refused_throughout or refusals.refuted:
+        if not settlement.refused_throughout or refusals.refuted or not self._settings.suspects_itself:
             yield from groups
             return
         refusals.refuse_batch(settlement.refused_alone, settlement.last_reason)

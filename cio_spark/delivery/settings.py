@@ -11,6 +11,7 @@ from cio_spark.model import DeliveryPlan
 ONE_ITEM_CALLS = frozenset({Call.DEVICE, Call.DEVICE_DELETE})
 """Calls whose `context` would hold for a whole batch: one record a request (api_facts, Payload)."""
 
+_WHOLE_PERSON = frozenset({Call.IDENTIFY, Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON})
 _EVENTS = frozenset({Call.TRACK, Call.PAGE, Call.SCREEN, Call.ALIAS})
 
 PATIENT = frozenset({ErrorHandlingStrategy.RETRY_WITH_BACKOFF, ErrorHandlingStrategy.DEAD_LETTER_QUEUE})
@@ -40,6 +41,7 @@ class DeliverySettings:
         error_handling: what a failure leads to.
         hold_person_after_failure: whether a person's later records wait for the next run after one has failed.
         sample_resources: whether memory and CPU are noted per batch.
+        suspects_itself: whether a process that sees nothing but refusals takes its configuration for wrong, and stops.
         circuit_failures: failed requests in a row that open the circuit breaker; 0: it never opens.
         circuit_budget_seconds: how long an API that fails is tried before the run gives it up.
     """
@@ -62,6 +64,7 @@ class DeliverySettings:
     error_handling: ErrorHandlingStrategy
     hold_person_after_failure: bool
     sample_resources: bool
+    suspects_itself: bool = True
     circuit_failures: int = 5
     circuit_budget_seconds: float = 300.0
 
@@ -86,8 +89,19 @@ def overwrites_state(config: SyncConfig) -> bool:
     return config.payload.call not in _EVENTS
 
 
+def overwrites_person(config: SyncConfig) -> bool:
+    """Whether any newer call of a person makes an older one obsolete; a person's devices and groups are many."""
+    return config.payload.call in _WHOLE_PERSON
+
+
 def delivery_settings(
-    config: SyncConfig, api_key: ApiKey, run_id: str = "probe", plan: DeliveryPlan | None = None, wave: int = 0
+    config: SyncConfig,
+    api_key: ApiKey,
+    run_id: str = "probe",
+    plan: DeliveryPlan | None = None,
+    wave: int = 0,
+    *,
+    suspects_itself: bool = True,
 ) -> DeliverySettings:
     """What the tasks of a wave need to know.
 
@@ -97,6 +111,7 @@ def delivery_settings(
         run_id: the run.
         plan: how the wave is cut; None: only the API is asked whether it is there.
         wave: number of the wave.
+        suspects_itself: see `DeliverySettings`.
     """
     batch = config.batch
     return DeliverySettings(
@@ -118,4 +133,5 @@ def delivery_settings(
         error_handling=batch.error_handling,
         hold_person_after_failure=overwrites_state(config),
         sample_resources=batch.enable_monitoring,
+        suspects_itself=suspects_itself,
     )

@@ -22,6 +22,7 @@ class RunFacts:
         source_rows, accounted_rows: its books; None: it has none.
         balanced: whether its books balance; None: it never came to them.
         replay: whether it sent dead letters again.
+        limited: whether it saw only some rows of its source (`--limit`).
     """
 
     run_id: str
@@ -35,6 +36,7 @@ class RunFacts:
     accounted_rows: int | None = None
     balanced: bool | None = None
     replay: bool = False
+    limited: bool = False
 
     def alive(self, now: datetime) -> bool:
         """Whether it is at work."""

@@ -16,6 +16,7 @@ from cio_spark.analysis.figures import BATCH, GROUP, select
 from cio_spark.analysis.reading import read_view
 from cio_spark.analysis.views import BATCH_COLUMNS
 from cio_spark.config import SyncConfig
+from cio_spark.model import LIMITED
 from cio_spark.monitoring.observed import Observed, RunFacts, Window
 from cio_spark.results import Tables
 from cio_spark.results.batch_operations import batches_of
@@ -63,6 +64,7 @@ def _facts(row: Row) -> RunFacts:
         accounted_rows=row["accounted_rows"],
         balanced=row["balanced"],
         replay=row["source"] == REPLAY_SOURCE,
+        limited=LIMITED in (row["source"] or ""),
     )
 
 
@@ -126,8 +128,11 @@ def _batches(tables: Tables, config: SyncConfig, oldest: str, unfinished: list[s
 
 
 def _count_letters(tables: Tables, sync: str, most: int) -> int:
-    """Records whose newest dead letter is newer than their last acceptance; all letters, if they are few anyway."""
-    letters = tables.read("dead_letters").where(F.col("sync") == sync)
+    """Records whose newest dead letter is newer than their last acceptance; all letters, if they are few anyway.
+
+    As in a replay, what our own validation refused does not wait: only the source can mend it.
+    """
+    letters = tables.read("dead_letters").where((F.col("sync") == sync) & F.col("message_id").isNotNull())
     everything = letters.count()
     if everything <= most:
         return everything

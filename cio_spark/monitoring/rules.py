@@ -51,11 +51,13 @@ def judge_sync(observed: Observed, config: SyncConfig) -> list[Judgement]:
 def _of_window(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
     window, limits, threshold = observed.window, config.monitoring, config.error_threshold_percent
     enough = window.total_records >= (limits.minimum_records if threshold else 1)
+    # Too little to open an alert; but work that has ended without its condition closes one
+    quiet = False if window.batch_count and not any(run.alive(observed.now) for run in observed.runs) else None
     most = limits.error_rate_factor * threshold
     yield Judgement(
         "high_error_rate",
         CRITICAL,
-        window.error_rate_percent > most if enough else None,
+        _holds(window.error_rate_percent > most, enough, quiet),
         f"{window.error_rate_percent:.1f} % of {window.total_records:,} records not accepted, more than {most:g} %",
         window.run_id,
     )
@@ -63,7 +65,7 @@ def _of_window(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
     yield Judgement(
         "slow_processing",
         WARNING,
-        slowest > limits.slow_batch_seconds if enough else None,
+        _holds(slowest > limits.slow_batch_seconds, enough, quiet),
         f"a batch took {slowest:.1f} s, more than {limits.slow_batch_seconds:g} s",
         window.run_id,
         window.slowest_batch_id,
@@ -73,12 +75,19 @@ def _of_window(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
     yield Judgement(
         "low_throughput",
         WARNING,
-        window.requests_per_second < least if busy else None,
+        window.requests_per_second < least if busy else quiet,
         f"{window.requests_per_second:.1f} requests/s while there was work, less than {least:g} "
         f"({limits.low_throughput_percent:g} % of rate_limit_rps) with {config.batch.parallel_workers} workers at "
         f"{window.request_time_mean_seconds:.2f} s a request",
         window.run_id,
     )
+
+
+def _holds(condition: bool, enough: bool, quiet: bool | None) -> bool | None:
+    """A condition where there is enough to say so; with less, it can only be that it does not hold."""
+    if enough:
+        return condition
+    return None if condition else quiet
 
 
 def _of_runs(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
@@ -88,7 +97,7 @@ def _of_runs(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
     yield _failed([run for run in ended if not run.replay])
     yield _lost(mine, observed)
     yield _missing(mine, observed, config)
-    yield _volume([run for run in ended if not run.replay and run.source_rows is not None], config)
+    yield _volume([run for run in ended if not (run.replay or run.limited) and run.source_rows is not None], config)
 
 
 def _books(ended: list[RunFacts]) -> Judgement:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from pyspark.sql import SparkSession
 
@@ -23,6 +25,21 @@ from cio_spark.pipeline.waves import Progression
 from cio_spark.progress import Progress, Silence
 from cio_spark.results import Tables
 from cio_spark.version import VERSION
+
+CANCELLED = (ExitStatus.CANCELLED_SIGINT, ExitStatus.CANCELLED_SIGTERM)
+CLOCKS_DIFFER = timedelta(minutes=10)
+
+
+class Pinned(NamedTuple):
+    """What a run reads.
+
+    Attributes:
+        source: for people.
+        source_version: the version that alone says which rows they are; None: it does not.
+    """
+
+    source: str
+    source_version: int | None
 
 
 class Frame:
@@ -64,14 +81,14 @@ class Frame:
         self.tables = Tables(spark, config.tables, warehouse)
         self.slots = engine.count_slots(spark)
         self.progression = Progression()
-        self._began = self.clock.monotonic()
+        self._began, self._began_at = self.clock.monotonic(), self.clock.now()
 
-    def claim_sync(self, source: str, source_version: int | None) -> None:
+    def claim_sync(self, pin: Callable[[], Pinned], pinned: Pinned) -> None:
         """Claims the sync for this run.
 
         Args:
-            source: what the run reads, for people.
-            source_version: the pinned version that alone says which rows they are; None: it does not.
+            pin: pins the source anew; called where another run has sent something since it was pinned.
+            pinned: what the run reads, as pinned before.
 
         Raises:
             SyncAlreadyRunningError: another run holds the sync.
@@ -83,13 +100,24 @@ class Frame:
                 clock=self.clock,
                 owner=runtime.owner(),
                 owner_is_dead=runtime.owner_is_dead,
-                facts={
-                    "source": source,
-                    "source_version": source_version,
+                facts=lambda newest: {
+                    **(pin() if self._is_later(newest) else pinned)._asdict(),
                     "configuration": json.dumps(self.config.describe()),
                     "package_version": VERSION,
                 },
             )
+
+    def _is_later(self, newest: results.ClaimState | None) -> bool:
+        """Whether a run may have been at work since this one began; clocks of other machines differ."""
+        if newest is None:
+            return False
+        here = newest.owner.partition(":")[0] == runtime.owner().partition(":")[0]
+        return newest.last_event_at >= self._began_at - (timedelta() if here else CLOCKS_DIFFER)
+
+    def still_ours(self) -> bool:
+        """Whether no other run has taken the sync over, as it may once a claim has expired."""
+        runs = results.claims_of(self.tables, self.claim.sync)
+        return any(run.run_id == self.claim.run_id and not run.ended for run in runs)
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
@@ -148,7 +176,7 @@ class Frame:
                     self.claim.run_id,
                     self.claim.sync,
                     self.clock.now(),
-                    "succeeded" if well else "cancelled" if self.cancellation.requested else "failed",
+                    "succeeded" if well else "cancelled" if exit_status in CANCELLED else "failed",
                     exit_status,
                     None if well else message,
                     books,

@@ -13,10 +13,10 @@ from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
-from cio_spark.delivery.settings import overwrites_state
+from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, StateCounts, SyncResult
-from cio_spark.pipeline.frame import Frame
+from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.run import read_back
 from cio_spark.pipeline.settle import write_dead_letters
@@ -56,8 +56,8 @@ def replay_sync(
     """Sends dead letters of a sync again: of each record the newest, with the message id it had.
 
     Left out, and counted: what was accepted since, or has a newer accepted version (`superseded`); what has no payload
-    or was refused by our own validation, which only the source can mend (`held`). For calls that overwrite state that
-    holds for the person: nothing older than what was accepted is sent.
+    or was refused by our own validation, which only the source can mend (`held`). For calls that overwrite all
+    that is known of a person it is the person's newest accepted call that counts.
 
     Args:
         config: the sync.
@@ -80,7 +80,8 @@ def replay_sync(
     with explained(config), phases.phase("check"):
         check_api(delivery_settings(config, api_key))
         results.set_up_tables(tables)
-    frame.claim_sync("dead letters", None)
+    letters_source = Pinned("dead letters", None)
+    frame.claim_sync(lambda: letters_source, letters_source)
     run_id = frame.claim.run_id
     delivery = DeliveryCounts()
     try:
@@ -103,7 +104,15 @@ def replay_sync(
                 with phases.phase("deliver"):
                     waves = [Wave(0, chosen, counts.again, plan)]
                     deliver_waves(
-                        config, tables, waves, run_id, api_key, frame.progress, frame.cancellation, progression
+                        config,
+                        tables,
+                        waves,
+                        run_id,
+                        api_key,
+                        frame.progress,
+                        frame.cancellation,
+                        progression,
+                        frame.still_ours,
                     )
             with phases.phase("books"):
                 delivery = read_back(config, tables, run_id, [], delivered=progression.committed > 0)
@@ -146,7 +155,7 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
     mine = accepted.groupBy("record_id").agg(F.max("run_id").alias("accepted_in"))
     joined = dead.join(mine, "record_id", "left")
     superseded: Column = F.col("accepted_in") > F.col("run_id")
-    if overwrites_state(config):
+    if overwrites_person(config):
         # A message id begins with the record's time, or zeros without one; ids then compare by run
         time = F.substring("message_id", 1, ledger.TIME_CHARACTERS)
         joined = joined.join(ledger.accepted_persons(statuses, sync), "person_key", "left")

@@ -13,8 +13,8 @@ from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
-from cio_spark.model import Books, DeliveryCounts, SyncResult
-from cio_spark.pipeline.frame import Frame
+from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
+from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.settle import settle_lost_run, settle_run, write_dead_letters
 from cio_spark.pipeline.survey import prepared, survey
@@ -62,8 +62,22 @@ def run_sync(
         records = prepared(config, snapshot.rows)
         check_api(delivery_settings(config, api_key))
         results.set_up_tables(tables)
-    # Without the rows of a --limit, the version alone says nothing
-    frame.claim_sync(snapshot.description, snapshot.version if limit is None else None)
+
+    def what() -> Pinned:
+        # Without the rows of a --limit, the version alone says nothing
+        return (
+            Pinned(snapshot.description, snapshot.version)
+            if limit is None
+            else Pinned(f"{snapshot.description}{LIMITED} {limit:,} rows", None)
+        )
+
+    def pin() -> Pinned:
+        nonlocal snapshot, records
+        snapshot = source.open_source(spark, config.source, tables.attach_source)
+        records = prepared(config, snapshot.rows)
+        return what()
+
+    frame.claim_sync(pin, what())
     claim = frame.claim
     staging = results.Staging(tables, claim.run_id)
     work, delivery = None, DeliveryCounts()
@@ -73,7 +87,6 @@ def run_sync(
                 with phases.phase("settle"):
                     for lost in claim.lost:
                         settle_lost_run(config, tables, lost)
-                    results.mark_settled(tables, claim, frame.clock)
             with phases.phase("survey"):
                 # Only now: what a run that held the sync until a moment ago has written must be seen
                 ledger_version = tables.version("record_status")
@@ -87,10 +100,20 @@ def run_sync(
                 frame.progress.planned(config.sync.name, work.plan)
                 with phases.phase("deliver"):
                     deliver_waves(
-                        config, tables, waves, claim.run_id, api_key, frame.progress, frame.cancellation, progression
+                        config,
+                        tables,
+                        waves,
+                        claim.run_id,
+                        api_key,
+                        frame.progress,
+                        frame.cancellation,
+                        progression,
+                        frame.still_ours,
                     )
             with phases.phase("books"):
                 delivery = read_back(config, tables, claim.run_id, claim.lost_ids, delivered=progression.committed > 0)
+                if claim.lost:
+                    results.mark_settled(tables, claim, frame.clock)
                 if delivery.invalid + delivery.rejected + delivery.failed:
                     write_dead_letters(config, tables, claim.run_id, work.records)
                 if progression.in_doubt:
@@ -100,6 +123,9 @@ def run_sync(
         if not progression.started:  # else the next run settles this one, and needs what was staged
             with contextlib.suppress(Exception):
                 staging.drop()
+        if progression.committed and not delivery.persisted:
+            with contextlib.suppress(Exception):
+                delivery = results.count_statuses(tables, claim.run_id, config.sync.name)
         frame.fail(error, Books(work.counts, delivery) if work else None)
         raise
     books = Books(work.counts, delivery, progression.not_started, progression.in_doubt)

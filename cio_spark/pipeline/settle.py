@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
-from cio_spark.pipeline.survey import prepared
+from cio_spark.pipeline.survey import NEVER_HELD, prepared, waiting_letters
 from cio_spark.results import LostRun, Staging, Tables
 
 
@@ -111,9 +111,9 @@ def _surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Stagin
     statuses = tables.read("record_status", tables.version("record_status")).where(F.col("run_id") < lost.run_id)
     classified = ledger.classify_records(
         records,
-        ledger.tried_records(statuses, config.sync.name),
+        ledger.tried_records(statuses, config.sync.name, waiting_letters(config, tables)),
         ignore_changes=config.on_change == "ignore",
-        hold=False,
+        hold=config.payload.call not in NEVER_HELD,
     )
     return classified.where(F.col("state").isin(*ledger.DELIVERED))
 

@@ -10,14 +10,14 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, planning, source
 from cio_spark.config import Call, ErrorHandlingStrategy, SyncConfig
-from cio_spark.delivery.settings import ONE_ITEM_CALLS, overwrites_state
+from cio_spark.delivery.settings import ONE_ITEM_CALLS, overwrites_person
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
 from cio_spark.payload import prepare_records
 from cio_spark.results import Tables
 from cio_spark.validation import validate_records
 
 # Suppressions and deletions are tried again on every run until they are accepted (design §3)
-_NEVER_HELD = frozenset(
+NEVER_HELD = frozenset(
     {Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON, Call.DEVICE_DELETE, Call.OBJECT_DELETE}
     | {Call.RELATIONSHIP_DELETE}
 )
@@ -87,9 +87,9 @@ def survey(
     else:
         records = ledger.classify_records(
             records,
-            ledger.tried_records(earlier, config.sync.name, _dead_letters(config, tables)),
+            ledger.tried_records(earlier, config.sync.name, waiting_letters(config, tables)),
             ignore_changes=config.on_change == "ignore",
-            hold=not retry_held and config.payload.call not in _NEVER_HELD,
+            hold=not retry_held and config.payload.call not in NEVER_HELD,
             accepted_persons=_accepted_persons(config, earlier) if retry_held else None,
         )
         deliverable = records.where(F.col("state").isin(*ledger.DELIVERED))
@@ -103,7 +103,7 @@ def survey(
 
 def _accepted_persons(config: SyncConfig, earlier: DataFrame) -> DataFrame | None:
     """What must not be overwritten by something older; None where no call does, or where it must be sent anyway."""
-    if config.payload.call in _NEVER_HELD or not overwrites_state(config):
+    if config.payload.call in NEVER_HELD or not overwrites_person(config):
         return None
     return ledger.accepted_persons(earlier, config.sync.name)
 
@@ -124,7 +124,7 @@ def _knows(earlier: DataFrame | None, sync: str) -> bool:
     return earlier is not None and not earlier.where(F.col("sync") == sync).limit(1).isEmpty()
 
 
-def _dead_letters(config: SyncConfig, tables: Tables) -> DataFrame | None:
+def waiting_letters(config: SyncConfig, tables: Tables) -> DataFrame | None:
     """Where failed records wait for a replay: the sync's dead letters."""
     if config.batch.error_handling is not ErrorHandlingStrategy.DEAD_LETTER_QUEUE:
         return None

@@ -6,6 +6,7 @@ classifies the source again (docs/decisions/0006-waves.md).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -16,6 +17,7 @@ from cio_spark.cancellation import Cancellation
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery import delivery_settings, engine
+from cio_spark.errors import SyncAlreadyRunningError
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.progress import Progress
@@ -39,12 +41,14 @@ class Wave:
         records: classified records, lazily.
         rows: how many, counted when they were staged or surveyed.
         plan: how it is cut.
+        apart: it holds what was refused before, so that refusals say nothing about the configuration.
     """
 
     number: int
     records: DataFrame
     rows: int
     plan: DeliveryPlan
+    apart: bool = False
 
 
 @dataclass
@@ -89,6 +93,7 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) ->
             staged.where(F.col("wave") == row["wave"]).drop("wave"),
             row["rows"],
             plan_of(config, slots, row["to_send"], row["bytes"]),
+            apart=row["wave"] == number,
         )
         for row in sorted(cut.collect(), key=lambda row: int(row["wave"]))
     ]
@@ -103,6 +108,7 @@ def deliver_waves(
     progress: Progress,
     cancellation: Cancellation,
     progression: Progression,
+    still_ours: Callable[[], bool],
 ) -> None:
     """Delivers wave after wave, as long as nothing says to stop.
 
@@ -115,6 +121,10 @@ def deliver_waves(
         progress: listener.
         cancellation: asked before each wave, and during one for its grace time.
         progression: kept up to date, so that it is right also when this raises.
+        still_ours: whether the claim still stands; asked before each wave but the first.
+
+    Raises:
+        SyncAlreadyRunningError: another run has taken the sync over: going on would send what is older over newer.
     """
     stopped = False
     expected = 0
@@ -122,6 +132,10 @@ def deliver_waves(
         if stopped or cancellation.requested:
             progression.not_started += wave.rows
             continue
+        if index and not still_ours():
+            raise SyncAlreadyRunningError(
+                f"sync {config.sync.name} was taken over by another run, for this one gave no sign of life for too long"
+            )
         progression.started += 1
         expected += wave.rows
         try:
@@ -160,7 +174,7 @@ def _deliver(
     cancellation: Cancellation,
 ) -> None:
     """Delivery → results: the one action; once more, under the same ids, where an executor was lost."""
-    settings = delivery_settings(config, api_key, run_id, wave.plan, wave.number)
+    settings = delivery_settings(config, api_key, run_id, wave.plan, wave.number, suspects_itself=not wave.apart)
     records = ledger.add_message_id(wave.records, config.sync.name)
     arranged = engine.arrange_records(records, wave.plan)
     for attempt in range(1, MOST_TRIES + 1):

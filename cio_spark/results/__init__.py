@@ -8,11 +8,12 @@ from cio_spark.results.maintenance import maintain_tables
 from cio_spark.results.record_status import append_record_status, count_statuses
 from cio_spark.results.setup import set_up_tables
 from cio_spark.results.staging import Staging
-from cio_spark.results.sync_runs import RunEnd, end_run, last_runs
+from cio_spark.results.sync_runs import ClaimState, RunEnd, claims_of, end_run, last_runs
 from cio_spark.results.tables import Tables
 
 __all__ = [
     "Claim",
+    "ClaimState",
     "KeptClaim",
     "LostRun",
     "RunEnd",
@@ -23,6 +24,7 @@ __all__ = [
     "append_in_doubt",
     "append_record_status",
     "claim_sync",
+    "claims_of",
     "count_statuses",
     "end_run",
     "has_dead",

@@ -89,7 +89,7 @@ def claim_sync(
     clock: Clock,
     owner: str,
     owner_is_dead: Callable[[str], bool],
-    facts: dict[str, Any],
+    facts: Callable[[ClaimState | None], dict[str, Any]],
 ) -> Claim:
     """Writes the `started` row, unless another run holds the sync.
 
@@ -101,7 +101,8 @@ def claim_sync(
         clock: time.
         owner: host and process of this run.
         owner_is_dead: whether a run's owner is known to be gone; False where that cannot be known.
-        facts: source, versions and configuration for the row.
+        facts: gives source, versions and configuration for the row, once the newest run so far (None: there is none)
+            has been read: what it pins then is no older than what that run has sent.
 
     Raises:
         SyncAlreadyRunningError: another run holds the sync, or was a moment quicker.
@@ -124,7 +125,7 @@ def claim_sync(
         "status": "running",
         "owner": owner,
         "claim_expires_at": now + CLAIM_LASTS,
-        **facts,
+        **facts(runs[-1] if runs else None),
     }
     try:
         append_events(tables, [*lost, started], app_id=f"claim-{sync}", app_version=number)

@@ -99,6 +99,7 @@ class ClaimState:
         run_number: which run of its sync it is, from 1.
         owner: host and process.
         started_at: when it claimed the sync.
+        last_event_at: when it last wrote an event, by its driver's clock.
         expires_at: when the claim ends unless it is renewed.
         ended: whether the run has an end.
         settled: whether it came to its books, or a later run has settled it.
@@ -110,6 +111,7 @@ class ClaimState:
     run_number: int
     owner: str
     started_at: datetime
+    last_event_at: datetime
     expires_at: datetime
     ended: bool
     settled: bool
@@ -138,6 +140,7 @@ def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
                 run_number=started["run_number"] or 0,
                 owner=started["owner"] or "",
                 started_at=_utc(started["at"]),
+                last_event_at=max(_utc(event["at"]) for event in events),
                 expires_at=max(_utc(event["claim_expires_at"]) for event in events if event["claim_expires_at"]),
                 ended=any(event["event"] == "ended" for event in events),
                 # only an end with books says how long the delivery took

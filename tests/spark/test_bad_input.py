@@ -119,7 +119,12 @@ def test_a_second_run_of_a_sync_is_refused_while_the_first_is_at_work(orders: Be
     orders.write_sql(order_rows(3))
     orders.run()
     claim_sync(
-        orders.tables, orders.name, clock=SystemClock(), owner="elsewhere:1", owner_is_dead=lambda _: False, facts={}
+        orders.tables,
+        orders.name,
+        clock=SystemClock(),
+        owner="elsewhere:1",
+        owner_is_dead=lambda _: False,
+        facts=lambda _: {},
     )
     with pytest.raises(SyncAlreadyRunningError, match=r"already running since .* on elsewhere:1"):
         orders.run()
@@ -130,7 +135,7 @@ def test_a_run_whose_process_died_is_closed_as_lost_by_the_next_one(orders: Benc
     orders.run()
     dead = f"{socket.gethostname()}:{2**22 + 1}"
     lost = claim_sync(
-        orders.tables, orders.name, clock=SystemClock(), owner=dead, owner_is_dead=lambda _: False, facts={}
+        orders.tables, orders.name, clock=SystemClock(), owner=dead, owner_is_dead=lambda _: False, facts=lambda _: {}
     )
     assert orders.run().exit_status is ExitStatus.SUCCESS
     (run,) = orders.tables.read("sync_run_state").where(F.col("run_id") == lost.run_id).collect()

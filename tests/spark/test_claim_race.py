@@ -34,7 +34,7 @@ def sync(people: Bench) -> Bench:
 def claim(sync: Bench, owner: str = "elsewhere:1", minutes: float = 0.0) -> Claim:
     """A claim by an owner that nobody knows to be dead."""
     return claim_sync(
-        sync.tables, sync.name, clock=Later(minutes), owner=owner, owner_is_dead=lambda _: False, facts={}
+        sync.tables, sync.name, clock=Later(minutes), owner=owner, owner_is_dead=lambda _: False, facts=lambda _: {}
     )
 
 

@@ -139,12 +139,23 @@ def test_a_window_with_too_little_in_it_says_nothing() -> None:
     ill = window(error_rate_percent=50.0, max_processing_time_seconds=99.0, requests_per_second=1.0)
     opened = changes(judge_sync(ill, config()), [], sync="s", now=NOON)
     assert len(opened) == 3
-    for little in (window(total_records=99), replace(WELL, window=Window())):
+    at_work = newest(status="running", exit_status=None, source_rows=None, balanced=None, claim_expires_at=minutes(5))
+    for little in (replace(at_work, window=window(total_records=99).window), replace(WELL, window=Window())):
         assert changes(judge_sync(little, config()), opened, sync="s", now=minutes(1)) == []
-    # work of a few seconds says nothing about throughput, but about errors
+
+
+def test_little_work_that_has_ended_resolves_what_it_shows_no_more_and_opens_nothing() -> None:
+    ill = {"error_rate_percent": 50.0, "max_processing_time_seconds": 99.0, "requests_per_second": 1.0}
+    opened = changes(judge_sync(window(**ill), config()), [], sync="s", now=NOON)
+    still = changes(judge_sync(window(total_records=99, **ill), config()), opened, sync="s", now=minutes(1))
+    assert {(event.type, event.event) for event in still} == {("low_throughput", "resolved")}
+    well = changes(judge_sync(window(total_records=99), config()), opened, sync="s", now=minutes(1))
+    assert {event.type for event in well if event.event == "resolved"} == {event.type for event in opened}
+    assert changes(judge_sync(window(total_records=99, **ill), config()), [], sync="s", now=minutes(1)) == []
+    # work of a few seconds opens nothing about throughput either
     short = window(busy_seconds=9.9)
     resolved = changes(judge_sync(short, config()), opened, sync="s", now=minutes(1))
-    assert {event.type for event in resolved} == {"high_error_rate", "slow_processing"}
+    assert {event.type for event in resolved} == {event.type for event in opened}
 
 
 def test_one_failed_suppression_is_critical() -> None:
