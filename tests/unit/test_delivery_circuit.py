@@ -150,7 +150,8 @@ def test_an_api_that_stays_away_ends_this_partition_and_the_next_at_its_first_ba
     )
     assert "no connection" in str(groups[-1].error_message)
     assert requests == 6
-    assert clock.seconds == 20.0
+    # the last trial may be a retry, with its jitter of up to 4 s
+    assert 20.0 <= clock.seconds <= 24.0
     assert set(codes(later).values()) == {NOT_SENT}
     assert {group.batch_id for group in later} == {None}
     assert len(client.requests) == requests
