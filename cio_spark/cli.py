@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +10,10 @@ import typer
 from rich.console import Console
 
 from cio_spark import commands
+from cio_spark.cli_options import Conf, Confs, Debug, Environment, Overrides, Warehouse, run_command
+from cio_spark.cli_reading import register
 from cio_spark.commands import Selection
-from cio_spark.errors import CioSparkError, ExitStatus
-from cio_spark.spark_errors import explain_failure
+from cio_spark.errors import ExitStatus
 from cio_spark.version import VERSION
 
 app = typer.Typer(
@@ -23,36 +23,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Confs = Annotated[list[Path], typer.Argument(metavar="CONF...", help="Sync files, like conf/syncs/orders.yml.")]
-Conf = Annotated[Path, typer.Argument(metavar="CONF", help="A sync file, like conf/syncs/orders.yml.")]
-Environment = Annotated[
-    str | None, typer.Option("--environment", "-e", help="Environment file: conf/environments/NAME.yml.")
-]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")]
-Warehouse = Annotated[
-    Path | None,
-    typer.Option(help="Folder of local tables (CIO_SPARK_WAREHOUSE; default .cio-spark/warehouse)."),
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show Spark's own messages, and stack traces.")]
-
-
-def _run(command: Callable[[Console], ExitStatus], *, debug: bool = False) -> None:
-    """Runs a command; an error becomes one sentence and an exit status."""
-    console = Console(highlight=False)
-    try:
-        exit_status = command(console)
-    except CioSparkError as error:
-        if debug:
-            raise
-        exit_status = commands.fail(Console(stderr=True, highlight=False), error)
-    except KeyboardInterrupt:
-        exit_status = ExitStatus.CANCELLED_SIGINT
-    except Exception as error:  # whatever else happens, a user gets a sentence; --debug gives the trace
-        if debug:
-            raise
-        exit_status = commands.fail(Console(stderr=True, highlight=False), explain_failure(error, {}))
-    raise typer.Exit(int(exit_status))
 
 
 @app.command()
@@ -70,7 +40,7 @@ def sync(
 ) -> None:
     """Send what is new or changed in a source, and write down what became of every row."""
     selection = Selection(confs, environment, overrides or (), warehouse, debug)
-    _run(
+    run_command(
         lambda console: commands.sync(selection, console, limit=limit, dry_run=dry_run, retry_held=retry_held),
         debug=debug,
     )
@@ -89,7 +59,9 @@ def replay(
 ) -> None:
     """Send dead letters again, under their own message ids; nothing older than what was accepted."""
     selection = Selection([conf], environment, overrides or (), warehouse, debug)
-    _run(lambda console: commands.replay(selection, console, run=run, category=category, record=record), debug=debug)
+    run_command(
+        lambda console: commands.replay(selection, console, run=run, category=category, record=record), debug=debug
+    )
 
 
 @app.command()
@@ -102,7 +74,7 @@ def setup(
 ) -> None:
     """Create the tables and views, and add columns that are missing."""
     selection = Selection([conf], environment, overrides or (), warehouse, debug)
-    _run(lambda console: commands.setup(selection, console), debug=debug)
+    run_command(lambda console: commands.setup(selection, console), debug=debug)
 
 
 @app.command()
@@ -116,22 +88,10 @@ def maintain(
 ) -> None:
     """Drop old history (never a record's last state), compact, vacuum, sweep staging."""
     selection = Selection([conf], environment, overrides or (), warehouse, debug)
-    _run(lambda console: commands.maintain(selection, console, keep_days=keep_days), debug=debug)
+    run_command(lambda console: commands.maintain(selection, console, keep_days=keep_days), debug=debug)
 
 
-@app.command()
-def status(
-    conf: Conf,
-    environment: Environment = None,
-    overrides: Overrides = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many runs.")] = 10,
-    everything: Annotated[bool, typer.Option("--all", help="Of every sync in these tables.")] = False,
-    warehouse: Warehouse = None,
-    debug: Debug = False,
-) -> None:
-    """Show the last runs."""
-    selection = Selection([conf], environment, overrides or (), warehouse, debug)
-    _run(lambda console: commands.status(selection, console, limit=limit, everything=everything), debug=debug)
+register(app)
 
 
 @app.command()
@@ -155,7 +115,7 @@ def standin(
         console.print(f"got {server.received.count():,} messages")
         return ExitStatus.SUCCESS
 
-    _run(serve)
+    run_command(serve)
 
 
 @app.command()
@@ -170,7 +130,7 @@ def demo(
 
         return run_demo(console, warehouse, debug=debug)
 
-    _run(run, debug=debug)
+    run_command(run, debug=debug)
 
 
 @app.command()
@@ -189,7 +149,7 @@ def schema(
             console.print(f"wrote {out}")
         return ExitStatus.SUCCESS
 
-    _run(render)
+    run_command(render)
 
 
 @app.callback(invoke_without_command=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timezone
 from typing import Any
 
 from rich.console import Console
@@ -199,7 +200,7 @@ def show_runs(console: Console, runs: Sequence[Any]) -> None:
     for run in runs:
         counts = [f"{run[name]:,}" if run[name] is not None else "–" for name in _RUN_COLUMNS]
         exit_status = "–" if run["exit_status"] is None else str(run["exit_status"])
-        started = f"{run['started_at']:%Y-%m-%d %H:%M:%S}"
+        started = f"{run['started_at'].astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"  # pyspark: the driver's zone
         table.add_row(run["sync"], run["run_id"], started, run["status"], exit_status, *counts)
     console.print(table)
     for run in runs:

@@ -83,7 +83,7 @@ def monitor(selection: Selection, console: Console, *, minutes: int | None) -> E
 def report(selection: Selection, console: Console, *, output: Path | None, hours: int, runs: int) -> ExitStatus:
     """Writes one HTML file about a sync."""
     config = selection.load()[0]
-    write = _report_writer()
+    write = report_writer()
     opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
     from cio_spark.results import Tables, set_up_tables
 
@@ -96,8 +96,12 @@ def report(selection: Selection, console: Console, *, output: Path | None, hours
     return ExitStatus.SUCCESS
 
 
-def _report_writer() -> Callable[..., None]:
-    """What writes the report; it needs the extra, and says so before Spark is started."""
+def report_writer() -> Callable[..., None]:
+    """`report.page.write_report`, which needs the extra; whoever asks early has the error before Spark is started.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+    """
     try:
         from cio_spark.report.page import write_report
     except ModuleNotFoundError as error:

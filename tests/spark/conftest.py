@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 from tests_support import KEY, Bench
 
@@ -16,6 +17,8 @@ from cio_spark import runtime
 from cio_spark.standin import StandIn
 
 _numbers = itertools.count()
+# `--hypothesis-profile=thorough` for what has a quick setting by default (test_ledger_model.py)
+settings.register_profile("thorough", max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="session")

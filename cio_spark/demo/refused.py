@@ -1,0 +1,34 @@
+"""One purchase that the stand-in refuses on purpose, so that the demo has a record to explain."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyspark.sql import SparkSession
+
+from cio_spark.config import SyncConfig
+from cio_spark.demo.data import DemoTables
+from cio_spark.ledger import add_message_id, mark_all_new
+from cio_spark.pipeline.survey import prepared
+
+
+class Refused(NamedTuple):
+    """A record, and the message id by which the stand-in knows it."""
+
+    record_id: str
+    message_id: str
+
+
+def choose_refused(spark: SparkSession, tables: DemoTables, config: SyncConfig) -> Refused:
+    """The first product of the first basket, with the message id it gets in a first run.
+
+    Args:
+        spark: a local session with Delta.
+        tables: the demo's tables.
+        config: the purchases' sync.
+    """
+    purchases = spark.read.format("delta").load(str(tables.folder / "purchases"))
+    first = purchases.orderBy("basket_id", "product_id").limit(1)
+    records = add_message_id(mark_all_new(prepared(config, first)), config.sync.name)
+    row = records.select("record_id", "message_id").collect()[0]
+    return Refused(row["record_id"], row["message_id"])

@@ -1,0 +1,60 @@
+"""Looks a record or person up in the source: one pass, in which only what is asked for becomes JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from cio_spark import source
+from cio_spark.config import SyncConfig
+from cio_spark.explain.subject import Subject
+from cio_spark.pipeline.survey import prepared
+
+MOST_ROWS: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the source has.
+
+    Attributes:
+        source: what was read, with its version.
+        rows: how many rows were found.
+        records: these rows as prepared, judged records, in memory.
+        left_out: how many more rows `source.where` leaves out.
+    """
+
+    source: str
+    rows: int
+    records: DataFrame
+    left_out: int
+
+
+def find_in_source(spark: SparkSession, config: SyncConfig, attach: Callable[[str], None], subject: Subject) -> Found:
+    """Looks the subject up at the source's newest version.
+
+    Args:
+        spark: the session.
+        config: the sync.
+        attach: see `open_source`.
+        subject: who or what.
+
+    Raises:
+        ConfigurationError: the source cannot be opened.
+    """
+    snapshot = source.open_source(spark, config.source, attach)
+    records = _about(prepared(config, snapshot.rows), subject).limit(MOST_ROWS).toArrow()
+    left_out = 0
+    if not records.num_rows and config.source.where is not None:
+        everything = config.source.model_copy(update={"where": None})
+        rows = source.open_source(spark, everything, attach).rows
+        left_out = _about(prepared(config, rows), subject).count()
+    return Found(snapshot.description, records.num_rows, spark.createDataFrame(records), left_out)
+
+
+def _about(records: DataFrame, subject: Subject) -> DataFrame:
+    return records.where(F.col(subject.column) == subject.value)

@@ -1,0 +1,73 @@
+"""Looks a record or person up in the tables; by sync and id, so that Delta's statistics let it skip files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark.explain.explanation import Attempt, Letter
+from cio_spark.explain.subject import Subject
+from cio_spark.results import Tables
+from cio_spark.schemas import RECORD_STATUS, struct_of
+
+MOST_ATTEMPTS: Final = 1_000
+MOST_LETTERS: Final = 100
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the tables say.
+
+    Attributes:
+        attempts: newest first.
+        letters: newest first.
+        statuses: the rows of `record_status` behind the attempts, in memory; None: there is no such table.
+        has_more: whether there are more of them.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    letters: tuple[Letter, ...] = ()
+    statuses: DataFrame | None = None
+    has_more: bool = False
+
+
+def find_in_tables(tables: Tables, sync: str, subject: Subject) -> Told:
+    """Looks the subject up.
+
+    Args:
+        tables: where the tables are; they may be missing.
+        sync: the sync's name.
+        subject: who or what.
+    """
+    if not tables.exists("record_status"):
+        return Told()
+    # All but the batch's facts: an equal schema, without the widest column
+    names = [name for name in struct_of(RECORD_STATUS).fieldNames() if name != "batch"]
+    rows = _about(tables, "record_status", sync, subject).select(*names)
+    newest = rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_ATTEMPTS + 1).toArrow()
+    has_more = newest.num_rows > MOST_ATTEMPTS
+    kept = newest.slice(0, MOST_ATTEMPTS)
+    attempts = tuple(_attempt(row) for row in kept.to_pylist())
+    statuses = tables.spark.createDataFrame(kept)
+    return Told(attempts, _letters(tables, sync, subject, attempts), statuses, has_more)
+
+
+def _about(tables: Tables, table: str, sync: str, subject: Subject) -> DataFrame:
+    return tables.read(table).where((F.col("sync") == sync) & (F.col(subject.column) == subject.value))
+
+
+def _attempt(row: dict[str, Any]) -> Attempt:
+    return Attempt(**{field.name: row[field.name] for field in fields(Attempt)})
+
+
+def _letters(tables: Tables, sync: str, subject: Subject, attempts: tuple[Attempt, ...]) -> tuple[Letter, ...]:
+    if not tables.exists("dead_letters"):
+        return ()
+    accepted = {attempt.message_id for attempt in attempts if attempt.status == "accepted"} - {None}
+    names = [field.name for field in fields(Letter) if field.name != "accepted_since"]
+    rows = _about(tables, "dead_letters", sync, subject).select(*names)
+    newest = rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_LETTERS).toArrow()
+    return tuple(Letter(**row, accepted_since=row["message_id"] in accepted) for row in newest.to_pylist())

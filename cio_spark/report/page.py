@@ -1,0 +1,123 @@
+"""Renders what a report says as one HTML file that loads nothing: a template, autoescaped, with drawings inside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cio_spark.analysis.figures import STATES
+from cio_spark.analysis.shown import TABLES, Column, millis, moment, number, text, utc, whole
+from cio_spark.errors import ConfigurationError
+from cio_spark.report.plots import draw_plots
+from cio_spark.version import VERSION
+
+if TYPE_CHECKING:
+    from cio_spark.config import SyncConfig
+    from cio_spark.report.facts import ReportFacts
+    from cio_spark.results import Tables
+
+_SECONDS_BELOW_A_MINUTE = 60
+FAILURES: Final = (
+    text("run", "run_id"),
+    text("record", "record_id"),
+    text("status", "status"),
+    text("category", "error_category"),
+    text("code", "error_code"),
+    text("what was said", "error_message"),
+    whole("HTTP", "http_status"),
+    whole("tries", "attempts"),
+    text("batch", "batch_id"),
+    moment("at (UTC)", "attempted_at"),
+)
+FILL: Final = (
+    Column("of the limit", "tenth", lambda tenth: f"{10 * tenth}–{10 * tenth + 10} %"),
+    whole("batches, by records", "by_records"),
+    whole("batches, by bytes", "by_bytes"),
+)
+
+
+def timeline_columns(step_seconds: int) -> tuple[Column, ...]:
+    """The figures of a slice of time.
+
+    Args:
+        step_seconds: length of a slice.
+    """
+    form = "%m-%d %H:%M:%S" if step_seconds < _SECONDS_BELOW_A_MINUTE else "%m-%d %H:%M"
+    return (
+        moment("from (UTC)", "slice", form),
+        whole("batches", "batch_count"),
+        whole("accepted", "accepted_records"),
+        whole("not accepted", "failed_records"),
+        whole("requests", "requests"),
+        millis("p50 ms", "request_time_p50_seconds"),
+        millis("p95 ms", "request_time_p95_seconds"),
+        millis("p99 ms", "request_time_p99_seconds"),
+        number("waited s", "throttled_seconds"),
+    )
+
+
+def write_report(
+    tables: Tables, config: SyncConfig, path: Path, *, now: datetime, since: datetime, runs: int = 10
+) -> None:
+    """Reads what there is to say about a sync, and writes the page.
+
+    Args:
+        tables, config, now, since, runs: see `read_facts`.
+        path: the file; its folder is made.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    from cio_spark.report.facts import read_facts  # needs pyspark
+
+    page = render_page(read_facts(tables, config, now=now, since=since, runs=runs))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError.of("--output", f"{path} cannot be written ({error.strerror})") from None
+
+
+def render_page(facts: ReportFacts) -> str:
+    """The page.
+
+    Args:
+        facts: what it says.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["exactly"] = exactly
+    environment.filters["utc"] = lambda value, form="%Y-%m-%d %H:%M:%S": utc(value).strftime(form)
+    environment.filters["count"] = lambda value: f"{value:,}"
+    return environment.get_template("page.html.j2").render(
+        facts=facts,
+        analysis=facts.analysis,
+        findings=facts.findings,
+        newest=facts.analysis.run_books[0] if facts.analysis.run_books else None,
+        plots=draw_plots(facts),
+        tables=TABLES,
+        states=STATES,
+        timeline_columns=timeline_columns(facts.timeline.step_seconds),
+        fill_columns=FILL,
+        failure_columns=FAILURES,
+        version=VERSION,
+    )
+
+
+def exactly(value: Any) -> str:
+    """A value to its last digit, for machines and tests."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return utc(value).isoformat()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else str(value)
