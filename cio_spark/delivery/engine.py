@@ -11,12 +11,13 @@ from typing import Any
 from zipimport import zipimporter
 
 import pyarrow as pa
-from pyspark import TaskContext
+from pyspark import Accumulator, TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from cio_spark.clock import SystemClock
 from cio_spark.config import DeliveryEngine
-from cio_spark.delivery.outcome import OutcomeGroup
+from cio_spark.delivery.hang_up import ended_with_its_task
 from cio_spark.delivery.partition import deliver_partition
 from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.settings import DeliverySettings
@@ -29,6 +30,8 @@ _ARROW_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 # repartition() places by Murmur3; lanes need another hash, or a partition's persons would share a lane
 _LANE_SEED = 17
 _POLL_SECONDS = 0.5
+PATIENCE_SECONDS = 30.0
+"""How long a delivery waits for slots; a lost executor's successor registers within seconds."""
 
 
 def count_slots(spark: SparkSession) -> Slots:
@@ -65,8 +68,23 @@ def arrange_records(records: DataFrame, plan: DeliveryPlan) -> DataFrame:
     )
 
 
+def needs_barrier(master: str, dynamic_allocation: bool, partitions: int, slots: int) -> bool:
+    """Whether a delivery is run as a barrier stage: all its tasks at once, and ended as a whole when one is lost.
+
+    A lost executor takes its shuffle files along; Spark then runs a plain stage again, also tasks still at work: two
+    requests at once for a person, twice the rate. Spark refuses a barrier stage under dynamic allocation, and lets one
+    with fewer `slots` (0: unknown) than tasks wait; local mode loses no executor (docs/decisions/0010-barrier.md).
+    """
+    local = master == "local" or master.startswith("local[")
+    return not local and not dynamic_allocation and partitions <= slots
+
+
 def deliver_records(
-    arranged: DataFrame, settings: DeliverySettings, sync: str, engine: DeliveryEngine = DeliveryEngine.ARROW
+    arranged: DataFrame,
+    settings: DeliverySettings,
+    sync: str,
+    watch: DeliveryWatch,
+    engine: DeliveryEngine = DeliveryEngine.ARROW,
 ) -> DataFrame:
     """The statuses of a wave, lazily: every action on the result sends everything once more.
 
@@ -74,15 +92,17 @@ def deliver_records(
         arranged: output of `arrange_records`.
         settings: what the tasks need.
         sync: the sync's name.
+        watch: of this delivery; says whether it is a barrier stage, and is told of completed tasks.
         engine: how records reach the Python workers.
 
     Returns:
         rows of `record_status`.
     """
     if engine is DeliveryEngine.ARROW:
-        outcomes = arranged.mapInArrow(_arrow_task(settings, deliver_partition), OUTCOMES)
+        outcomes = arranged.mapInArrow(_arrow_task(settings, watch.completed), OUTCOMES, barrier=watch.barrier)
     else:
-        rows = arranged.rdd.mapPartitions(_row_task(settings, deliver_partition))
+        records = arranged.rdd.barrier() if watch.barrier else arranged.rdd
+        rows = records.mapPartitions(_row_task(settings, watch.completed))
         outcomes = arranged.sparkSession.createDataFrame(rows, struct_of(OUTCOMES), verifySchema=False)
     constants = {
         "run_id": F.lit(settings.run_id),
@@ -103,29 +123,28 @@ def arrow_chunks(spark: SparkSession) -> Iterator[None]:
         spark.conf.set(_ARROW_ROWS, str(before))
 
 
-_Deliver = Callable[[int, Iterable[pa.RecordBatch], DeliverySettings], Iterator[OutcomeGroup]]
-
-
-def _arrow_task(
-    settings: DeliverySettings, deliver: _Deliver
-) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def _arrow_task(settings: DeliverySettings, completed: Accumulator[int]) -> Callable[[Any], Iterable[pa.RecordBatch]]:
     """The function that `mapInArrow` runs in the executors' Python workers."""
 
     def run(chunks: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
-        for group in deliver(_partition(), chunks, settings):
-            yield group.as_arrow()
+        with ended_with_its_task():
+            for group in deliver_partition(_partition(), chunks, settings):
+                yield group.as_arrow()
+        completed.add(1)
 
     return run
 
 
-def _row_task(settings: DeliverySettings, deliver: _Deliver) -> Callable[[Iterable[Any]], Iterator[tuple[Any, ...]]]:
+def _row_task(settings: DeliverySettings, completed: Accumulator[int]) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
     """The function that `rdd.mapPartitions` runs in the executors' Python workers."""
 
     def run(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         unread = iter(rows)
         chunks = (record_batch(chunk) for chunk in iter(lambda: list(islice(unread, ROWS_PER_CHUNK)), []))
-        for group in deliver(_partition(), chunks, settings):
-            yield from zip(*[column.to_pylist() for column in group.as_arrow().columns], strict=True)
+        with ended_with_its_task():
+            for group in deliver_partition(_partition(), chunks, settings):
+                yield from zip(*[column.to_pylist() for column in group.as_arrow().columns], strict=True)
+        completed.add(1)
 
     return run
 
@@ -155,10 +174,15 @@ class DeliveryWatch:
 
     Args:
         spark: the session.
-        group: job group that the delivery runs in; set for the calling thread.
+        group: job group of its own; set for the calling thread.
         tasks: tasks of the delivery.
         tell: called with completed and all tasks.
         overdue: whether to cancel.
+
+    Attributes:
+        barrier: whether the delivery is to run as a barrier stage.
+        completed: tasks, counted by themselves: Spark's stages do not say whose they are.
+        starved: whether it is cancelled for want of slots.
     """
 
     def __init__(
@@ -171,34 +195,47 @@ class DeliveryWatch:
     ) -> None:
         self._context = spark.sparkContext
         self._group = group
-        self._tasks = tasks
+        self.tasks = tasks
         self._tell = tell
         self._overdue = overdue
+        self._clock = SystemClock()
+        self._jvm: Any = self._context._jsc.sc()
+        self.starved = False
+        conf = self._context.getConf()
+        dynamic = (conf.get("spark.dynamicAllocation.enabled") or "false").lower() == "true"
+        self.barrier = needs_barrier(conf.get("spark.master") or "", dynamic, tasks, self.slots)
+        self.completed = self._context.accumulator(0)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="delivery-watch", daemon=True)
 
-    def _completed(self) -> int | None:
-        """Completed tasks; None while Spark is still preparing the records."""
+    @property
+    def slots(self) -> int:
+        """Tasks that can run at once now, 0: not told; `defaultParallelism` says 2 for one slot."""
+        try:
+            return int(self._jvm.maxNumConcurrentTasks(self._jvm.resourceProfileManager().defaultResourceProfile()))
+        except Exception:  # it is no public method: where it is closed to us, the delivery is a plain stage
+            return 0
+
+    @property
+    def active_tasks(self) -> int:
+        """Tasks at work, also those that Spark has killed and that have not ended yet."""
         tracker = self._context.statusTracker()
-        done = None
-        for job in tracker.getJobIdsForGroup(self._group):
-            info = tracker.getJobInfo(job)
-            # the delivery is the last stage of its job, and has as many tasks as the plan has partitions
-            last = max(info.stageIds, default=-1) if info is not None else -1
-            stage = tracker.getStageInfo(last) if last >= 0 else None
-            if stage is not None and stage.numTasks == self._tasks and stage.numActiveTasks + stage.numCompletedTasks:
-                done = max(done or 0, stage.numCompletedTasks)
-        return done
+        jobs = filter(None, map(tracker.getJobInfo, tracker.getJobIdsForGroup(self._group)))
+        stages = filter(None, (tracker.getStageInfo(stage) for job in jobs for stage in job.stageIds))
+        return sum(stage.numActiveTasks for stage in stages)
 
     def _watch(self) -> None:
+        fed = self._clock.monotonic()
         while not self._ended.wait(_POLL_SECONDS):
-            if self._overdue():
-                self._context.cancelJobGroup(self._group)
-            # Progress is decoration: a listener that fails must not cost the cancellation
+            if self.starved or self._overdue():
+                # Future jobs are also those that Spark keeps waiting for slots
+                self._jvm.cancelJobGroupAndFutureJobs(self._group)
+            # What fails here must not cost the cancellation
             with contextlib.suppress(Exception):
-                done = self._completed()
-                if done is not None:
-                    self._tell(done, self._tasks)
+                if not self.barrier or self.completed.value or self.active_tasks or self.slots >= self.tasks:
+                    fed = self._clock.monotonic()
+                self.starved = self.starved or self._clock.monotonic() - fed > PATIENCE_SECONDS
+                self._tell(self.completed.value, self.tasks)
 
     def __enter__(self) -> DeliveryWatch:
         self._context.setJobGroup(self._group, "cio_spark delivery")

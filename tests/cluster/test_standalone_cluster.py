@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from audit import Arrivals, Ledger, arrivals_of, ledger_of, lost
 from cluster import Cluster
+from conftest import KEY
 from pyspark.sql import SparkSession
 from submission import Submitted, Submitter
 from waiting import wait_until
@@ -88,6 +90,8 @@ def lose_an_executor(cluster: Cluster, submitter: Submitter, api: StandIn, conf:
     api.script(Fault(latency_seconds=2.0))
     running = submitter.sync(conf)
     wait_for_messages(api, ROWS // 10, running)
+    # With as many tasks as the stage before it, a delivery was said to be done when that one was
+    assert re.findall(r"sending: \d+%", running.said())[-1:] in ([], ["sending: 0%"])
     assert len(cluster.executors()) == 2
     cluster.kill_executor(running.executor_of(partition))
     wait_until(lambda: bool(api.received.duplicates()), START_SECONDS, "the lost work is done again")
@@ -111,9 +115,33 @@ def test_an_executor_killed_in_the_middle_of_a_wave_lets_no_person_have_two_requ
     spark: SparkSession, cluster: Cluster, submitter: Submitter, api: StandIn
 ) -> None:
     conf = prepare(spark, submitter, api, "orders")
-    # Spark gives the new executor partition 0 first, also when that is the one still at work
+    # Were this no barrier stage: Spark gives the new executor partition 0 first, also when that is still at work
     lose_an_executor(cluster, submitter, api, conf, partition=1)
-    assert api.traffic.overlapping_persons == set()
+    arrivals, ledger = compare(spark, submitter, api, "orders")
+    assert ledger.endings == ["succeeded"]
+    assert arrivals.duplicates > 0
+    keeps_the_limits(api)
+
+
+def test_a_machine_lost_for_good_in_the_middle_of_a_wave_lets_the_run_end_well_on_those_that_remain(
+    spark: SparkSession, python: Path, api: StandIn, tmp_path: Path
+) -> None:
+    with Cluster(tmp_path / "cluster") as shrinking:
+        submitter = Submitter(shrinking, python, tmp_path / "submitted", tmp_path / "warehouse", KEY)
+        conf = prepare(spark, submitter, api, "orders")
+        api.script(Fault(latency_seconds=1.0))
+        running = submitter.sync(conf)
+        try:
+            wait_for_messages(api, ROWS // 10, running)
+            shrinking.kill_machine()
+            api.clear_faults()
+            ends_well(running)
+        finally:
+            submitter.end()
+    arrivals, ledger = compare(spark, submitter, api, "orders")
+    assert ledger.endings == ["succeeded"]
+    assert arrivals.duplicates > 0
+    keeps_the_limits(api)
 
 
 def test_a_driver_killed_in_the_middle_of_a_run_costs_one_wave_at_most_and_the_next_run_goes_on(
