@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -13,6 +14,7 @@ from pyspark.sql import functions as F
 from tests_support import KEY, Bench, order_rows
 from typer.testing import CliRunner
 
+from cio_spark import runtime
 from cio_spark.cli import app
 from cio_spark.clock import SystemClock
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError
@@ -133,7 +135,8 @@ def test_a_second_run_of_a_sync_is_refused_while_the_first_is_at_work(orders: Be
 def test_a_run_whose_process_died_is_closed_as_lost_by_the_next_one(orders: Bench) -> None:
     orders.write_sql(order_rows(3))
     orders.run()
-    dead = f"{socket.gethostname()}:{2**22 + 1}"
+    # A process like this one that is gone: the same place, a number nobody has
+    dead = runtime.owner().replace(f":{os.getpid()}", f":{2**22 + 1}")
     lost = claim_sync(
         orders.tables, orders.name, clock=SystemClock(), owner=dead, owner_is_dead=lambda _: False, facts=lambda _: {}
     )
