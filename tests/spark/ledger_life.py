@@ -112,8 +112,8 @@ def ending(how: Ending, wave: int, cancellation: Cancellation) -> Iterator[None]
     def die(*_: Any, **__: Any) -> None:
         raise DeathError
 
-    def give_up_soon(*arguments: Any) -> Any:
-        return replace(delivery_settings(*arguments), circuit_failures=3, circuit_budget_seconds=0.0)
+    def give_up_soon(*arguments: Any, **named: Any) -> Any:
+        return replace(delivery_settings(*arguments, **named), circuit_failures=3, circuit_budget_seconds=0.0)
 
     fatal = {
         Ending.DEATH_IN_BOOKS: (pipeline_run, "write_dead_letters"),

@@ -103,7 +103,9 @@ def test_every_alert_opens_once_resolves_once_and_is_told_once(tables: ByHand) -
         ],
     )
     tables.write("batch_operations", [batch("ill", "r4", 1, start=-120, stop=-30, total=200, failed=50)])
-    tables.write("dead_letters", [{"sync": "ill", "run_id": "r3", "record_id": f"o{n}"} for n in range(3)])
+    tables.write(
+        "dead_letters", [{"sync": "ill", "run_id": "r3", "record_id": f"o{n}", "message_id": f"m{n}"} for n in range(3)]
+    )
     told: list[str] = []
 
     first = look(tables, "ill", 0, told, **limits)
@@ -192,8 +194,12 @@ def test_nothing_lately_and_everything_failed(tables: ByHand) -> None:
 
 
 def test_dead_letters_of_records_accepted_since_do_not_wait(tables: ByHand) -> None:
-    letters = [{"sync": "letters", "run_id": f"r{n % 2}", "record_id": f"o{n // 2}"} for n in range(8)]
-    tables.write("dead_letters", letters)
+    letters = [
+        {"sync": "letters", "run_id": f"r{n % 2}", "record_id": f"o{n // 2}", "message_id": f"m{n}"} for n in range(8)
+    ]
+    # What our own validation refused has no message id, and no replay can send it
+    refused = [{"sync": "letters", "run_id": "r0", "record_id": f"x{n}"} for n in range(8)]
+    tables.write("dead_letters", [*letters, *refused])
     older, newer = status("letters", "r0", "o0"), status("letters", "r2", "o1")
     tables.write("record_status", [older, newer, status("letters", "r2", "o2", "failed")])
     assert look(tables, "letters", 0, most_dead_letters=5).observed.dead_letters == 3
