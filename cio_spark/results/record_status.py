@@ -68,11 +68,11 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
         bytes=sums["bytes"],
         compressed_bytes=sums["compressed_bytes"],
         throttled_seconds=float(sums["throttled_seconds"]),
-        reasons=_most_frequent(reasons),
+        reasons=most_frequent(reasons),
     )
 
 
-def _most_frequent(reasons: list[Reason]) -> tuple[Reason, ...]:
+def most_frequent(reasons: list[Reason]) -> tuple[Reason, ...]:
     """The most frequent, and at least one of each status, category and code: verdicts are drawn from these."""
     first = {(reason.status, reason.category, reason.code): reason for reason in reversed(reasons)}
     return tuple(dict.fromkeys([*reasons[:MOST_REASONS], *first.values()]))

@@ -8,8 +8,10 @@ import pytest
 
 from cio_spark.commands import worst
 from cio_spark.config import SyncConfig
+from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, Reason, StateCounts
+from cio_spark.results.record_status import MOST_REASONS, most_frequent
 from cio_spark.verdict import judge
 
 
@@ -69,3 +71,28 @@ def test_of_several_syncs_the_worst_counts() -> None:
         is ExitStatus.KEY_REFUSED
     )
     assert worst([]) is ExitStatus.SUCCESS
+
+
+def test_many_different_refusals_do_not_hide_the_one_reason_that_matters() -> None:
+    refusals = [Reason("rejected", "validation", "http_400", f"HTTP 400: bad user {n}", 1) for n in range(60)]
+    key = Reason("failed", "authentication", "http_401", "HTTP 401", 1)
+    kept = most_frequent([*refusals, key])
+    assert len(kept) == MOST_REASONS + 1
+    status, _ = judge(config(), books(100, *kept, accepted=39, rejected=60, failed=1))
+    assert status is ExitStatus.KEY_REFUSED
+
+
+def test_failures_whose_reasons_are_unknown_have_a_verdict_all_the_same() -> None:
+    status, _ = judge(config(), books(1, failed=1))
+    assert status is ExitStatus.ERROR_THRESHOLD_EXCEEDED
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"), [("identify", True), ("suppress", True), ("group", False), ("track", False)]
+)
+def test_only_calls_about_the_whole_person_make_older_ones_obsolete(call: str, expected: bool) -> None:
+    """A person has many devices and groups: a second one accepted says nothing of a first one refused."""
+    extra = {"group": {"group_id": "id"}, "track": {"event": {"value": "e"}}}.get(call, {})
+    payload = {"call": call, "record_id": "id", "user_id": "id", **extra}
+    made = SyncConfig.model_validate({"sync": {"name": "s"}, "source": {"table": "t"}, "payload": payload})
+    assert overwrites_person(made) is expected
