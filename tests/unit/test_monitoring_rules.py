@@ -225,3 +225,11 @@ def test_the_status_is_one_word_with_an_exit_status(
     found = status_of(observed, still_open, 5.0)
     assert found == status
     assert Health("s", found, observed).exit_status == ExitStatus(exit_status)
+
+
+def test_a_run_limited_to_some_rows_is_no_unusual_volume_and_no_measure_for_others() -> None:
+    assert "unusual_volume" in kinds(newest(source_rows=10, accounted_rows=10))
+    assert "unusual_volume" not in kinds(newest(source_rows=10, accounted_rows=10, limited=True))
+    tried = tuple(run(number, limited=True, source_rows=10, accounted_rows=10) for number in range(1, 5))
+    usual = tuple(run(number) for number in range(5, 9))
+    assert "unusual_volume" not in kinds(replace(WELL, runs=(run(0), *tried, *usual)))
