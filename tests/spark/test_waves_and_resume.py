@@ -71,7 +71,8 @@ def test_a_key_refused_in_one_wave_leaves_the_later_waves_not_started(orders: Be
 @pytest.mark.parametrize("grace_seconds", [60, 0])
 def test_a_cancelled_run_counts_honestly_and_the_next_one_goes_on(orders: Bench, grace_seconds: int) -> None:
     orders.write_sql(order_rows(ROWS, customers=60))
-    orders.api.script(Fault(latency_seconds=0.05))
+    # Without grace the wave must outlast the half second after which the delivery looks whether to end
+    orders.api.script(Fault(latency_seconds=0.05 if grace_seconds else 0.6))
     cancellation = Cancellation()
 
     def cancel_soon() -> None:
