@@ -21,6 +21,7 @@ from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.model import SyncResult
 from cio_spark.payload import prepare_records
 from cio_spark.pipeline import run_sync
+from cio_spark.results.tables import holds_delta
 from cio_spark.runtime import build_session
 
 RECORDS_PER_REQUEST = 1000
@@ -108,7 +109,7 @@ def main() -> None:
 
 def _generate(course: Course) -> None:
     """Writes the events once; ten of each person."""
-    if (course.source / "_delta_log" / f"{0:020}.json").is_file():
+    if holds_delta(course.source):
         return
     console.print(f"writing {course.events:,} events to {course.source}")
     number = F.col("id")

@@ -38,3 +38,8 @@ class SystemClock:
         """Wait; zero or less returns at once."""
         if seconds > 0:
             time.sleep(seconds)
+
+
+def as_utc(local: datetime) -> datetime:
+    """A time in UTC; what pyspark collects is in the driver's zone and does not say so."""
+    return local.astimezone(timezone.utc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +17,9 @@ from cio_spark.config import ApiKey, SyncConfig, load_configs
 from cio_spark.console import ConsoleProgress, show_preview, show_runs
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.spark_errors import explain_failure
+
+if TYPE_CHECKING:
+    from cio_spark.results import Tables
 
 
 @dataclass(frozen=True)
@@ -142,14 +146,21 @@ def replay(
     return result.exit_status
 
 
+def open_tables(selection: Selection, config: SyncConfig) -> Tables:
+    """The sync's tables, in the session that the command works with."""
+    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    from cio_spark.results import Tables  # needs pyspark, which open_runtime has made sure of
+
+    return Tables(opened.spark, config.tables, opened.warehouse)
+
+
 def setup(selection: Selection, console: Console) -> ExitStatus:
     """Creates tables and views."""
     config = selection.load()[0]
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    tables = open_tables(selection, config)
     from cio_spark.analysis.reading import create_analysis_views
-    from cio_spark.results import Tables, set_up_tables
+    from cio_spark.results import set_up_tables
 
-    tables = Tables(opened.spark, config.tables, opened.warehouse)
     done = set_up_tables(tables)
     create_analysis_views(tables)
     for line in done or ["everything is there already"]:
@@ -160,10 +171,9 @@ def setup(selection: Selection, console: Console) -> ExitStatus:
 def maintain(selection: Selection, console: Console, *, keep_days: int) -> ExitStatus:
     """Keeps the tables small."""
     config = selection.load()[0]
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
-    from cio_spark.results import Tables, maintain_tables, set_up_tables
+    tables = open_tables(selection, config)
+    from cio_spark.results import maintain_tables, set_up_tables
 
-    tables = Tables(opened.spark, config.tables, opened.warehouse)
     set_up_tables(tables)
     for line in maintain_tables(tables, keep_days=keep_days, now=SystemClock().now()):
         console.print(line, highlight=False)
@@ -173,10 +183,9 @@ def maintain(selection: Selection, console: Console, *, keep_days: int) -> ExitS
 def status(selection: Selection, console: Console, *, limit: int, everything: bool) -> ExitStatus:
     """Shows the last runs."""
     config = selection.load()[0]
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
-    from cio_spark.results import Tables, last_runs, set_up_tables
+    tables = open_tables(selection, config)
+    from cio_spark.results import last_runs, set_up_tables
 
-    tables = Tables(opened.spark, config.tables, opened.warehouse)
     if not tables.exists("sync_runs"):
         console.print("no runs yet")
         return ExitStatus.SUCCESS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timezone
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cio_spark.clock import Clock, SystemClock
+from cio_spark.clock import Clock, SystemClock, as_utc
 from cio_spark.errors import ExitStatus
 from cio_spark.masking import mask_payload
 from cio_spark.model import DeliveryPlan, Preview, Reason, StateCounts, SyncResult
@@ -200,7 +199,7 @@ def show_runs(console: Console, runs: Sequence[Any]) -> None:
     for run in runs:
         counts = [f"{run[name]:,}" if run[name] is not None else "–" for name in _RUN_COLUMNS]
         exit_status = "–" if run["exit_status"] is None else str(run["exit_status"])
-        started = f"{run['started_at'].astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"  # pyspark: the driver's zone
+        started = f"{as_utc(run['started_at']):%Y-%m-%d %H:%M:%S}"
         table.add_row(run["sync"], run["run_id"], started, run["status"], exit_status, *counts)
     console.print(table)
     for run in runs:

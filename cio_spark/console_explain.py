@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
 
+from cio_spark.clock import as_utc
 from cio_spark.config import SyncConfig
 from cio_spark.explain import Attempt, Explanation, SourceRecord
 from cio_spark.explain.explanation import ACCEPTED_MEANS, NEXT
@@ -78,11 +79,7 @@ def _show_record(console: Console, record: SourceRecord, *, show_values: bool) -
     else:
         console.print(f"  validation: [red]{record.error_code}[/red]: {escape(record.error_message or '')}")
     who = _person(record.person_key, show_values=show_values)
-    when = (
-        ""
-        if record.occurred_at is None
-        else f", at {record.occurred_at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-    )
+    when = "" if record.occurred_at is None else f", at {_moment(record.occurred_at)}"
     console.print(f"  {escape(who)}{when}", soft_wrap=True)
     _show_payload(console, record.payload, show_values=show_values)
 
@@ -133,7 +130,7 @@ def _show_attempt(console: Console, attempt: Attempt, *, of_person: bool) -> Non
 
 
 def _moment(value: datetime | None) -> str:
-    return NOTHING if value is None else f"{value.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    return NOTHING if value is None else f"{as_utc(value):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _show_letters(console: Console, explanation: Explanation, *, show_values: bool) -> None:

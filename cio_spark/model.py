@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from cio_spark.errors import ExitStatus
 
+SENT_STATUSES = ("accepted", "rejected", "failed")
+"""Statuses of records that were put on the wire; `invalid` and most `not_attempted` ones never were."""
+
 LIMITED = ", limited to"
 """Said of a source of which a run sees only some rows: `--limit`."""
 

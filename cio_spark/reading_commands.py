@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from cio_spark import runtime
 from cio_spark.clock import SystemClock
-from cio_spark.commands import Selection
+from cio_spark.commands import Selection, open_tables
 from cio_spark.config import SyncConfig, WebhookUrl
 from cio_spark.errors import CioSparkError, ConfigurationError, ExitStatus
 
@@ -28,13 +28,12 @@ def analyze(
 ) -> ExitStatus:
     """Shows how a sync performs, what holds it back and what to change."""
     config = selection.load()[0]
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    tables = open_tables(selection, config)
     from cio_spark.analysis.findings import find_what_holds_back
     from cio_spark.analysis.reading import analyze_sync
     from cio_spark.console_analysis import show_analysis, show_bottlenecks
-    from cio_spark.results import Tables, set_up_tables
+    from cio_spark.results import set_up_tables
 
-    tables = Tables(opened.spark, config.tables, opened.warehouse)
     if not tables.exists("batch_operations"):
         console.print("no runs yet")
         return ExitStatus.SUCCESS
@@ -84,10 +83,9 @@ def report(selection: Selection, console: Console, *, output: Path | None, hours
     """Writes one HTML file about a sync."""
     config = selection.load()[0]
     write = report_writer()
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
-    from cio_spark.results import Tables, set_up_tables
+    tables = open_tables(selection, config)
+    from cio_spark.results import set_up_tables
 
-    tables = Tables(opened.spark, config.tables, opened.warehouse)
     set_up_tables(tables)
     path = output or Path(f"{config.sync.name}-report.html")
     now = SystemClock().now()
@@ -119,12 +117,10 @@ def explain(
     from cio_spark.explain import subject_of
 
     subject = subject_of(config, record, person)
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    tables = open_tables(selection, config)
     from cio_spark.console_explain import show_explanation
     from cio_spark.explain.explain import explain_subject
-    from cio_spark.results import Tables
 
-    tables = Tables(opened.spark, config.tables, opened.warehouse)
     show_explanation(console, explain_subject(config, tables, subject), config, show_values=show_values)
     return ExitStatus.SUCCESS
 

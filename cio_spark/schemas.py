@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from pyspark.sql import types as T
 
+from cio_spark.model import SENT_STATUSES
+
 BATCH_COLUMNS = (
     "wave INT, partition INT, lane INT, worker STRING, started_at TIMESTAMP, completed_at TIMESTAMP, records INT, "
     "bytes BIGINT, compressed_bytes BIGINT, requests INT, attempts INT, splits INT, request_seconds DOUBLE, "
@@ -18,6 +20,12 @@ OUTCOMES = (
     "error_category STRING, error_code STRING, error_message STRING, http_status INT, batch_id STRING, attempts INT, "
     f"payload_bytes INT, attempted_at TIMESTAMP, batch STRUCT<{BATCH_COLUMNS}>"
 )
+
+# What tells the records of a sync apart: the record id, or the content for rows that have none
+RECORD_KEY = "coalesce(record_id, concat('\\0', CAST(payload_hash AS STRING)))"
+
+# A row of record_status whose record was on the wire: one held back within a divided batch was, with the whole of it
+WAS_SENT = f"status IN {SENT_STATUSES} OR attempts > 0"
 
 # Columns by which the source stage ranks duplicates; they pass through the payload stage
 ORDER_PREFIX = "__order_"

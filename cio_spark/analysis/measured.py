@@ -98,10 +98,10 @@ def measured_of_job(job: BatchJob) -> Measured:
         accepted_records=accepted,
         failed_records=failed,
         error_rate_percent=_ratio(100.0 * failed, records),
-        avg_error_rate_percent=_mean([batch.error_rate_percent for batch in batches]),
-        avg_throughput_rps=_mean(throughputs),
+        avg_error_rate_percent=mean([batch.error_rate_percent for batch in batches]),
+        avg_throughput_rps=mean(throughputs),
         max_throughput_rps=max(throughputs, default=0.0),
-        avg_processing_time_seconds=_mean(times),
+        avg_processing_time_seconds=mean(times),
         min_processing_time_seconds=min(times, default=0.0),
         max_processing_time_seconds=max(times, default=0.0),
         std_processing_time_seconds=statistics.stdev(times) if len(times) > 1 else 0.0,
@@ -170,7 +170,8 @@ def _slope(single: Sequence[BatchMetrics]) -> float | None:
     return max(0.0, statistics.linear_regression(sizes, [request_seconds_of(batch) for batch in single]).slope)
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
+    """The mean; 0 of nothing."""
     return statistics.mean(values) if values else 0.0
 
 

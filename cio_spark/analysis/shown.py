@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any, Final
+
+from cio_spark.clock import as_utc
 
 NOTHING: Final = "–"
 """What stands where there is no value."""
@@ -65,12 +66,7 @@ def text(heading: str, figure: str) -> Column:
 
 def moment(heading: str, figure: str, form: str = "%m-%d %H:%M:%S") -> Column:
     """A time, in UTC."""
-    return Column(heading, figure, lambda value: utc(value).strftime(form))
-
-
-def utc(value: datetime) -> datetime:
-    """A time in UTC; what pyspark collects is in the driver's zone and does not say so."""
-    return value.astimezone(timezone.utc)
+    return Column(heading, figure, lambda value: as_utc(value).strftime(form))
 
 
 _BALANCED = Column("books", "balanced", lambda value: "balanced" if value else "NOT")

@@ -7,7 +7,8 @@ import shutil
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cio_spark.demo.data import EVENT, DemoTables, is_table
+from cio_spark.demo.data import EVENT, DemoTables
+from cio_spark.results.tables import holds_delta
 
 SPOILED = "purchases_with_bad_rows"
 BAD_ROWS_OF_A_KIND = 100
@@ -40,7 +41,7 @@ def spoil(spark: SparkSession, tables: DemoTables) -> str:
         the table's name, for `source.table`.
     """
     path = tables.folder / SPOILED
-    if not is_table(path):
+    if not holds_delta(path):
         # A copy of the files costs no Spark job; the rename at the end makes it all or nothing
         unfinished = tables.folder / f".{SPOILED}"
         shutil.rmtree(unfinished, ignore_errors=True)

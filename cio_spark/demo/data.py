@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cio_spark.errors import ConfigurationError
+from cio_spark.results.tables import holds_delta
 
 DATABASE = "shop"
 EVENT = "Product Purchased"
@@ -79,7 +80,7 @@ def prepare_demo_tables(spark: SparkSession, warehouse: Path) -> DemoTables:
         ConfigurationError: the package with the data is not installed.
     """
     folder = warehouse.resolve() / DATABASE
-    missing = [name for name in _SOURCES if not is_table(folder / name)]
+    missing = [name for name in _SOURCES if not holds_delta(folder / name)]
     if missing:
         needed = {file for name in missing for file in _SOURCES[name]}
         with tempfile.TemporaryDirectory(prefix="cio-spark-demo-") as scratch:
@@ -87,11 +88,6 @@ def prepare_demo_tables(spark: SparkSession, warehouse: Path) -> DemoTables:
             for name in missing:
                 write_table(_MAKERS[name](frames), folder / name)
     return DemoTables(folder, tuple(missing))
-
-
-def is_table(path: Path) -> bool:
-    """Whether the table was written completely: its first commit is what Delta writes last."""
-    return (path / "_delta_log" / f"{0:020}.json").is_file()
 
 
 def write_table(rows: DataFrame, path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from cio_spark.explain.subject import Subject
+from cio_spark.model import SENT_STATUSES
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Attempt:
     @property
     def was_sent(self) -> bool:
         """Whether it was on the wire."""
-        return self.status in ("accepted", "rejected", "failed") or bool(self.attempts)
+        return self.status in SENT_STATUSES or bool(self.attempts)
 
     @property
     def answer(self) -> str:

@@ -3,7 +3,7 @@
 from cio_spark.ledger.message_id import TIME_CHARACTERS, add_message_id
 from cio_spark.ledger.states import DELIVERED, classify_records, mark_all_new
 from cio_spark.ledger.survey import count_reasons, count_states, expect_all_new, sample_bytes
-from cio_spark.ledger.tried import accepted_persons, record_key, tried_records
+from cio_spark.ledger.tried import accepted_persons, tried_records
 
 __all__ = [
     "DELIVERED",
@@ -15,7 +15,6 @@ __all__ = [
     "count_states",
     "expect_all_new",
     "mark_all_new",
-    "record_key",
     "sample_bytes",
     "tried_records",
 ]

@@ -3,7 +3,7 @@
 Time is `occurred_at` in milliseconds (zero without one). The 80 bits of hash are two 40-bit halves of xxHash64 under
 two seeds over sync, record_id, payload_hash and the record's previously accepted message id, so that a payload that
 changes A → B → A gets three ids. The digits are cut out of a text of all pairs, ten bits at a time: `conv` and
-`translate` cost ten times as much, look-ups in an array twice (docs/decisions/0003-message-ids.md).
+`translate` cost ten times as much (docs/decisions/0003-message-ids.md, 0007-less-per-row.md).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark.ledger.message_id import message_time
-from cio_spark.ledger.tried import record_key
+from cio_spark.schemas import RECORD_KEY
 
 # States that go through the delivery; `invalid` ones only to be written down
 DELIVERED = ("new", "changed", "again", "invalid")
@@ -46,7 +46,7 @@ def classify_records(
         the records with one of the states new, changed, again, invalid, unchanged, changed_ignored, held; `retried` is
         true for valid ones that were refused before with this very payload, and are tried again.
     """
-    joined = records.withColumn("key", record_key(F.col("record_id"), F.col("payload_hash"))).join(tried, "key", "left")
+    joined = records.withColumn("key", F.expr(RECORD_KEY)).join(tried, "key", "left")
     same_as_last = F.col("last_hash") == F.col("payload_hash")
     invalid = F.col("error_code").isNotNull()
     unchanged = (F.col("attempted_status") == "accepted") & (F.col("attempted_hash") == F.col("payload_hash"))

@@ -6,14 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark.ledger.message_id import TIME_CHARACTERS
-
-# Statuses of records that were put on the wire; `invalid` and `not_attempted` ones never were.
-ATTEMPTED = ("accepted", "rejected", "failed")
-
-
-def record_key(record_id: Column, payload_hash: Column) -> Column:
-    """What joins source and ledger: the record id, or the content for rows that have none."""
-    return F.coalesce(record_id, F.concat(F.lit("\0"), payload_hash.cast("string")))
+from cio_spark.schemas import RECORD_KEY, WAS_SENT
 
 
 def _newest(of: Column, where: Column) -> Column:
@@ -33,13 +26,12 @@ def tried_records(record_status: DataFrame, sync: str, dead_letters: DataFrame |
         `key`, `last_run_id`, `last_status`, `last_hash`, `attempted_status`, `attempted_hash`, `accepted_message_id`,
         `waits` (whether the last attempt is a dead letter).
     """
-    # A record held back within a divided batch was on the wire with the whole of it
-    attempted = F.col("status").isin(*ATTEMPTED) | (F.col("attempts") > 0)
+    attempted = F.expr(WAS_SENT)
     accepted = F.col("status") == "accepted"
     everything = F.lit(True)
     tried = (
         record_status.where(F.col("sync") == sync)
-        .groupBy(record_key(F.col("record_id"), F.col("payload_hash")).alias("key"))
+        .groupBy(F.expr(RECORD_KEY).alias("key"))
         .agg(
             F.max("run_id").alias("last_run_id"),
             _newest(F.col("status"), everything).alias("last_status"),

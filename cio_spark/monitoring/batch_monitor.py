@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from cio_spark.analysis.measured import covered_seconds, requests_of
+from cio_spark.analysis.measured import covered_seconds, mean, requests_of
 from cio_spark.batches.job import BatchJob
 from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.clock import Clock, SystemClock
@@ -133,7 +132,7 @@ class BatchMonitor:
         alerts = [alert for alert in self.alerts if alert["timestamp"] > now - RECENT]
         critical = sum(alert["severity"] == "critical" for alert in alerts)
         warning = sum(alert["severity"] == "warning" for alert in alerts)
-        error_rate = _mean([record["error_rate_percent"] for record in recent])
+        error_rate = mean([record["error_rate_percent"] for record in recent])
         if critical or warning:
             status = "critical" if critical else "warning"
         else:
@@ -145,7 +144,7 @@ class BatchMonitor:
             "total_batches_5min": len(recent),
             "total_throughput_rps": sum(record["throughput_rps"] for record in recent),
             "avg_error_rate_percent": error_rate,
-            "avg_processing_time_seconds": _mean(_positive(recent, "processing_time_seconds")),
+            "avg_processing_time_seconds": mean(_positive(recent, "processing_time_seconds")),
             "recent_alerts": {"critical": critical, "warning": warning, "total": len(alerts)},
             "latest_alerts": alerts[-_LATEST:],
         }
@@ -173,9 +172,9 @@ class BatchMonitor:
             {
                 "hour": hour.isoformat(),
                 "total_batches": len(records),
-                "avg_throughput_rps": _mean(_positive(records, "throughput_rps")),
-                "avg_error_rate_percent": _mean([record["error_rate_percent"] for record in records]),
-                "avg_processing_time_seconds": _mean(_positive(records, "processing_time_seconds")),
+                "avg_throughput_rps": mean(_positive(records, "throughput_rps")),
+                "avg_error_rate_percent": mean([record["error_rate_percent"] for record in records]),
+                "avg_processing_time_seconds": mean(_positive(records, "processing_time_seconds")),
             }
             for hour, records in sorted(by_hour.items())
         ]
@@ -184,7 +183,3 @@ class BatchMonitor:
 
 def _positive(records: Sequence[dict[str, Any]], key: str) -> list[float]:
     return [record[key] for record in records if record[key] > 0]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return statistics.mean(values) if values else 0.0

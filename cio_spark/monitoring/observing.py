@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
@@ -15,11 +15,13 @@ from pyspark.sql import functions as F
 from cio_spark.analysis.figures import BATCH, GROUP, select
 from cio_spark.analysis.reading import read_view
 from cio_spark.analysis.views import BATCH_COLUMNS
+from cio_spark.clock import as_utc
 from cio_spark.config import SyncConfig
 from cio_spark.model import LIMITED
 from cio_spark.monitoring.observed import Observed, RunFacts, Window
 from cio_spark.results import Tables
 from cio_spark.results.batch_operations import batches_of
+from cio_spark.schemas import RECORD_KEY
 
 MOST_RUNS = 20
 CLOCKS_DIFFER = timedelta(hours=1)
@@ -55,9 +57,9 @@ def _facts(row: Row) -> RunFacts:
     return RunFacts(
         run_id=row["run_id"],
         status=row["status"],
-        started_at=_utc(row["started_at"]),
-        ended_at=row["ended_at"] and _utc(row["ended_at"]),
-        claim_expires_at=row["claim_expires_at"] and _utc(row["claim_expires_at"]),
+        started_at=as_utc(row["started_at"]),
+        ended_at=row["ended_at"] and as_utc(row["ended_at"]),
+        claim_expires_at=row["claim_expires_at"] and as_utc(row["claim_expires_at"]),
         exit_status=row["exit_status"],
         error=row["error"],
         source_rows=row["source_rows"],
@@ -66,11 +68,6 @@ def _facts(row: Row) -> RunFacts:
         replay=row["source"] == REPLAY_SOURCE,
         limited=LIMITED in (row["source"] or ""),
     )
-
-
-def _utc(local: datetime) -> datetime:
-    """pyspark gives timestamps in the driver's zone, without one."""
-    return local.astimezone(timezone.utc)
 
 
 def _read_window(tables: Tables, config: SyncConfig, runs: Sequence[RunFacts], since: datetime) -> Window:
@@ -136,7 +133,7 @@ def _count_letters(tables: Tables, sync: str, most: int) -> int:
     everything = letters.count()
     if everything <= most:
         return everything
-    key = F.coalesce("record_id", F.concat(F.lit("\0"), F.col("payload_hash").cast("string")))
+    key = F.expr(RECORD_KEY)
     newest = letters.groupBy(key.alias("key")).agg(F.max("run_id").alias("run_id"))
     accepted = (
         tables.read("record_status")

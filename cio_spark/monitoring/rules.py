@@ -52,7 +52,7 @@ def _of_window(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
     window, limits, threshold = observed.window, config.monitoring, config.error_threshold_percent
     enough = window.total_records >= (limits.minimum_records if threshold else 1)
     # Too little to open an alert; but work that has ended without its condition closes one
-    quiet = False if window.batch_count and not any(run.alive(observed.now) for run in observed.runs) else None
+    quiet = False if window.batch_count and observed.running is None else None
     most = limits.error_rate_factor * threshold
     yield Judgement(
         "high_error_rate",

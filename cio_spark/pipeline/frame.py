@@ -15,13 +15,13 @@ from pyspark.sql import SparkSession
 from cio_spark import results, runtime
 from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock, SystemClock
-from cio_spark.config import SyncConfig
+from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.model import Books, DeliveryPlan, SyncResult
 from cio_spark.monitoring.check import check_after_run
 from cio_spark.pipeline.phases import Phases, explained
-from cio_spark.pipeline.waves import Progression
+from cio_spark.pipeline.waves import Progression, Wave, deliver_waves
 from cio_spark.progress import Progress, Silence
 from cio_spark.results import Tables
 from cio_spark.version import VERSION
@@ -111,8 +111,35 @@ class Frame:
         """Whether a run may have been at work since this one began; clocks of other machines differ."""
         if newest is None:
             return False
-        here = newest.owner.partition(":")[0] == runtime.owner().partition(":")[0]
-        return newest.last_event_at >= self._began_at - (timedelta() if here else CLOCKS_DIFFER)
+        margin = timedelta() if runtime.is_here(newest.owner) else CLOCKS_DIFFER
+        return newest.last_event_at >= self._began_at - margin
+
+    def deliver(self, waves: list[Wave], plan: DeliveryPlan, api_key: ApiKey) -> None:
+        """Delivers waves, as long as nothing says to stop.
+
+        Args:
+            waves: what to deliver; there may be none.
+            plan: of all of them.
+            api_key: the key.
+
+        Raises:
+            SyncAlreadyRunningError: another run has taken the sync over.
+        """
+        if not waves:
+            return
+        self.progress.planned(self.config.sync.name, plan)
+        with self.phases.phase("deliver"):
+            deliver_waves(
+                self.config,
+                self.tables,
+                waves,
+                self.claim.run_id,
+                api_key,
+                self.progress,
+                self.cancellation,
+                self.progression,
+                self.still_ours,
+            )
 
     def still_ours(self) -> bool:
         """Whether no other run has taken the sync over, as it may once a claim has expired."""
@@ -135,14 +162,16 @@ class Frame:
             books: what is known of its rows.
         """
         progression = self.progression
-        known = isinstance(error, CioSparkError)
+        exit_status, said = ExitStatus.INTERNAL_ERROR, type(error).__name__
+        if isinstance(error, CioSparkError):
+            exit_status, said = error.exit_status, str(error)
         end = results.RunEnd(
             self.claim.run_id,
             self.claim.sync,
             self.clock.now(),
             "failed",
-            error.exit_status if isinstance(error, CioSparkError) else ExitStatus.INTERNAL_ERROR,
-            str(error) if known else type(error).__name__,
+            exit_status,
+            said,
             books and replace(books, not_started=progression.not_started, in_doubt=progression.in_doubt),
             # Said only where nothing was sent: without it the next run settles this one
             delivery_seconds=None if progression.started else 0.0,

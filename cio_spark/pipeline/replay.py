@@ -21,9 +21,10 @@ from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.run import read_back
 from cio_spark.pipeline.settle import write_dead_letters
 from cio_spark.pipeline.survey import plan_of
-from cio_spark.pipeline.waves import Wave, deliver_waves
+from cio_spark.pipeline.waves import Wave
 from cio_spark.progress import Progress
 from cio_spark.results import Tables
+from cio_spark.schemas import RECORD_KEY
 from cio_spark.verdict import judge
 
 
@@ -99,21 +100,8 @@ def replay_sync(
                 )
                 chosen = judged.where(F.col("state") == "again")
                 plan = plan_of(config, frame.slots, counts.again, counts.payload_bytes)
-            if counts.again:
-                frame.progress.planned(config.sync.name, plan)
-                with phases.phase("deliver"):
-                    waves = [Wave(0, chosen, counts.again, plan)]
-                    deliver_waves(
-                        config,
-                        tables,
-                        waves,
-                        run_id,
-                        api_key,
-                        frame.progress,
-                        frame.cancellation,
-                        progression,
-                        frame.still_ours,
-                    )
+            waves = [Wave(0, chosen, counts.again, plan)] if counts.again else []
+            frame.deliver(waves, plan, api_key)
             with phases.phase("books"):
                 delivery = read_back(config, tables, run_id, [], delivered=progression.committed > 0)
                 if delivery.rejected + delivery.failed:
@@ -146,8 +134,7 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
     ):
         if wanted is not None:
             dead = dead.where(F.col(column) == wanted)
-    key = F.coalesce("record_id", F.concat(F.lit("\0"), F.col("payload_hash").cast("string")))
-    newest = Window.partitionBy(key).orderBy(F.col("run_id").desc())
+    newest = Window.partitionBy(F.expr(RECORD_KEY)).orderBy(F.col("run_id").desc())
     dead = dead.withColumn("__rank", F.row_number().over(newest)).where("__rank = 1").drop("__rank")
     statuses = tables.read("record_status", tables.version("record_status"))
     accepted = statuses.where((F.col("sync") == sync) & (F.col("status") == "accepted"))

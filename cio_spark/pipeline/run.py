@@ -18,7 +18,7 @@ from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.settle import settle_lost_run, settle_run, write_dead_letters
 from cio_spark.pipeline.survey import prepared, survey
-from cio_spark.pipeline.waves import cut_waves, deliver_waves
+from cio_spark.pipeline.waves import cut_waves
 from cio_spark.progress import Progress
 from cio_spark.results import Tables
 from cio_spark.verdict import judge
@@ -63,21 +63,13 @@ def run_sync(
         check_api(delivery_settings(config, api_key))
         results.set_up_tables(tables)
 
-    def what() -> Pinned:
-        # Without the rows of a --limit, the version alone says nothing
-        return (
-            Pinned(snapshot.description, snapshot.version)
-            if limit is None
-            else Pinned(f"{snapshot.description}{LIMITED} {limit:,} rows", None)
-        )
-
     def pin() -> Pinned:
         nonlocal snapshot, records
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         records = prepared(config, snapshot.rows)
-        return what()
+        return _pinned(snapshot, limit)
 
-    frame.claim_sync(pin, what())
+    frame.claim_sync(pin, _pinned(snapshot, limit))
     claim = frame.claim
     staging = results.Staging(tables, claim.run_id)
     work, delivery = None, DeliveryCounts()
@@ -96,20 +88,7 @@ def run_sync(
                     snapshot, records = pinned, prepared(config, pinned.rows)
                 work = survey(config, tables, snapshot.rows, records, earlier, slots=frame.slots, retry_held=retry_held)
                 waves = cut_waves(config, work, staging, frame.slots)
-            if waves:
-                frame.progress.planned(config.sync.name, work.plan)
-                with phases.phase("deliver"):
-                    deliver_waves(
-                        config,
-                        tables,
-                        waves,
-                        claim.run_id,
-                        api_key,
-                        frame.progress,
-                        frame.cancellation,
-                        progression,
-                        frame.still_ours,
-                    )
+            frame.deliver(waves, work.plan, api_key)
             with phases.phase("books"):
                 delivery = read_back(config, tables, claim.run_id, claim.lost_ids, delivered=progression.committed > 0)
                 if claim.lost:
@@ -131,6 +110,13 @@ def run_sync(
     books = Books(work.counts, delivery, progression.not_started, progression.in_doubt)
     exit_status, message = judge(config, books, frame.cancellation)
     return frame.end(books, exit_status, message, work.plan if delivery.persisted else None, ledger_version)
+
+
+def _pinned(snapshot: source.Snapshot, limit: int | None) -> Pinned:
+    if limit is None:
+        return Pinned(snapshot.description, snapshot.version)
+    # Without the rows of a --limit, the version alone says nothing
+    return Pinned(f"{snapshot.description}{LIMITED} {limit:,} rows", None)
 
 
 def read_back(

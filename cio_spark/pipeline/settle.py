@@ -17,6 +17,7 @@ from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
 from cio_spark.pipeline.survey import NEVER_HELD, prepared, waiting_letters
 from cio_spark.results import LostRun, Staging, Tables
+from cio_spark.schemas import RECORD_KEY
 
 
 def settle_run(config: SyncConfig, tables: Tables, run_id: str, deliverable: DataFrame) -> None:
@@ -71,9 +72,9 @@ def _unwritten_wave(tables: Tables, lost: LostRun, sync: str, staged: DataFrame)
     written = (
         tables.read("record_status", tables.version("record_status"))
         .where((F.col("sync") == sync) & (F.col("run_id") == lost.run_id))
-        .select(ledger.record_key(F.col("record_id"), F.col("payload_hash")).alias("key"))
+        .select(F.expr(RECORD_KEY).alias("key"))
     )
-    keyed = staged.withColumn("key", ledger.record_key(F.col("record_id"), F.col("payload_hash")))
+    keyed = staged.withColumn("key", F.expr(RECORD_KEY))
     wave = keyed.join(written, "key", "left_anti").agg(F.min("wave").alias("wave")).collect()[0]["wave"]
     return staged.where(F.col("wave") == F.lit(wave)).drop("wave")
 

@@ -17,13 +17,14 @@ from cio_spark.cancellation import Cancellation
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery import delivery_settings, engine
+from cio_spark.delivery.stopping import StopCode
 from cio_spark.errors import SyncAlreadyRunningError
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.progress import Progress
 from cio_spark.results import Staging, Tables
 
-STOPPING_CODES = frozenset({"circuit_open", "key_refused", "fail_fast", "refuses_everything", "stopped"})
+STOPPING_CODES = frozenset(code.value for code in StopCode)
 """Codes of records that were not attempted because their partition stopped: no further wave is started."""
 MOST_TRIES = 4
 """Of one wave, when executors are lost: as often as Spark tries a task unless told otherwise."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cio_spark.analysis.figures import STATES
-from cio_spark.analysis.shown import TABLES, Column, millis, moment, number, text, utc, whole
+from cio_spark.analysis.shown import TABLES, Column, millis, moment, number, text, whole
+from cio_spark.clock import as_utc
 from cio_spark.errors import ConfigurationError
 from cio_spark.report.plots import draw_plots
 from cio_spark.version import VERSION
@@ -95,7 +96,7 @@ def render_page(facts: ReportFacts) -> str:
         lstrip_blocks=True,
     )
     environment.filters["exactly"] = exactly
-    environment.filters["utc"] = lambda value, form="%Y-%m-%d %H:%M:%S": utc(value).strftime(form)
+    environment.filters["utc"] = lambda value, form="%Y-%m-%d %H:%M:%S": as_utc(value).strftime(form)
     environment.filters["count"] = lambda value: f"{value:,}"
     return environment.get_template("page.html.j2").render(
         facts=facts,
@@ -117,7 +118,7 @@ def exactly(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return utc(value).isoformat()
+        return as_utc(value).isoformat()
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value) if isinstance(value, float) else str(value)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from cio_spark.analysis.shown import utc
+from cio_spark.clock import as_utc
 from cio_spark.report.canvas import FIRST, INK, SECOND, THIRD, Plot, draw
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def draw_plots(facts: ReportFacts) -> dict[str, Plot]:
 def over_time(timeline: Timeline) -> Plot:
     """Throughput above, request times below."""
     rows = timeline.rows
-    times = [utc(row["slice"]) for row in rows]
+    times = [as_utc(row["slice"]) for row in rows]
     fullest = max(rows, key=lambda row: row["accepted_records"])
     slowest = max(rows, key=lambda row: row["request_time_p95_seconds"] or 0.0)
     description = (
@@ -77,7 +77,9 @@ def by_hour(rows: Sequence[Any]) -> Plot:
     description = f"{len(rows)} hours with batches; the table by hour has every figure."
 
     def paint(axes: Sequence[Axes]) -> None:
-        _line(axes[0], [utc(row["hour"]) for row in rows], [row["records_per_second"] for row in rows], FIRST, "-", "")
+        _line(
+            axes[0], [as_utc(row["hour"]) for row in rows], [row["records_per_second"] for row in rows], FIRST, "-", ""
+        )
         axes[0].set_title("accepted records per second, by hour")
         _date_axis(axes)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import functions as F
 
-from cio_spark.results.tables import Tables
-from cio_spark.schemas import ALERTS, struct_of
+from cio_spark.clock import as_utc
+from cio_spark.results.tables import Tables, lost_the_race
 
 
 def read_alert_events(tables: Tables, sync: str) -> list[dict[str, Any]]:
@@ -22,7 +21,7 @@ def read_alert_events(tables: Tables, sync: str) -> list[dict[str, Any]]:
     """
     # Sorted here: in Spark, sorting a few rows costs two more jobs
     rows = tables.read("alerts").where(F.col("sync") == sync).collect()
-    events = [{**row.asDict(), "at": row["at"].astimezone(timezone.utc)} for row in rows]
+    events = [{**row.asDict(), "at": as_utc(row["at"])} for row in rows]
     return sorted(events, key=lambda event: (event["at"], event["alert_id"]))
 
 
@@ -42,14 +41,11 @@ def append_alert_events(
     Returns:
         All events of the sync as they are then, oldest first: with these, or with those of whoever was quicker.
     """
-    kinds = {"string": pa.string(), "timestamp": pa.timestamp("us", tz="UTC")}
-    schema = pa.schema([(field.name, kinds[field.dataType.simpleString()]) for field in struct_of(ALERTS).fields])
-    rows = tables.spark.createDataFrame(pa.Table.from_pylist([dict(event) for event in events], schema)).coalesce(1)
     version = 0 if seen is None else int(seen.timestamp() * 1_000_000) + 1
     try:
-        tables.append("alerts", rows, app_id=f"alerts-{sync}", app_version=version)
+        tables.append_events("alerts", events, app_id=f"alerts-{sync}", app_version=version)
     except Exception as error:
-        if "Concurrent" not in type(error).__name__ and "CONCURRENT" not in str(error).upper():
+        if not lost_the_race(error):
             raise
     ours = {(event["alert_id"], event["event"], event["at"]) for event in events}
     there = read_alert_events(tables, sync)
@@ -57,5 +53,5 @@ def append_alert_events(
     if written or max((event["at"] for event in there), default=None) != seen:
         return there
     # Nobody was quicker: the number was used before, for rows were deleted, or another driver's clock is ahead
-    tables.append("alerts", rows)
+    tables.append_events("alerts", events)
     return read_alert_events(tables, sync)

@@ -12,7 +12,7 @@ from typing import Any
 from cio_spark.clock import Clock
 from cio_spark.errors import SyncAlreadyRunningError
 from cio_spark.results.sync_runs import ClaimState, RunEnd, append_events, claims_of
-from cio_spark.results.tables import Tables
+from cio_spark.results.tables import Tables, lost_the_race
 
 CLAIM_LASTS = timedelta(minutes=15)
 RENEW_EVERY_SECONDS = 300.0
@@ -130,7 +130,7 @@ def claim_sync(
     try:
         append_events(tables, [*lost, started], app_id=f"claim-{sync}", app_version=number)
     except Exception as error:
-        if "Concurrent" not in type(error).__name__ and "CONCURRENT" not in str(error).upper():
+        if not lost_the_race(error):
             raise
     holders = [run for run in claims_of(tables, sync) if not run.ended]
     if not holders:

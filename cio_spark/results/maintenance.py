@@ -10,11 +10,9 @@ from pyspark.sql import functions as F
 
 from cio_spark.results.claims import smallest_run_id
 from cio_spark.results.tables import Tables, quoted
-from cio_spark.schemas import TABLES
+from cio_spark.schemas import RECORD_KEY, TABLES, WAS_SENT
 
 _STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|waves)$")
-# How rows without a record id are told apart: by their content, as in the ledger
-_KEY = "coalesce(record_id, concat('\\0', cast(payload_hash AS STRING)))"
 
 
 def maintain_tables(tables: Tables, *, keep_days: int, now: datetime) -> list[str]:
@@ -49,14 +47,13 @@ def maintain_tables(tables: Tables, *, keep_days: int, now: datetime) -> list[st
 def _drop_old_statuses(tables: Tables, oldest: str) -> int:
     """Deletes what is older and is no record's last word."""
     table = tables.name("record_status")
-    attempted = "status IN ('accepted', 'rejected', 'failed') OR attempts > 0"
     result = tables.spark.sql(
         f"""
         MERGE INTO {table} AS t USING (
-          WITH named AS (SELECT sync, {_KEY} AS key, run_id, status, attempts FROM {table}),
+          WITH named AS (SELECT sync, {RECORD_KEY} AS key, run_id, status, attempts FROM {table}),
           last AS (
             SELECT sync, key, max(run_id) AS written,
-                   max(CASE WHEN {attempted} THEN run_id END) AS attempted,
+                   max(CASE WHEN {WAS_SENT} THEN run_id END) AS attempted,
                    max(CASE WHEN status = 'accepted' THEN run_id END) AS accepted
             FROM named GROUP BY sync, key)
           SELECT DISTINCT named.sync, named.key, named.run_id FROM named JOIN last USING (sync, key)
@@ -64,7 +61,7 @@ def _drop_old_statuses(tables: Tables, oldest: str) -> int:
             AND run_id <> coalesce(attempted, '') AND run_id <> coalesce(accepted, '')
         ) AS old
         ON t.sync = old.sync AND t.run_id = old.run_id AND {
-            _KEY.replace("record_id", "t.record_id").replace("payload_hash", "t.payload_hash")
+            RECORD_KEY.replace("record_id", "t.record_id").replace("payload_hash", "t.payload_hash")
         } = old.key
         WHEN MATCHED THEN DELETE
         """

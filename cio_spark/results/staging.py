@@ -7,7 +7,7 @@ import shutil
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from cio_spark.results.tables import Tables
+from cio_spark.results.tables import Tables, holds_delta
 
 # Other hashes than those of partitions and lanes, or a wave's persons would share them
 _WAVE_SEED = 23
@@ -80,8 +80,7 @@ class Staging:
         table = f"{self._table}_{what}"
         folder = self._tables.folder(table)
         if folder is not None:
-            there = (folder / "_delta_log" / f"{0:020}.json").is_file()
-            return self._tables.spark.read.format("delta").load(str(folder)) if there else None
+            return self._tables.spark.read.format("delta").load(str(folder)) if holds_delta(folder) else None
         return self._tables.read(table) if self._tables.exists(table) else None
 
     def drop(self) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from cio_spark.clock import as_utc
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books
 from cio_spark.results.tables import Tables
-from cio_spark.schemas import RUN_COUNTS, SYNC_RUNS, struct_of
+from cio_spark.schemas import RUN_COUNTS
 
 
 @dataclass(frozen=True)
@@ -66,23 +66,11 @@ class RunEnd:
         return row
 
 
-_ARROW = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
-
-
 def append_events(
     tables: Tables, events: Sequence[Mapping[str, Any]], *, app_id: str | None = None, app_version: int | None = None
 ) -> None:
     """Appends events in one commit; columns an event does not name are null."""
-    schema = pa.schema([(field.name, _ARROW[field.dataType.simpleString()]) for field in struct_of(SYNC_RUNS).fields])
-    # From an Arrow table Spark makes a local relation; from a list of rows it would start Python workers
-    rows = tables.spark.createDataFrame(pa.Table.from_pylist([dict(event) for event in events], schema))
-    tables.append("sync_runs", rows.coalesce(1), app_id=app_id, app_version=app_version)
+    tables.append_events("sync_runs", events, app_id=app_id, app_version=app_version)
 
 
 def end_run(tables: Tables, end: RunEnd) -> None:
@@ -139,9 +127,9 @@ def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
                 run_id=run_id,
                 run_number=started["run_number"] or 0,
                 owner=started["owner"] or "",
-                started_at=_utc(started["at"]),
-                last_event_at=max(_utc(event["at"]) for event in events),
-                expires_at=max(_utc(event["claim_expires_at"]) for event in events if event["claim_expires_at"]),
+                started_at=as_utc(started["at"]),
+                last_event_at=max(as_utc(event["at"]) for event in events),
+                expires_at=max(as_utc(event["claim_expires_at"]) for event in events if event["claim_expires_at"]),
                 ended=any(event["event"] == "ended" for event in events),
                 # only an end with books says how long the delivery took
                 settled=any(event["event"] == "settled" or event["delivery_seconds"] is not None for event in events),
@@ -150,11 +138,6 @@ def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
             )
         )
     return states
-
-
-def _utc(local: datetime) -> datetime:
-    """pyspark gives timestamps in the driver's zone, without one."""
-    return local.astimezone(timezone.utc)
 
 
 def last_runs(tables: Tables, sync: str | None, limit: int) -> list[Row]:

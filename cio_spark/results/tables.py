@@ -6,15 +6,25 @@ The local session's catalog lives in memory only, so every command attaches the 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pyarrow as pa
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from cio_spark.config.sections import TablesSection
 from cio_spark.errors import TableError
+from cio_spark.schemas import TABLES, struct_of
 
+_ARROW = {
+    "string": pa.string(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
 _PLAIN_NAME = re.compile(r"\w+")
 _LOCATION = re.compile(r"^Location: (?:file:/*(?=/))?(.*)$", re.MULTILINE)
 
@@ -135,6 +145,27 @@ class Tables:
         reader = self.spark.read if version is None else self.spark.read.option("versionAsOf", version)
         return reader.table(self.name(table))
 
+    def append_events(
+        self,
+        table: str,
+        events: Sequence[Mapping[str, Any]],
+        *,
+        app_id: str | None = None,
+        app_version: int | None = None,
+    ) -> None:
+        """Appends a few events in one commit.
+
+        Args:
+            table: one of `schemas.TABLES`.
+            events: rows; columns an event does not name are null.
+            app_id, app_version: see `append`.
+        """
+        fields = struct_of(TABLES[table].columns).fields
+        schema = pa.schema([(field.name, _ARROW[field.dataType.simpleString()]) for field in fields])
+        # From an Arrow table Spark makes a local relation; from a list of rows it would start Python workers
+        rows = self.spark.createDataFrame(pa.Table.from_pylist([dict(event) for event in events], schema))
+        self.append(table, rows.coalesce(1), app_id=app_id, app_version=app_version)
+
     def append(self, table: str, rows: DataFrame, *, app_id: str | None = None, app_version: int | None = None) -> None:
         """Appends rows in one commit.
 
@@ -147,6 +178,11 @@ class Tables:
         if app_id is not None and app_version is not None:
             writer = writer.option("txnAppId", app_id).option("txnVersion", str(app_version))
         writer.saveAsTable(self.name(table))
+
+
+def lost_the_race(error: Exception) -> bool:
+    """Whether an append failed because another one of the same transaction name was quicker."""
+    return "Concurrent" in type(error).__name__ or "CONCURRENT" in str(error).upper()
 
 
 def holds_delta(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """Where the package touches its surroundings: environment variables, secrets, signals, the Spark session."""
 
 from cio_spark.runtime.environment import environment_overrides, find_api_key, find_webhook, set_task_values
-from cio_spark.runtime.process import cancel_on_signals, owner, owner_is_dead
+from cio_spark.runtime.process import cancel_on_signals, is_here, owner, owner_is_dead
 from cio_spark.runtime.session import (
     DEFAULT_WAREHOUSE,
     WAREHOUSE_VARIABLE,
@@ -21,6 +21,7 @@ __all__ = [
     "environment_overrides",
     "find_api_key",
     "find_webhook",
+    "is_here",
     "log_file",
     "open_runtime",
     "owner",

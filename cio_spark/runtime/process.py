@@ -44,6 +44,11 @@ def owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}{unique}"
 
 
+def is_here(name: str) -> bool:
+    """Whether an `owner` is, or was, a process of a machine of this name."""
+    return _host_and_pid(name)[0] == socket.gethostname()
+
+
 def owner_is_dead(name: str) -> bool:
     """Whether a claim's owner is a process of this machine that is gone.
 
@@ -53,11 +58,10 @@ def owner_is_dead(name: str) -> bool:
     Returns:
         False also where that cannot be known: another machine, or another container, where its number says nothing.
     """
-    address, _, unique = (name or "").partition("/")
-    host, _, pid = address.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
+    pid = _host_and_pid(name)[1]
+    if not is_here(name) or not pid.isdigit():
         return False
-    place, _, started = unique.rpartition("-")
+    place, _, started = name.partition("/")[2].rpartition("-")
     if place != (_place() or ""):
         return False
     try:
@@ -67,6 +71,11 @@ def owner_is_dead(name: str) -> bool:
     except OSError:
         return False
     return started != _started(int(pid))
+
+
+def _host_and_pid(name: str) -> tuple[str, str]:
+    host, _, pid = name.partition("/")[0].rpartition(":")
+    return host, pid
 
 
 def _place() -> str | None:

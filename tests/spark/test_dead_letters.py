@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, order_rows
+from tests_support import KEY, Bench, order_rows, overtaken_after_a_refusal
 
 from cio_spark.config import ApiKey
 from cio_spark.errors import ExitStatus
@@ -92,22 +92,7 @@ def test_without_stored_payloads_only_hashes_are_kept_and_a_replay_says_so(order
 
 
 def test_a_replay_never_sends_state_older_than_what_was_accepted(bench: Any) -> None:
-    sync: Bench = bench(
-        {
-            "call": "identify",
-            "record_id": "id",
-            "user_id": "person",
-            "timestamp": "at",
-            "traits": {"include": ["plan"]},
-        }
-    )
-    first = "SELECT 'r1' AS id, 'p' AS person, 'old' AS plan, timestamp_seconds(1000) AS at"
-    sync.write_sql(first)
-    sync.api.script(Fault(poison=frozenset({"p"})))
-    assert sync.run(**PATIENT).books.delivery.rejected == 1
-    sync.api.clear_faults()
-    sync.write_sql(first + " UNION ALL SELECT 'r2', 'p', 'new', timestamp_seconds(2000)")
-    assert sync.run(**PATIENT).books.delivery.accepted == 1
+    sync = overtaken_after_a_refusal(bench, **PATIENT)
     again = replay(sync)
     assert (again.books.survey.superseded, again.books.delivery.persisted) == (1, 0)
     assert [message["payload"]["traits"]["plan"] for message in sync.api.received.by_person("p")] == ["new"]

@@ -20,33 +20,34 @@ sys.path.append(str(Path(__file__).parents[1] / "unit"))
 from html_figures import Page
 
 SYNC = "reported"
+FIRST, SECOND = "reported-first", "reported-second"  # other modules write runs by hand too
 MARKUP = "<img src=x onerror=alert(1)> [red]refused[/red]"
 SENSITIVE = ("ann@example.com", "a-secret-key", "a payload's value")
 CONFIGURATION = (
     '{"batch": {"rate_limit_rps": 50, "max_batch_size": 300, "max_batch_bytes": 90000}, "sync": {"name": "x"}}'
 )
 BATCHES = [
-    batch(SYNC, "run2", 1, start=0, stop=7, total=300, bytes=80_000, throttled_seconds=1 / 3, request_seconds=20 / 3),
-    batch(SYNC, "run2", 2, start=1, stop=4.1, attempts=3, requests=3, request_seconds=3.0, lane=1, total=7),
-    batch(SYNC, "run2", 3, start=10, stop=12.7, failed=25, partition=1, error_categories="validation"),
-    batch(SYNC, "run1", 1, start=-60, stop=-59, total=50, bytes=10_000),
-    batch("elsewhere", "run2", 1, start=0, stop=1),
+    batch(SYNC, SECOND, 1, start=0, stop=7, total=300, bytes=80_000, throttled_seconds=1 / 3, request_seconds=20 / 3),
+    batch(SYNC, SECOND, 2, start=1, stop=4.1, attempts=3, requests=3, request_seconds=3.0, lane=1, total=7),
+    batch(SYNC, SECOND, 3, start=10, stop=12.7, failed=25, partition=1, error_categories="validation"),
+    batch(SYNC, FIRST, 1, start=-60, stop=-59, total=50, bytes=10_000),
+    batch("elsewhere", SECOND, 1, start=0, stop=1),
 ]
 REFUSED = {"error_category": "validation", "error_code": "http_400", "error_message": MARKUP, "http_status": 400}
 STATUSES = [
-    status(SYNC, "run2", "o1"),
+    status(SYNC, SECOND, "o1"),
     *[
-        status(SYNC, "run2", f"o{number}", "rejected", person_key=SENSITIVE[0], attempted_at=at(number), **REFUSED)
+        status(SYNC, SECOND, f"o{number}", "rejected", person_key=SENSITIVE[0], attempted_at=at(number), **REFUSED)
         for number in (5, 3)
     ],
-    status(SYNC, "run1", "o7", "failed", error_category="server", error_code="http_503", attempted_at=at(-59)),
-    status("elsewhere", "run2", "other", "rejected", **REFUSED),
+    status(SYNC, FIRST, "o7", "failed", error_category="server", error_code="http_503", attempted_at=at(-59)),
+    status("elsewhere", SECOND, "other", "rejected", **REFUSED),
 ]
 RUNS = [
-    started(SYNC, "run1", -60, configuration=CONFIGURATION),
-    ended(SYNC, "run1", -50, rows=50, accepted=49, failed=1),
-    started(SYNC, "run2", 0, configuration=CONFIGURATION),
-    ended(SYNC, "run2", 20, rows=500, accepted=382, rejected=25, unchanged=80, held=13),
+    started(SYNC, FIRST, -60, configuration=CONFIGURATION),
+    ended(SYNC, FIRST, -50, rows=50, accepted=49, failed=1),
+    started(SYNC, SECOND, 0, configuration=CONFIGURATION),
+    ended(SYNC, SECOND, 20, rows=500, accepted=382, rejected=25, unchanged=80, held=13),
 ]
 
 
@@ -56,7 +57,7 @@ def by_hand(spark: SparkSession, warehouse: Path) -> ByHand:
     written.write("batch_operations", BATCHES)
     written.write("sync_runs", RUNS)
     written.write("record_status", STATUSES)
-    letter = {"sync": SYNC, "run_id": "run2", "record_id": "o3", "payload": SENSITIVE[2], "dead_at": at(5)}
+    letter = {"sync": SYNC, "run_id": SECOND, "record_id": "o3", "payload": SENSITIVE[2], "dead_at": at(5)}
     written.write("dead_letters", [letter])
     create_analysis_views(written.tables)
     return written
@@ -138,7 +139,7 @@ def test_figures_outside_the_tables_are_those_of_the_views_too(by_hand: ByHand, 
             ("records_per_batch", "bytes_per_batch", "throttled_seconds", "throttled_percent", "bytes"),
         ),
     ):
-        row = by_hand.tables.read(view).where(f"sync = '{SYNC}' AND run_id = 'run2'").select(*names).collect()[0]
+        row = by_hand.tables.read(view).where(f"sync = '{SYNC}' AND run_id = '{SECOND}'").select(*names).collect()[0]
         found |= {name: exactly(row[name]) for name in names}
     assert {name: page.figures[name] for name in found} == found
     assert (found["source_rows"], found["balanced"], found["run_seconds"]) == ("500", "true", "20.0")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests_support import Bench, order_rows, wave_of
+from tests_support import Bench, order_rows, overtaken_after_a_refusal, wave_of
 
 from cio_spark.standin import Fault
 
@@ -32,22 +32,7 @@ def test_what_was_refused_goes_in_a_wave_of_its_own_with_all_records_of_its_pers
 
 
 def test_what_is_older_than_what_the_person_has_by_now_stays_held(bench: Callable[..., Bench]) -> None:
-    sync = bench(
-        {
-            "call": "identify",
-            "record_id": "id",
-            "user_id": "person",
-            "timestamp": "at",
-            "traits": {"include": ["plan"]},
-        }
-    )
-    first = "SELECT 'r1' AS id, 'p' AS person, 'old' AS plan, timestamp_seconds(1000) AS at"
-    sync.write_sql(first)
-    sync.api.script(Fault(poison=frozenset({"p"})))
-    assert sync.run(**PATIENT).books.delivery.rejected == 1
-    sync.api.clear_faults()
-    sync.write_sql(first + " UNION ALL SELECT 'r2', 'p', 'new', timestamp_seconds(2000)")
-    assert sync.run(**PATIENT).books.delivery.accepted == 1
+    sync = overtaken_after_a_refusal(bench, **PATIENT)
     tried = sync.run(retry_held=True, **PATIENT)
     assert (tried.books.survey.held, tried.books.delivery.persisted) == (1, 0)
     assert [message["payload"]["traits"]["plan"] for message in sync.api.received.by_person("p")] == ["new"]

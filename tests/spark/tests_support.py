@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.model import SyncResult
 from cio_spark.pipeline import run_sync
 from cio_spark.results import Tables
-from cio_spark.standin import StandIn
+from cio_spark.standin import Fault, StandIn
 
 KEY = "standin-key"
 
@@ -108,3 +109,24 @@ def wave_of(batch_id: str) -> int:
     found = re.search(r"-w(\d+)-", batch_id)
     assert found is not None, batch_id
     return int(found[1])
+
+
+def overtaken_after_a_refusal(bench: Callable[..., Bench], **sections: Any) -> Bench:
+    """An identify sync in which a person's older record was refused, and a newer one accepted since."""
+    sync = bench(
+        {
+            "call": "identify",
+            "record_id": "id",
+            "user_id": "person",
+            "timestamp": "at",
+            "traits": {"include": ["plan"]},
+        }
+    )
+    first = "SELECT 'r1' AS id, 'p' AS person, 'old' AS plan, timestamp_seconds(1000) AS at"
+    sync.write_sql(first)
+    sync.api.script(Fault(poison=frozenset({"p"})))
+    assert sync.run(**sections).books.delivery.rejected == 1
+    sync.api.clear_faults()
+    sync.write_sql(first + " UNION ALL SELECT 'r2', 'p', 'new', timestamp_seconds(2000)")
+    assert sync.run(**sections).books.delivery.accepted == 1
+    return sync
