@@ -3,8 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# The longest files first, whole files to a process: each has a Spark session of its own
-TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
+# Whole files to a process, the longest first: each has a Spark session, and two of them leave cores idle
+THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
 LONGEST := $(addprefix tests/spark/test_,waves_and_resume.py demo_data.py dead_letters.py killed_driver.py)
 
 # The first Python of at least 3.10 that can make a virtual environment; PYTHON=… chooses another
@@ -25,10 +25,10 @@ demo: $(INSTALLED) java ## set up, then the main job end to end on real data, ag
 	@$(BIN)/cio-spark demo
 
 test: $(INSTALLED) java chromium ## set up, then unit and Spark tests
-	@$(BIN)/pytest -q $(TWO_AT_A_TIME) $(LONGEST) tests/spark tests/unit
+	@$(BIN)/pytest -q $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit
 
 test-all: $(INSTALLED) java chromium ## the same, and tests on a standalone cluster
-	@$(BIN)/pytest -q $(TWO_AT_A_TIME) $(LONGEST) tests/spark tests/unit $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
+	@$(BIN)/pytest -q $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
 
 lint: $(INSTALLED) ## ruff and mypy
 	@$(BIN)/ruff check -q .

@@ -134,10 +134,9 @@ def _open_table(spark: SparkSession, name: str, version: int | None) -> Snapshot
 
 def _table_kind(spark: SparkSession, name: str) -> str:
     """`delta`, another format's name, or `view`."""
-    if any(part.name == name for part in spark.catalog.listTables() if part.isTemporary):
-        return "view"
     details = {row["col_name"]: row["data_type"] for row in spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()}
-    if str(details.get("Type", "")).upper().endswith("VIEW"):
+    # Of a temporary view nothing but its columns is told
+    if str(details.get("Type", "VIEW")).upper().endswith("VIEW"):
         return "view"
     return str(details.get("Provider", "table")).lower()
 

@@ -71,7 +71,8 @@ class Traffic:
     def bring(self, visit: Visit, persons: frozenset[str]) -> None:
         """Note whose messages a request carries, and who among them has another request in flight."""
         with self._lock:
-            if visit not in self._visits:
+            # Its client may have hung up before the body was read
+            if visit not in self._visits or peer_has_left(visit.peer):
                 return
             visit.persons = persons
             for person in persons:

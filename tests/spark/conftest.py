@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
-from tests_support import KEY, Bench
+from tests_support import KEY, ORDERS, QUICK_JAVA, QUICK_SPARK, Bench
 
 from cio_spark import runtime
 from cio_spark.standin import StandIn
@@ -26,13 +26,17 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cio") / "warehouse"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_small_jobs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """For all sessions, also of child processes; test_demo_data.py runs without, as users do."""
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "spark-defaults.conf").write_text(QUICK_SPARK)
+    os.environ.update(JDK_JAVA_OPTIONS=QUICK_JAVA, SPARK_CONF_DIR=str(folder))
+
+
 @pytest.fixture(scope="session")
 def spark(warehouse: Path) -> Iterator[SparkSession]:
-    # Many small jobs: the JVM's optimising compiler costs more than it gains (it took 40 % of all CPU time)
-    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m"
     session = runtime.build_session(warehouse, app_name="tests")
-    # … and so does compiling Java for every small query; test_demo_data.py runs with both on, as users do
-    session.conf.set("spark.sql.codegen.wholeStage", "false")
     yield session
     session.stop()
 
@@ -56,16 +60,7 @@ def bench(spark: SparkSession, warehouse: Path, api: StandIn) -> Callable[..., B
 @pytest.fixture
 def orders(bench: Callable[..., Bench]) -> Bench:
     """A track sync whose source has `id`, `customer`, `amount`, `at`."""
-    return bench(
-        {
-            "call": "track",
-            "record_id": "id",
-            "user_id": "customer",
-            "event": {"value": "Order Placed"},
-            "timestamp": "at",
-            "properties": {"include": ["amount"]},
-        }
-    )
+    return bench(ORDERS)
 
 
 @pytest.fixture

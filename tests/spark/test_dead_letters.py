@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, order_rows, overtaken_after_a_refusal
+from tests_support import KEY, Bench, order_rows
 
 from cio_spark.config import ApiKey
 from cio_spark.errors import ExitStatus
@@ -91,32 +91,31 @@ def test_without_stored_payloads_only_hashes_are_kept_and_a_replay_says_so(order
     assert replay(orders).books.survey.held == 1
 
 
-def test_a_replay_never_sends_state_older_than_what_was_accepted(bench: Any) -> None:
+def overtaken_after_a_refusal(bench: Callable[..., Bench], **sections: Any) -> Bench:
+    """An identify sync in which a person's older record was refused, and a newer one accepted since."""
+    sync = bench(
+        {
+            "call": "identify",
+            "record_id": "id",
+            "user_id": "person",
+            "timestamp": "at",
+            "traits": {"include": ["plan"]},
+        }
+    )
+    first = "SELECT 'r1' AS id, 'p' AS person, 'old' AS plan, timestamp_seconds(1000) AS at"
+    sync.write_sql(first)
+    sync.api.script(Fault(poison=frozenset({"p"})))
+    assert sync.run(**sections).books.delivery.rejected == 1
+    sync.api.clear_faults()
+    sync.write_sql(first + " UNION ALL SELECT 'r2', 'p', 'new', timestamp_seconds(2000)")
+    assert sync.run(**sections).books.delivery.accepted == 1
+    return sync
+
+
+def test_neither_a_replay_nor_retry_held_sends_state_older_than_what_was_accepted(bench: Callable[..., Bench]) -> None:
     sync = overtaken_after_a_refusal(bench, **PATIENT)
     again = replay(sync)
     assert (again.books.survey.superseded, again.books.delivery.persisted) == (1, 0)
+    tried = sync.run(retry_held=True, **PATIENT)
+    assert (tried.books.survey.held, tried.books.delivery.persisted) == (1, 0)
     assert [message["payload"]["traits"]["plan"] for message in sync.api.received.by_person("p")] == ["new"]
-
-
-@pytest.mark.parametrize("strategy", ["fail_fast", "continue_on_error", "retry_with_backoff", "dead_letter_queue"])
-def test_the_four_strategies_differ_visibly(orders: Bench, strategy: str) -> None:
-    orders.write_sql(order_rows(200, customers=50))
-    orders.api.script(Fault(status=503, after=2, times=3))
-    result = orders.run(
-        batch={
-            "max_batch_size": 10,
-            "parallel_workers": 1,
-            "error_handling": strategy,
-            "error_threshold_percent": 100.0,
-        }
-    )
-    delivery = result.books.delivery
-    assert result.books.balanced
-    assert delivery.accepted == orders.api.received.count()
-    if strategy == "fail_fast":
-        assert result.exit_status is ExitStatus.FAIL_FAST
-        assert delivery.not_attempted > 0
-    elif strategy == "continue_on_error":
-        assert (delivery.failed > 0, delivery.retries, delivery.not_attempted) == (True, 0, 0)
-    else:
-        assert (delivery.accepted, delivery.retries) == (200, 3)

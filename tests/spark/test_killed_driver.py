@@ -14,6 +14,9 @@ from pyspark.sql import SparkSession
 from tests_support import order_rows, wave_of
 
 from cio_spark.clock import SystemClock
+from cio_spark.config import ApiKey, load_config
+from cio_spark.errors import ExitStatus
+from cio_spark.pipeline import run_sync
 from cio_spark.standin import Fault, StandIn
 
 ROWS = 3000
@@ -58,8 +61,8 @@ def test_a_killed_run_costs_at_most_one_wave_of_sending_again_and_nothing_is_los
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         api.clear_faults()
-        again = start(conf, warehouse, api.api_key, log)
-        assert again.wait(200) == 0, log.read_text()
+        again = run_sync(load_config(conf), spark=spark, api_key=ApiKey(api.api_key), warehouse=warehouse)
+        assert (again.exit_status, again.books.balanced) == (ExitStatus.SUCCESS, True)
         ids = api.received.message_ids()
         assert len(set(ids)) == ROWS
 

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import yaml
 from pyspark.sql import SparkSession
+from tests_support import QUICK_SPARK
 
 from cio_spark.cli import app
 from cio_spark.delivery import engine
@@ -54,7 +55,6 @@ SPARK_DEFAULTS = """
 spark.eventLog.enabled true
 spark.eventLog.compress false
 spark.eventLog.dir {events}
-spark.sql.codegen.wholeStage false
 """
 EVENT: dict[str, Any] = {"call": "track", "record_id": "id", "user_id": "customer", "event": "event", "timestamp": "at"}
 PLAIN = {**EVENT, "properties": {"include": ["note"]}}
@@ -143,7 +143,7 @@ def traces(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Tra
     source = spark.sql(ROWS).write.format("delta").option("delta.dataSkippingNumIndexedCols", "0")
     source.save(str(warehouse / "shop" / "orders"))
     (folder / "log4j2.properties").write_text(LOGGING)
-    (folder / "spark-defaults.conf").write_text(SPARK_DEFAULTS.format(events=events.as_uri()))
+    (folder / "spark-defaults.conf").write_text(QUICK_SPARK + SPARK_DEFAULTS.format(events=events.as_uri()))
     with StandIn(api_key=KEY) as api:
         api.script(*ECHOES)
         for name, payload in PAYLOADS.items():

@@ -1,11 +1,10 @@
-"""`--retry-held` tries what was refused, apart from the rest, and never over something newer."""
+"""`--retry-held` tries what was refused, apart from the rest (and never over something newer: test_dead_letters.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from tests_support import Bench, order_rows, overtaken_after_a_refusal, wave_of
+from tests_support import Bench, order_rows, wave_of
 
 from cio_spark.standin import Fault
 
@@ -29,10 +28,3 @@ def test_what_was_refused_goes_in_a_wave_of_its_own_with_all_records_of_its_pers
     last = orders.run(retry_held=True, **PATIENT)
     assert (last.books.delivery.accepted, last.books.survey.unchanged) == (3, 47)
     assert orders.api.received.duplicates() == {}
-
-
-def test_what_is_older_than_what_the_person_has_by_now_stays_held(bench: Callable[..., Bench]) -> None:
-    sync = overtaken_after_a_refusal(bench, **PATIENT)
-    tried = sync.run(retry_held=True, **PATIENT)
-    assert (tried.books.survey.held, tried.books.delivery.persisted) == (1, 0)
-    assert [message["payload"]["traits"]["plan"] for message in sync.api.received.by_person("p")] == ["new"]

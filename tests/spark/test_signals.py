@@ -23,12 +23,12 @@ from cio_spark.results import set_up_tables
 from cio_spark.standin import Fault
 
 ROWS = 600
-# 60 requests, expected to take 3.75 s: four waves
+# 60 requests, expected to take 3.75 s: three waves
 BATCH: dict[str, Any] = {"max_batch_size": 10, "parallel_workers": 4}
 
 
 def settings(grace_seconds: int) -> dict[str, Any]:
-    return {"batch": BATCH, "delivery": {"wave_minutes": 0.016, "grace_seconds": grace_seconds}}
+    return {"batch": BATCH, "delivery": {"wave_minutes": 0.022, "grace_seconds": grace_seconds}}
 
 
 @contextmanager

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from tests_support import Bench, order_rows
+from tests_support import KEY, ORDERS, Bench, order_rows
 
 from cio_spark.delivery import engine
 from cio_spark.errors import ExitStatus
+from cio_spark.model import SyncResult
+from cio_spark.standin import StandIn
 
 
-def test_every_row_arrives_once_and_the_tables_say_so(orders: Bench) -> None:
-    orders.write_sql(order_rows(2500))
-    result = orders.run(batch={"max_batch_size": 100})
+@pytest.fixture(scope="module")
+def delivered(spark: SparkSession, warehouse: Path) -> Iterator[tuple[Bench, SyncResult]]:
+    """One run, looked at from several sides."""
+    with StandIn(api_key=KEY) as api:
+        orders = Bench(spark, warehouse, api, "delivered", ORDERS)
+        orders.write_sql(order_rows(2500, customers=100))
+        yield orders, orders.run(batch={"max_batch_size": 50, "parallel_workers": 4})
+
+
+def test_every_row_arrives_once_and_the_tables_say_so(delivered: tuple[Bench, SyncResult]) -> None:
+    orders, result = delivered
     received = orders.api.received
     assert result.exit_status is ExitStatus.SUCCESS
     assert result.books.delivery.accepted == received.count() == 2500
@@ -23,13 +36,46 @@ def test_every_row_arrives_once_and_the_tables_say_so(orders: Bench) -> None:
     statuses = orders.statuses(result.run_id)
     assert {row["message_id"] for row in statuses} == set(received.message_ids())
     assert received.duplicates() == {}
-    assert {row["status"] for row in statuses} == {"accepted"}
+    assert Counter(row["status"] for row in statuses) == {"accepted": 2500}
     assert received.over_limit().items == received.over_limit().bodies == 0
     # one person's events came in the order they happened
-    for customer in range(7):
+    for customer in range(100):
         times = [message["timestamp"] for message in received.by_person(f"c{customer}")]
+        assert len(times) == 25
         assert times == sorted(times)
     assert not orders.api.traffic.overlapping_persons
+
+
+def test_the_delivery_runs_once_and_counts_every_batch(delivered: tuple[Bench, SyncResult]) -> None:
+    orders, result = delivered
+    batches = orders.tables.read("batch_operations").where(F.col("job_id") == result.run_id)
+    row = batches.agg(
+        F.sum("total_records").alias("total"),
+        F.sum("processed_records").alias("accepted"),
+        F.count("*").alias("batches"),
+        F.countDistinct("batch_id").alias("ids"),
+    ).collect()[0]
+    assert (row["total"], row["accepted"]) == (2500, 2500)
+    requests = [request for request in orders.api.received.requests() if request["items"]]
+    assert row["batches"] == row["ids"] == len(requests) == result.books.delivery.requests
+    assert orders.api.traffic.max_in_flight <= 4
+    assert max(request["items"] for request in requests) <= 50
+
+
+def test_counts_in_sync_runs_are_those_of_the_result(delivered: tuple[Bench, SyncResult]) -> None:
+    orders, result = delivered
+    (run,) = orders.tables.read("sync_run_state").where(F.col("run_id") == result.run_id).collect()
+    assert (run["status"], run["exit_status"], run["source_rows"], run["accepted"]) == ("succeeded", 0, 2500, 2500)
+    assert run["requests"] == result.books.delivery.requests
+
+
+def test_a_second_run_sends_nothing(delivered: tuple[Bench, SyncResult]) -> None:
+    orders, _ = delivered
+    again = orders.run()
+    assert again.books.survey.unchanged == 2500
+    assert again.books.balanced
+    assert again.books.delivery.persisted == 0
+    assert orders.api.received.count() == 2500
 
 
 def test_the_rdd_engine_delivers_the_same_and_writes_the_same_rows(orders: Bench) -> None:
@@ -41,16 +87,6 @@ def test_the_rdd_engine_delivers_the_same_and_writes_the_same_rows(orders: Bench
     statuses = orders.statuses(result.run_id)
     assert {row["batch"]["records"] <= 50 for row in statuses if row["batch"]} == {True}
     assert orders.run().books.survey.unchanged == 300
-
-
-def test_a_second_run_sends_nothing(orders: Bench) -> None:
-    orders.write_sql(order_rows(50))
-    orders.run()
-    again = orders.run()
-    assert again.books.survey.unchanged == 50
-    assert again.books.balanced
-    assert again.books.delivery.persisted == 0
-    assert orders.api.received.count() == 50
 
 
 def test_a_changed_person_is_sent_again_and_a_changed_event_is_not(orders: Bench, people: Bench) -> None:
@@ -173,23 +209,6 @@ def test_queries_limits_and_conditions_choose_the_rows(orders: Bench) -> None:
     assert not [folder for folder in (orders.warehouse / "tests").iterdir() if folder.name.startswith("staging")]
 
 
-def test_the_delivery_runs_once_and_counts_every_batch(orders: Bench) -> None:
-    orders.write_sql(order_rows(1000, customers=100))
-    result = orders.run(batch={"max_batch_size": 50, "parallel_workers": 4})
-    batches = orders.tables.read("batch_operations").where(F.col("job_id") == result.run_id)
-    row = batches.agg(
-        F.sum("total_records").alias("total"),
-        F.sum("processed_records").alias("accepted"),
-        F.count("*").alias("batches"),
-        F.countDistinct("batch_id").alias("ids"),
-    ).collect()[0]
-    assert (row["total"], row["accepted"]) == (1000, 1000)
-    requests = [request for request in orders.api.received.requests() if request["items"]]
-    assert row["batches"] == row["ids"] == len(requests) == result.books.delivery.requests
-    assert orders.api.traffic.max_in_flight <= 4
-    assert max(request["items"] for request in requests) <= 50
-
-
 def test_a_partition_whose_output_is_lost_ends_in_exit_status_5(orders: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     orders.write_sql(order_rows(500, customers=100))
     deliver = engine.deliver_partition
@@ -202,12 +221,3 @@ def test_a_partition_whose_output_is_lost_ends_in_exit_status_5(orders: Bench, m
     result = orders.run(batch={"max_batch_size": 10})
     assert result.exit_status is ExitStatus.BOOKS_NOT_BALANCED
     assert result.books.accounted < 500
-
-
-def test_counts_in_sync_runs_are_those_of_the_result(orders: Bench) -> None:
-    orders.write_sql(order_rows(10))
-    result = orders.run()
-    (run,) = orders.tables.read("sync_run_state").where(F.col("run_id") == result.run_id).collect()
-    assert (run["status"], run["exit_status"], run["source_rows"], run["accepted"]) == ("succeeded", 0, 10, 10)
-    assert run["requests"] == result.books.delivery.requests
-    assert Counter(row["status"] for row in orders.statuses(result.run_id)) == {"accepted": 10}

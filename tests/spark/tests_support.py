@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,31 @@ from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.model import SyncResult
 from cio_spark.pipeline import run_sync
 from cio_spark.results import Tables
-from cio_spark.standin import Fault, StandIn
+from cio_spark.standin import StandIn
 
 KEY = "standin-key"
+# Many small jobs: what makes large ones fast costs more than it gains (the optimising compiler took 40 % of the CPU)
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
+QUICK_SPARK = """
+spark.sql.codegen.wholeStage false
+spark.sql.codegen.factoryMode NO_CODEGEN
+spark.sql.adaptive.enabled false
+"""
+# A track sync whose source has `id`, `customer`, `amount`, `at`, as `order_rows` gives them
+ORDERS: dict[str, Any] = {
+    "call": "track",
+    "record_id": "id",
+    "user_id": "customer",
+    "event": {"value": "Order Placed"},
+    "timestamp": "at",
+    "properties": {"include": ["amount"]},
+}
+# 600 rows in batches of 10: an expected 3.75 s of sending, so about three waves
+ROWS_OF_WAVES = 600
+SMALL_WAVES: dict[str, Any] = {
+    "batch": {"max_batch_size": 10, "parallel_workers": 4},
+    "delivery": {"wave_minutes": 0.022},
+}
 
 
 @dataclass
@@ -109,24 +130,3 @@ def wave_of(batch_id: str) -> int:
     found = re.search(r"-w(\d+)-", batch_id)
     assert found is not None, batch_id
     return int(found[1])
-
-
-def overtaken_after_a_refusal(bench: Callable[..., Bench], **sections: Any) -> Bench:
-    """An identify sync in which a person's older record was refused, and a newer one accepted since."""
-    sync = bench(
-        {
-            "call": "identify",
-            "record_id": "id",
-            "user_id": "person",
-            "timestamp": "at",
-            "traits": {"include": ["plan"]},
-        }
-    )
-    first = "SELECT 'r1' AS id, 'p' AS person, 'old' AS plan, timestamp_seconds(1000) AS at"
-    sync.write_sql(first)
-    sync.api.script(Fault(poison=frozenset({"p"})))
-    assert sync.run(**sections).books.delivery.rejected == 1
-    sync.api.clear_faults()
-    sync.write_sql(first + " UNION ALL SELECT 'r2', 'p', 'new', timestamp_seconds(2000)")
-    assert sync.run(**sections).books.delivery.accepted == 1
-    return sync

@@ -124,6 +124,25 @@ def test_a_client_that_has_hung_up_does_not_overlap_when_more_were_in_flight_bef
         assert traffic.overlapping_persons == frozenset()
 
 
+def test_a_client_that_hung_up_before_its_body_was_read_overlaps_with_nothing_and_hides_nothing() -> None:
+    traffic = Traffic(ScriptedClock())
+    pairs = [socket.socketpair() for _ in range(3)]
+    waiting, gone, third = [server for _, server in pairs]
+    try:
+        traffic.enter(waiting).bring(["a"])
+        late = traffic.enter(gone)
+        pairs[1][0].close()
+        late.bring(["a"])
+        assert traffic.overlapping_persons == frozenset()
+
+        traffic.enter(third).bring(["a"])
+        assert traffic.overlapping_persons == {"a"}
+    finally:
+        for pair in pairs:
+            for end in pair:
+                end.close()
+
+
 def test_persons_of_a_refused_request_overlap_too() -> None:
     with StandIn() as api, held_request(api, "a"):
         api.script(Fault(status=500))
