@@ -15,7 +15,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench bench-analysis chaos clean java chromium
+.PHONY: help demo test test-all lint bench bench-waves bench-analysis chaos clean java chromium
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -37,6 +37,9 @@ lint: $(INSTALLED) ## ruff and mypy
 
 bench: $(INSTALLED) java ## throughput beside the floor and the official client
 	@$(BIN)/python benchmarks/throughput.py
+
+bench-waves: $(INSTALLED) java ## what waves add to a run at the API's real pace
+	@$(BIN)/python benchmarks/waves.py
 
 chaos: $(INSTALLED) java ## a sync under API faults and kills; lost must be 0
 	@$(BIN)/python benchmarks/chaos.py

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import shutil
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from official_client import Event, send_with_client
 from pyspark.sql import DataFrame, SparkSession
@@ -93,7 +95,7 @@ def main() -> None:
     try:
         with open_sink() as sink:
             course = Course(spark, warehouse, sink, chosen.events, [])
-            _generate(course)
+            generate(course)
             course.client_events.extend(_in_memory(course, chosen.client_events))
             console.print(
                 f"{course.events:,} events of {_payload_bytes(course):.0f} B in Delta, sent to {sink.name}; "
@@ -107,7 +109,7 @@ def main() -> None:
     _print_phases(measured)
 
 
-def _generate(course: Course) -> None:
+def generate(course: Course) -> None:
     """Writes the events once; ten of each person."""
     if holds_delta(course.source):
         return
@@ -138,34 +140,36 @@ def _in_memory(course: Course, count: int) -> list[Event]:
     return events
 
 
-def _config(course: Course, database: str) -> SyncConfig:
-    return SyncConfig.model_validate(
-        {
-            "sync": {"name": "bench"},
-            "source": {"path": str(course.source)},
-            "payload": {
-                "call": "track",
-                "record_id": "order_id",
-                "user_id": "customer_id",
-                "event": {"value": "Order Placed"},
-                "timestamp": "ordered_at",
-                "properties": {
-                    "include": ["amount", "quantity", "store", "aisle", "receipt"],
-                    "set": {"currency": {"value": "EUR"}},
-                },
+def _config(
+    course: Course, database: str, sections: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+) -> SyncConfig:
+    said: dict[str, dict[str, object]] = {
+        "sync": {"name": "bench"},
+        "source": {"path": str(course.source)},
+        "payload": {
+            "call": "track",
+            "record_id": "order_id",
+            "user_id": "customer_id",
+            "event": {"value": "Order Placed"},
+            "timestamp": "ordered_at",
+            "properties": {
+                "include": ["amount", "quantity", "store", "aisle", "receipt"],
+                "set": {"currency": {"value": "EUR"}},
             },
-            "batch": {
-                "max_batch_size": RECORDS_PER_REQUEST,
-                "parallel_workers": PARALLEL_WORKERS,
-                "rate_limit_rps": RATE_LIMIT_PER_SECOND,
-                "enable_compression": False,
-                # The tables are written in any case; alerts read them after the end
-                "enable_monitoring": False,
-            },
-            "api": {"base_url": f"{course.sink.root_url}/v1"},
-            "tables": {"database": database},
-        }
-    )
+        },
+        "batch": {
+            "max_batch_size": RECORDS_PER_REQUEST,
+            "parallel_workers": PARALLEL_WORKERS,
+            "rate_limit_rps": RATE_LIMIT_PER_SECOND,
+            "enable_compression": False,
+            # The tables are written in any case; alerts read them after the end
+            "enable_monitoring": False,
+        },
+        "api": {"base_url": f"{course.sink.root_url}/v1"},
+        "delivery": {},
+        "tables": {"database": database},
+    }
+    return SyncConfig.model_validate({name: {**values, **sections.get(name, {})} for name, values in said.items()})
 
 
 def _payload_bytes(course: Course) -> float:
@@ -179,7 +183,8 @@ def _measure(course: Course, rounds: int) -> Measured:
     for number in range(1 - WARM_UP_ROUNDS, rounds + 1):
         console.print("warm-up" if number < 1 else f"round {number} of {rounds}")
         floor = course.events / _run_floor(course, f"bench_floor_{abs(number)}")
-        result = _run_sync(course, f"bench_sync_{abs(number)}")
+        result = run_sync_on(course, f"bench_sync_{abs(number)}")
+        shutil.rmtree(course.warehouse / f"bench_sync_{abs(number)}")
         if number < 0:
             continue
         client = len(course.client_events) / send_with_client(
@@ -210,16 +215,22 @@ def _run_floor(course: Course, database: str) -> float:
     return seconds
 
 
-def _run_sync(course: Course, database: str) -> SyncResult:
-    """Our sync, a first run into tables of its own."""
+def run_sync_on(
+    course: Course, database: str, sections: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+) -> SyncResult:
+    """Our sync, a first run into tables of its own.
+
+    Args:
+        course: what it runs on.
+        database: of the tables; whoever has looked at them removes it.
+        sections: what to set in the configuration.
+    """
     shutil.rmtree(course.warehouse / database, ignore_errors=True)
-    result = run_sync(
-        _config(course, database), spark=course.spark, api_key=ApiKey(API_KEY), warehouse=course.warehouse
-    )
+    config = _config(course, database, sections)
+    result = run_sync(config, spark=course.spark, api_key=ApiKey(API_KEY), warehouse=course.warehouse)
     accepted = result.books.delivery.accepted
     if result.exit_status is not ExitStatus.SUCCESS or accepted != course.events:
         raise SystemExit(f"the sync accepted {accepted:,} of {course.events:,}: {result.message}")
-    shutil.rmtree(course.warehouse / database)
     return result
 
 

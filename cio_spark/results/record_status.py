@@ -42,9 +42,9 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
             F.count("batch").alias("batches"),
             *[F.sum(f"batch.{name}").alias(name) for name in _SUMS],
         )
-        .orderBy(F.col("records").desc())
         .collect()
     )
+    rows.sort(key=lambda row: -int(row["records"]))
     totals = dict.fromkeys(STATUSES, 0)
     for row in rows:
         totals[row["status"]] += row["records"]

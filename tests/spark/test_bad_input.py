@@ -18,7 +18,7 @@ from cio_spark import runtime
 from cio_spark.cli import app
 from cio_spark.clock import SystemClock
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError
-from cio_spark.results import claim_sync
+from cio_spark.results import claim_sync, set_up_tables
 from cio_spark.standin import Fault
 
 
@@ -119,7 +119,7 @@ def test_a_key_that_is_withdrawn_during_the_run_stops_it_and_the_rest_waits(orde
 
 def test_a_second_run_of_a_sync_is_refused_while_the_first_is_at_work(orders: Bench) -> None:
     orders.write_sql(order_rows(3))
-    orders.run()
+    set_up_tables(orders.tables)
     claim_sync(
         orders.tables,
         orders.name,
@@ -134,7 +134,7 @@ def test_a_second_run_of_a_sync_is_refused_while_the_first_is_at_work(orders: Be
 
 def test_a_run_whose_process_died_is_closed_as_lost_by_the_next_one(orders: Bench) -> None:
     orders.write_sql(order_rows(3))
-    orders.run()
+    set_up_tables(orders.tables)
     # A process like this one that is gone: the same place, a number nobody has
     dead = runtime.owner().replace(f":{os.getpid()}", f":{2**22 + 1}")
     lost = claim_sync(

@@ -75,7 +75,7 @@ def test_of_two_claims_at_one_moment_exactly_one_wins_each_time(
 ) -> None:
     if moment == "the worst one":
         both_look_before_either_writes(monkeypatch)
-    for number in range(1, 4):
+    for number in (1, 2):
         won, refused = race(sync)
 
         assert (len(won), len(refused)) == (1, 1)

@@ -1,0 +1,89 @@
+"""What waves cost at the API's real pace: one run as one wave, then as several; the same records, the same pace."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.table import Table
+from sink import open_sink
+from throughput import Course, generate, run_sync_on
+
+from cio_spark.config.sections import DeliverySection
+from cio_spark.model import SyncResult
+from cio_spark.planning.plan import ASSUMED_REQUEST_SECONDS
+from cio_spark.runtime import build_session
+
+API_REQUESTS_PER_SECOND = 100
+RECORDS_PER_REQUEST = 100
+# As many as a configuration takes: the sink answers at once, and the rate shall be the limit
+WORKERS = 20
+WAVES = (1, 2, 4)
+
+console = Console(width=110)
+
+
+def main() -> None:
+    """Runs one sync in one wave, two and four, after a warm-up in two; prints what a wave adds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=300_000, help="rows of the source")
+    parser.add_argument("--warehouse", type=Path, default=Path(".cio-spark/bench/warehouse"))
+    chosen = parser.parse_args()
+    warehouse = chosen.warehouse.resolve()
+    spark = build_session(warehouse, app_name="cio-spark-bench-waves")
+    requests = chosen.records / RECORDS_PER_REQUEST
+    sending = requests / API_REQUESTS_PER_SECOND
+    # What the plan expects, from which it counts the waves
+    expected = max(sending, requests * ASSUMED_REQUEST_SECONDS / WORKERS)
+    took: dict[int, SyncResult] = {}
+    try:
+        with open_sink() as sink:
+            course = Course(spark, warehouse, sink, chosen.records, [])
+            generate(course)
+            console.print(f"{chosen.records:,} records, {sending:.0f} s of sending at the API's pace, to {sink.name}")
+            for waves in (2, *WAVES):
+                database = f"bench_waves_{waves}"
+                took[waves] = run_sync_on(course, database, _sections(expected / 60 / waves * 1.05))
+                statuses = spark.read.format("delta").load(str(warehouse / database / "record_status"))
+                assert statuses.agg(F.max("batch.wave")).collect()[0][0] == waves - 1
+                shutil.rmtree(warehouse / database)
+    finally:
+        spark.stop()
+    _print(took, sending)
+
+
+def _sections(wave_minutes: float) -> dict[str, dict[str, object]]:
+    batch = {
+        "max_batch_size": RECORDS_PER_REQUEST,
+        "parallel_workers": WORKERS,
+        "rate_limit_rps": API_REQUESTS_PER_SECOND,
+    }
+    return {"batch": batch, "delivery": {"wave_minutes": wave_minutes}}
+
+
+def _print(took: dict[int, SyncResult], sending: float) -> None:
+    """Staging happens in the survey, once; the rest of a wave's cost in the delivery."""
+    table = Table(title="seconds by waves", title_justify="left")
+    for heading in ("waves", "survey and staging", "delivery", "of the sending time"):
+        table.add_column(heading, justify="right")
+    for waves, result in took.items():
+        survey, deliver = result.phases["survey"], result.phases["deliver"]
+        added = survey + deliver - took[1].phases["survey"] - took[1].phases["deliver"]
+        table.add_row(str(waves), f"{survey:.1f}", f"{deliver:.1f}", f"+{100 * added / sending:.1f} %")
+    console.print(table)
+    last = max(took)
+    a_wave = (took[last].phases["deliver"] - took[1].phases["deliver"]) / (last - 1)
+    staging = took[last].phases["survey"] - took[1].phases["survey"]
+    default = DeliverySection().wave_minutes * 60
+    share = 100 * (a_wave / default + staging / sending)
+    console.print(
+        f"a further wave costs {a_wave:.1f} s, staging {1e6 * staging / took[last].books.delivery.accepted:.1f} s "
+        f"a million records: with waves of {default:.0f} s, the default, {share:.1f} % of the sending time"
+    )
+
+
+if __name__ == "__main__":
+    main()
