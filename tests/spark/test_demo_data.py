@@ -31,7 +31,8 @@ spark = build_session(warehouse)
 tables = prepare_demo_tables(spark, warehouse)
 households = spark.read.format("delta").load(str(tables.folder / "households"))
 counts = {"households": households.count(), "with_demographics": households.where("age IS NOT NULL").count()}
-config = load_config(Path(cio_spark.demo.__file__).with_name("purchases.yml"), overrides=[f"api.base_url={url}", "batch.enable_monitoring=false"])
+settings = [f"api.base_url={url}", "batch.enable_monitoring=false"]
+config = load_config(Path(cio_spark.demo.__file__).with_name("purchases.yml"), overrides=settings)
 for name in ("first", "second"):
     books = run_sync(config, spark=spark, api_key=ApiKey(key), warehouse=warehouse).books
     survey, delivery = books.survey, books.delivery
