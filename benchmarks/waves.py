@@ -18,7 +18,6 @@ from cio_spark.planning.plan import ASSUMED_REQUEST_SECONDS
 from cio_spark.runtime import build_session
 
 API_REQUESTS_PER_SECOND = 100
-RECORDS_PER_REQUEST = 100
 # As many as a configuration takes: the sink answers at once, and the rate shall be the limit
 WORKERS = 20
 WAVES = (1, 2, 4)
@@ -30,11 +29,12 @@ def main() -> None:
     """Runs one sync in one wave, two and four, after a warm-up in two; prints what a wave adds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=300_000, help="rows of the source")
+    parser.add_argument("--records-per-request", type=int, default=100)
     parser.add_argument("--warehouse", type=Path, default=Path(".cio-spark/bench/warehouse"))
     chosen = parser.parse_args()
     warehouse = chosen.warehouse.resolve()
     spark = build_session(warehouse, app_name="cio-spark-bench-waves")
-    requests = chosen.records / RECORDS_PER_REQUEST
+    requests = chosen.records / chosen.records_per_request
     sending = requests / API_REQUESTS_PER_SECOND
     # What the plan expects, from which it counts the waves
     expected = max(sending, requests * ASSUMED_REQUEST_SECONDS / WORKERS)
@@ -46,7 +46,9 @@ def main() -> None:
             console.print(f"{chosen.records:,} records, {sending:.0f} s of sending at the API's pace, to {sink.name}")
             for waves in (2, *WAVES):
                 database = f"bench_waves_{waves}"
-                took[waves] = run_sync_on(course, database, _sections(expected / 60 / waves * 1.05))
+                took[waves] = run_sync_on(
+                    course, database, _sections(expected / 60 / waves * 1.05, chosen.records_per_request)
+                )
                 statuses = spark.read.format("delta").load(str(warehouse / database / "record_status"))
                 assert statuses.agg(F.max("batch.wave")).collect()[0][0] == waves - 1
                 shutil.rmtree(warehouse / database)
@@ -55,9 +57,9 @@ def main() -> None:
     _print(took, sending)
 
 
-def _sections(wave_minutes: float) -> dict[str, dict[str, object]]:
+def _sections(wave_minutes: float, records: int) -> dict[str, dict[str, object]]:
     batch = {
-        "max_batch_size": RECORDS_PER_REQUEST,
+        "max_batch_size": records,
         "parallel_workers": WORKERS,
         "rate_limit_rps": API_REQUESTS_PER_SECOND,
     }
@@ -78,10 +80,9 @@ def _print(took: dict[int, SyncResult], sending: float) -> None:
     a_wave = (took[last].phases["deliver"] - took[1].phases["deliver"]) / (last - 1)
     staging = took[last].phases["survey"] - took[1].phases["survey"]
     default = DeliverySection().wave_minutes * 60
-    share = 100 * (a_wave / default + staging / sending)
     console.print(
-        f"a further wave costs {a_wave:.1f} s, staging {1e6 * staging / took[last].books.delivery.accepted:.1f} s "
-        f"a million records: with waves of {default:.0f} s, the default, {share:.1f} % of the sending time"
+        f"a further wave costs {a_wave:.1f} s, {100 * a_wave / default:.1f} % of the {default:.0f} s that one holds by "
+        f"default; staging these records took {staging:.1f} s, {100 * staging / sending:.1f} % of their sending"
     )
 
 
