@@ -6,6 +6,7 @@ the import path of every Python worker, whose archives are read again before eac
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -39,14 +40,23 @@ def delta_jars(cache: Path, log: Path) -> list[str]:
     Raises:
         CioSparkError: they could not be fetched.
     """
+    cache.mkdir(parents=True, exist_ok=True)
     versions = f"{pyspark.__version__}-{getattr(delta, '__version__', '')}"
     listing = cache / f"delta-jars-{versions}.json"
-    if listing.is_file():
-        jars: list[str] = json.loads(listing.read_text())
-        if jars and all(Path(jar).is_file() for jar in jars):
-            return jars
-    cache.mkdir(parents=True, exist_ok=True)
-    found = cache / f"{listing.stem}.resolved"
+    # Processes that start at the same moment on an empty cache: Ivy must not fetch twice at once
+    with (cache / f"{listing.stem}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if listing.is_file():
+            jars: list[str] = json.loads(listing.read_text())
+            if jars and all(Path(jar).is_file() for jar in jars):
+                return jars
+        jars = _fetched(cache / f"{listing.stem}.resolved", log)
+        listing.write_text(json.dumps(jars))
+    return jars
+
+
+def _fetched(found: Path, log: Path) -> list[str]:
+    """The jars as Ivy finds or fetches them; `found` is a file it may use."""
     with log.open("ab") as output:
         try:
             subprocess.run(
@@ -60,7 +70,6 @@ def delta_jars(cache: Path, log: Path) -> list[str]:
             raise CioSparkError(
                 f"Delta's jars could not be fetched from Maven Central; check the network, see {log}"
             ) from None
-    jars = [jar.removeprefix("file://").removeprefix("file:") for jar in found.read_text().split(",") if jar]
+    text = found.read_text()
     found.unlink()
-    listing.write_text(json.dumps(jars))
-    return jars
+    return [jar.removeprefix("file://").removeprefix("file:") for jar in text.split(",") if jar]

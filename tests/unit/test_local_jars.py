@@ -1,0 +1,36 @@
+"""Delta's jars are fetched once, however many sessions start at the same moment on an empty cache."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cio_spark import local_jars
+
+SESSIONS = 4
+
+
+def test_sessions_that_start_at_once_on_an_empty_cache_fetch_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jar = tmp_path / "delta.jar"
+    jar.touch()
+    fetched: list[str] = []
+
+    def fetch(command: list[str], **_: Any) -> None:
+        fetched.append(command[-1])
+        threading.Event().wait(0.2)  # the others are there by now
+        Path(command[-1]).write_text(f"file://{jar}")
+
+    monkeypatch.setattr(local_jars.subprocess, "run", fetch)
+    with ThreadPoolExecutor(SESSIONS) as pool:
+        found = [
+            pool.submit(local_jars.delta_jars, tmp_path / "cache", tmp_path / f"log{number}")
+            for number in range(SESSIONS)
+        ]
+    assert [session.result() for session in found] == [[str(jar)]] * SESSIONS
+    assert len(fetched) == 1
