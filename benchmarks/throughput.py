@@ -183,8 +183,9 @@ def _measure(course: Course, rounds: int) -> Measured:
     for number in range(1 - WARM_UP_ROUNDS, rounds + 1):
         console.print("warm-up" if number < 1 else f"round {number} of {rounds}")
         floor = course.events / _run_floor(course, f"bench_floor_{abs(number)}")
-        result = run_sync_on(course, f"bench_sync_{abs(number)}")
-        shutil.rmtree(course.warehouse / f"bench_sync_{abs(number)}")
+        database = f"bench_sync_{abs(number)}"
+        result = run_sync_on(course, database)
+        shutil.rmtree(course.warehouse / database)
         if number < 0:
             continue
         client = len(course.client_events) / send_with_client(

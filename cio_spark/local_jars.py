@@ -40,23 +40,31 @@ def delta_jars(cache: Path, log: Path) -> list[str]:
     Raises:
         CioSparkError: they could not be fetched.
     """
-    cache.mkdir(parents=True, exist_ok=True)
     versions = f"{pyspark.__version__}-{getattr(delta, '__version__', '')}"
     listing = cache / f"delta-jars-{versions}.json"
+    if jars := _listed(listing):
+        return jars
+    cache.mkdir(parents=True, exist_ok=True)
     # Processes that start at the same moment on an empty cache: Ivy must not fetch twice at once
     with (cache / f"{listing.stem}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if listing.is_file():
-            jars: list[str] = json.loads(listing.read_text())
-            if jars and all(Path(jar).is_file() for jar in jars):
-                return jars
-        jars = _fetched(cache / f"{listing.stem}.resolved", log)
-        listing.write_text(json.dumps(jars))
+        if jars := _listed(listing):
+            return jars
+        unfinished = cache / f"{listing.stem}.resolved"
+        jars = _fetched(unfinished, log)
+        unfinished.write_text(json.dumps(jars))
+        unfinished.replace(listing)  # whole at once: it is read without the lock
     return jars
 
 
+def _listed(listing: Path) -> list[str]:
+    """The jars of an earlier fetching; empty if there was none, or one of them is gone."""
+    jars: list[str] = json.loads(listing.read_text()) if listing.is_file() else []
+    return jars if all(Path(jar).is_file() for jar in jars) else []
+
+
 def _fetched(found: Path, log: Path) -> list[str]:
-    """The jars as Ivy finds or fetches them; `found` is a file it may use."""
+    """The jars as Ivy finds or fetches them; `found` is the file it names them in."""
     with log.open("ab") as output:
         try:
             subprocess.run(
@@ -70,6 +78,4 @@ def _fetched(found: Path, log: Path) -> list[str]:
             raise CioSparkError(
                 f"Delta's jars could not be fetched from Maven Central; check the network, see {log}"
             ) from None
-    text = found.read_text()
-    found.unlink()
-    return [jar.removeprefix("file://").removeprefix("file:") for jar in text.split(",") if jar]
+    return [jar.removeprefix("file://").removeprefix("file:") for jar in found.read_text().split(",") if jar]

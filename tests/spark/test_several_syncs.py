@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests_support import KEY, Bench, order_rows
+from tests_support import KEY, ORDERS, Bench, order_rows
 from typer.testing import CliRunner
 
 from cio_spark import runtime
@@ -21,15 +21,6 @@ from cio_spark.commands import worst
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.errors import ExitStatus
 from cio_spark.standin import Fault
-
-ORDER: dict[str, Any] = {
-    "call": "track",
-    "record_id": "id",
-    "user_id": "customer",
-    "event": {"value": "Order Placed"},
-    "timestamp": "at",
-}
-
 
 KEYS = {"ours": KEY, "theirs": "withdrawn-key"}
 """As Databricks would keep them: the key of each secret scope."""
@@ -66,14 +57,14 @@ def test_each_sync_has_its_own_end_and_the_worst_one_is_the_jobs(
 
     def sync(name: str, priority: str, scope: str, **payload: Any) -> Path:
         return file_of(
-            bench({**ORDER, **payload}),
+            bench({**ORDERS, **payload}),
             tmp_path,
             name,
             sync={"priority": priority},
             api={"secret": {"scope": scope, "key": "api_key"}},
         )
 
-    any_sync = bench(ORDER)
+    any_sync = bench(ORDERS)
     files = [
         sync("same_key", "low", "theirs"),
         sync("last", "low", "ours"),
@@ -109,7 +100,7 @@ def _says(line: str, start: str, part: str) -> bool:
 def test_a_sigterm_during_the_first_sync_leaves_the_others_not_run_and_said_so(
     bench: Callable[..., Bench], tmp_path: Path
 ) -> None:
-    first, second = bench(ORDER), bench(ORDER)
+    first, second = bench(ORDERS), bench(ORDERS)
     files = [file_of(first, tmp_path, "first"), file_of(second, tmp_path, "second")]
     first.api.script(Fault(latency_seconds=1.0))
     clock = SystemClock()

@@ -9,26 +9,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, order_rows
+from tests_support import KEY, Bench, order_rows, small_waves
+from tests_support import ROWS_OF_WAVES as ROWS
 
 from cio_spark.clock import SystemClock
 from cio_spark.errors import ExitStatus
 from cio_spark.results import set_up_tables
 from cio_spark.standin import Fault
-
-ROWS = 600
-# 60 requests, expected to take 3.75 s: three waves
-BATCH: dict[str, Any] = {"max_batch_size": 10, "parallel_workers": 4}
-
-
-def settings(grace_seconds: int) -> dict[str, Any]:
-    return {"batch": BATCH, "delivery": {"wave_minutes": 0.022, "grace_seconds": grace_seconds}}
 
 
 @contextmanager
@@ -37,7 +29,7 @@ def sending(orders: Bench, folder: Path, grace_seconds: int) -> Iterator[subproc
     orders.write_sql(order_rows(ROWS, customers=60))
     orders.api.script(Fault(latency_seconds=0.2))
     conf = folder / "orders.yml"
-    said = orders.config(**settings(grace_seconds)).model_dump(mode="json", by_alias=True, exclude_none=True)
+    said = orders.config(**small_waves(grace_seconds)).model_dump(mode="json", by_alias=True, exclude_none=True)
     conf.write_text(yaml.safe_dump(said))
     command = [
         str(Path(sys.executable).with_name("cio-spark")),
@@ -91,7 +83,7 @@ def test_after_a_sigterm_the_wave_is_finished_and_the_rest_waits_for_the_next_ru
     assert f"cancelled: 0 records in doubt, {run['not_started']} not sent" in " ".join(said.split())
     assert "Traceback" not in said
     orders.api.clear_faults()
-    again = orders.run(**settings(60))
+    again = orders.run(**small_waves(60))
     assert (again.exit_status, again.books.balanced) == (ExitStatus.SUCCESS, True)
     assert again.books.survey.unchanged == run["accepted"]
     assert orders.api.received.count() == ROWS
@@ -116,7 +108,7 @@ def test_after_ctrl_c_without_grace_the_wave_is_in_doubt_and_is_sent_again_under
     in_doubt = set(orders.api.received.message_ids())
     assert 30 <= len(in_doubt) <= run["in_doubt"]
     orders.api.clear_faults()
-    again = orders.run(**settings(60))
+    again = orders.run(**small_waves(60))
     assert (again.exit_status, again.books.balanced) == (ExitStatus.SUCCESS, True)
     assert again.books.delivery.accepted == len(set(orders.api.received.message_ids())) == ROWS
     assert set(orders.api.received.duplicates()) == in_doubt

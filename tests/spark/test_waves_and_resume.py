@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 from tests_support import ROWS_OF_WAVES as ROWS
-from tests_support import SMALL_WAVES, Bench, order_rows, wave_of
+from tests_support import SMALL_WAVES, Bench, order_rows, small_waves, wave_of
 
 from cio_spark import results, runtime
 from cio_spark.cancellation import Cancellation
@@ -76,8 +76,7 @@ def test_a_cancelled_run_counts_honestly_and_the_next_one_goes_on(orders: Bench,
 
     watcher = threading.Thread(target=cancel_soon, daemon=True)
     watcher.start()
-    settings = {**SMALL_WAVES, "delivery": {"wave_minutes": 0.022, "grace_seconds": grace_seconds}}
-    first = orders.run(cancellation=cancellation, **settings)
+    first = orders.run(cancellation=cancellation, **small_waves(grace_seconds))
     watcher.join()
     assert first.exit_status is ExitStatus.CANCELLED_SIGTERM
     assert first.books.balanced

@@ -46,6 +46,11 @@ SMALL_WAVES: dict[str, Any] = {
 }
 
 
+def small_waves(grace_seconds: int) -> dict[str, Any]:
+    """`SMALL_WAVES`, with so much time for the one under way when the run is to stop."""
+    return {**SMALL_WAVES, "delivery": {**SMALL_WAVES["delivery"], "grace_seconds": grace_seconds}}
+
+
 @dataclass
 class Bench:
     """What a test of a whole sync needs: a source to write, a sync to run, tables to look into."""

@@ -34,3 +34,21 @@ def test_sessions_that_start_at_once_on_an_empty_cache_fetch_once(
         ]
     assert [session.result() for session in found] == [[str(jar)]] * SESSIONS
     assert len(fetched) == 1
+
+
+def test_what_was_fetched_before_is_read_without_writing_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jar, cache = tmp_path / "delta.jar", tmp_path / "cache"
+    jar.touch()
+    monkeypatch.setattr(
+        local_jars.subprocess, "run", lambda command, **_: Path(command[-1]).write_text(f"file://{jar}")
+    )
+    local_jars.delta_jars(cache, tmp_path / "log")
+    (listing,) = cache.glob("*.json")
+    for file in cache.iterdir():
+        if file != listing:
+            file.unlink()
+
+    assert local_jars.delta_jars(cache, tmp_path / "log") == [str(jar)]
+    assert list(cache.iterdir()) == [listing]
