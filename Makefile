@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Whole files to a process, the longest first: each has a Spark session, and two of them leave cores idle
 THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
-LONGEST := $(addprefix tests/spark/test_,waves_and_resume.py demo_data.py dead_letters.py killed_driver.py)
+LONGEST := $(addprefix tests/spark/test_,demo_data.py dead_letters.py bad_input.py sync.py ledger_model.py waves_and_resume.py signals.py privacy.py)
 
 # The first Python of at least 3.10 that can make a virtual environment; PYTHON=… chooses another
 FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -24,10 +24,10 @@ help: ## this list
 demo: $(INSTALLED) java ## set up, then the main job end to end on real data, against the stand-in
 	@$(BIN)/cio-spark demo
 
-test: $(INSTALLED) java chromium ## set up, then unit and Spark tests
-	@$(BIN)/pytest -q $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit
+test: $(INSTALLED) java chromium ## set up, then unit and Spark tests, without the slowest two
+	@$(BIN)/pytest -q -m 'not slow' $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit
 
-test-all: $(INSTALLED) java chromium ## the same, and tests on a standalone cluster
+test-all: $(INSTALLED) java chromium ## all of them, also the slowest and those on a standalone cluster
 	@$(BIN)/pytest -q $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
 
 lint: $(INSTALLED) ## ruff and mypy

@@ -20,38 +20,41 @@ from cio_spark.runtime import build_session
 API_REQUESTS_PER_SECOND = 100
 # As many as a configuration takes: the sink answers at once, and the rate shall be the limit
 WORKERS = 20
-WAVES = (1, 2, 4)
+WARM_UP_RECORDS = 30_000
 
 console = Console(width=110)
 
 
 def main() -> None:
-    """Runs one sync in one wave, two and four, after a warm-up in two; prints what a wave adds."""
+    """Runs one sync in one wave and in several, after a small one to warm up; prints what waves add."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=300_000, help="rows of the source")
     parser.add_argument("--records-per-request", type=int, default=100)
+    parser.add_argument("--waves", type=int, nargs="+", default=[2, 4], help="besides one")
     parser.add_argument("--warehouse", type=Path, default=Path(".cio-spark/bench/warehouse"))
     chosen = parser.parse_args()
     warehouse = chosen.warehouse.resolve()
     spark = build_session(warehouse, app_name="cio-spark-bench-waves")
-    requests = chosen.records / chosen.records_per_request
-    sending = requests / API_REQUESTS_PER_SECOND
-    # What the plan expects, from which it counts the waves
-    expected = max(sending, requests * ASSUMED_REQUEST_SECONDS / WORKERS)
     took: dict[int, SyncResult] = {}
     try:
         with open_sink() as sink:
-            course = Course(spark, warehouse, sink, chosen.records, [])
-            generate(course)
-            console.print(f"{chosen.records:,} records, {sending:.0f} s of sending at the API's pace, to {sink.name}")
-            for waves in (2, *WAVES):
-                database = f"bench_waves_{waves}"
-                took[waves] = run_sync_on(
-                    course, database, _sections(expected / 60 / waves * 1.05, chosen.records_per_request)
-                )
-                statuses = spark.read.format("delta").load(str(warehouse / database / "record_status"))
-                assert statuses.agg(F.max("batch.wave")).collect()[0][0] == waves - 1
-                shutil.rmtree(warehouse / database)
+            for records, numbers in ((WARM_UP_RECORDS, [2]), (chosen.records, [1, *chosen.waves])):
+                course = Course(spark, warehouse, sink, records, [])
+                generate(course)
+                took.clear()
+                requests = records / chosen.records_per_request
+                sending = requests / API_REQUESTS_PER_SECOND
+                # What the plan expects, from which it counts the waves
+                expected = max(sending, requests * ASSUMED_REQUEST_SECONDS / WORKERS)
+                console.print(f"{records:,} records, {sending:.0f} s of sending at the API's pace, to {sink.name}")
+                for waves in numbers:
+                    database = f"bench_waves_{waves}"
+                    took[waves] = run_sync_on(
+                        course, database, _sections(expected / 60 / waves * 1.05, chosen.records_per_request)
+                    )
+                    statuses = spark.read.format("delta").load(str(warehouse / database / "record_status"))
+                    assert statuses.agg(F.max("batch.wave")).collect()[0][0] == waves - 1
+                    shutil.rmtree(warehouse / database)
     finally:
         spark.stop()
     _print(took, sending)

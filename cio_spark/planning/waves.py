@@ -10,7 +10,7 @@ def count_waves(eta_seconds: float, wave_minutes: float) -> int:
 
     Args:
         eta_seconds: expected duration of the whole delivery.
-        wave_minutes: what a wave should hold. A wave costs a commit, 1.5 to 3 s whatever its size, so three minutes
-            keep the overhead under 2 %.
+        wave_minutes: what a wave should hold. A wave costs a commit and a pause, 1.5 to 4 s, so three minutes
+            keep that to about 2 %; staging comes on top (docs/decisions/0006-waves.md).
     """
     return max(1, math.ceil(eta_seconds / (60.0 * wave_minutes)))

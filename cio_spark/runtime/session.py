@@ -151,7 +151,7 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
         # A sync compiles about 110 classes; with Spark's room for 100, each one evicts what the next sync needs
         "spark.sql.codegen.cache.maxEntries": "1000",
-        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "1",
         # Every query's plan is written out for the UI, which is off: in the shortest way
         "spark.sql.ui.explainMode": "simple",
         "spark.ui.enabled": "false",

@@ -37,6 +37,7 @@ def _quick_small_jobs(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def spark(warehouse: Path) -> Iterator[SparkSession]:
     session = runtime.build_session(warehouse, app_name="tests")
+    session.conf.set("spark.sql.shuffle.partitions", "1")
     yield session
     session.stop()
 

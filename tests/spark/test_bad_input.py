@@ -99,47 +99,21 @@ def test_a_redirect_is_taken_for_the_wrong_region_and_never_followed(orders: Ben
     assert "region" in str(error)
 
 
-def test_a_key_that_is_withdrawn_during_the_run_stops_it_and_the_rest_waits(orders: Bench) -> None:
-    orders.write_sql(order_rows(400, customers=50))
-    orders.api.script(Fault(status=401, after=4))
-    result = orders.run(batch={"max_batch_size": 10, "parallel_workers": 2, "rate_limit_rps": 100})
-    delivery = result.books.delivery
-    assert result.exit_status is ExitStatus.KEY_REFUSED
-    assert result.books.balanced
-    assert delivery.accepted == orders.api.received.count()
-    assert delivery.not_attempted > 0
-    refused = [request for request in orders.api.received.requests() if request["status"] == 401]
-    assert len(refused) <= result.plan.partitions * result.plan.lanes if result.plan else False
-    orders.api.clear_faults()
-    again = orders.run()
-    assert again.exit_status is ExitStatus.SUCCESS
-    assert orders.api.received.count() == 400
-    assert orders.api.received.duplicates() == {}
-
-
-def test_a_second_run_of_a_sync_is_refused_while_the_first_is_at_work(orders: Bench) -> None:
-    orders.write_sql(order_rows(3))
-    set_up_tables(orders.tables)
-    claim_sync(
-        orders.tables,
-        orders.name,
-        clock=SystemClock(),
-        owner="elsewhere:1",
-        owner_is_dead=lambda _: False,
-        facts=lambda _: {},
-    )
-    with pytest.raises(SyncAlreadyRunningError, match=r"already running since .* on elsewhere:1"):
-        orders.run()
-
-
-def test_a_run_whose_process_died_is_closed_as_lost_by_the_next_one(orders: Bench) -> None:
+def test_a_second_run_is_refused_while_the_first_is_at_work_and_closes_it_as_lost_once_its_process_is_gone(
+    orders: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     orders.write_sql(order_rows(3))
     set_up_tables(orders.tables)
     # A process like this one that is gone: the same place, a number nobody has
-    dead = runtime.owner().replace(f":{os.getpid()}", f":{2**22 + 1}")
+    first = runtime.owner().replace(f":{os.getpid()}", f":{2**22 + 1}")
     lost = claim_sync(
-        orders.tables, orders.name, clock=SystemClock(), owner=dead, owner_is_dead=lambda _: False, facts=lambda _: {}
+        orders.tables, orders.name, clock=SystemClock(), owner=first, owner_is_dead=lambda _: False, facts=lambda _: {}
     )
+    with monkeypatch.context() as still_there:
+        still_there.setattr(runtime, "owner_is_dead", lambda _: False)
+        with pytest.raises(SyncAlreadyRunningError, match=rf"already running since .* on {first.partition('/')[0]}"):
+            orders.run()
+    assert orders.api.received.count() == 0
     assert orders.run().exit_status is ExitStatus.SUCCESS
     (run,) = orders.tables.read("sync_run_state").where(F.col("run_id") == lost.run_id).collect()
     assert run["status"] == "lost"

@@ -47,8 +47,6 @@ def test_rejected_and_invalid_records_become_dead_letters_and_a_replay_sends_the
         ("x", "invalid"),
     ]
     assert all('"event":"Order Placed"' in row["payload"] for row in kept)
-    held = orders.run(**PATIENT)
-    assert (held.books.survey.held, held.books.survey.unchanged) == (4, 17)
     orders.api.clear_faults()
     again = replay(orders, batch={"retry_attempts": 0})
     assert (again.books.delivery.accepted, again.books.survey.held) == (3, 1)
@@ -61,7 +59,6 @@ def test_rejected_and_invalid_records_become_dead_letters_and_a_replay_sends_the
     # what was delivered is not delivered twice
     once_more = replay(orders)
     assert (once_more.books.delivery.persisted, once_more.books.survey.superseded) == (0, 3)
-    assert orders.run(**PATIENT).books.survey.unchanged == 20
 
 
 def test_under_dead_letter_queue_failed_records_wait_for_their_replay(orders: Bench) -> None:
@@ -77,7 +74,6 @@ def test_under_dead_letter_queue_failed_records_wait_for_their_replay(orders: Be
     assert replay(orders, Letters(record=one), **queue).books.delivery.accepted == 1
     assert replay(orders, Letters(category="server"), **queue).books.delivery.accepted == failed - 1
     assert orders.api.received.count() == 10
-    assert orders.run(**queue).books.survey.unchanged == 10
 
 
 def test_without_stored_payloads_only_hashes_are_kept_and_a_replay_says_so(orders: Bench) -> None:

@@ -43,6 +43,7 @@ print(json.dumps(counts))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_one_of_the_untouched_purchases_is_accepted_once_and_none_is_sent_again(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in QUICK}

@@ -44,6 +44,7 @@ def start(conf: Path, warehouse: Path, key: str, log: Path) -> subprocess.Popen[
         )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_killed_run_costs_at_most_one_wave_of_sending_again_and_nothing_is_lost(
     spark: SparkSession, tmp_path: Path

@@ -27,7 +27,7 @@ KEYS = {
     "partitions_used",
     "batch_statistics",
 }
-CONFIG = BatchConfiguration(max_batch_size=1000, parallel_workers=8, rate_limit_rps=200, retry_backoff_seconds=0.1)
+CONFIG = BatchConfiguration(max_batch_size=1000, parallel_workers=2, rate_limit_rps=200, retry_backoff_seconds=0.1)
 
 
 def notebook_frame(spark: SparkSession, rows: int) -> DataFrame:

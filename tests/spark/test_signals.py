@@ -1,4 +1,4 @@
-"""A real SIGTERM and a real Ctrl-C reach a real `cio-spark sync` while it sends; the next run goes on from there."""
+"""A real SIGTERM and a real Ctrl-C reach `cio-spark sync` while it sends; the next run goes on from there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,32 +15,42 @@ import pytest
 import yaml
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, order_rows, small_waves
+from tests_support import KEY, Bench, order_rows, small_waves, staged
 from tests_support import ROWS_OF_WAVES as ROWS
+from typer.testing import CliRunner
 
+from cio_spark.cli import app
 from cio_spark.clock import SystemClock
 from cio_spark.errors import ExitStatus
 from cio_spark.results import set_up_tables
 from cio_spark.standin import Fault
 
 
-@contextmanager
-def sending(orders: Bench, folder: Path, grace_seconds: int) -> Iterator[subprocess.Popen[str]]:
-    """A process that is in the middle of its first wave, in a process group of its own as a shell would have it."""
+def prepare(orders: Bench, folder: Path, grace_seconds: int) -> list[str]:
+    """Arguments of a run in waves that takes its time."""
     orders.write_sql(order_rows(ROWS, customers=60))
     orders.api.script(Fault(latency_seconds=0.2))
     conf = folder / "orders.yml"
     said = orders.config(**small_waves(grace_seconds)).model_dump(mode="json", by_alias=True, exclude_none=True)
     conf.write_text(yaml.safe_dump(said))
-    command = [
-        str(Path(sys.executable).with_name("cio-spark")),
-        "sync",
-        str(conf),
-        "--warehouse",
-        str(orders.warehouse),
-    ]
+    return ["sync", str(conf), "--warehouse", str(orders.warehouse)]
+
+
+def wait_until_it_sends(orders: Bench, is_alive: Callable[[], bool]) -> None:
+    """Returns in the middle of the first wave."""
+    clock = SystemClock()
+    deadline = clock.monotonic() + 120
+    while orders.api.received.count() < 30:
+        assert is_alive(), "it ended"
+        assert clock.monotonic() < deadline, "nothing was sent"
+        clock.sleep(0.02)
+
+
+@contextmanager
+def sending(orders: Bench, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that is in the middle of its first wave, in a process group of its own as a shell would have it."""
     process = subprocess.Popen(
-        command,
+        [str(Path(sys.executable).with_name("cio-spark")), *arguments],
         env={**os.environ, "CUSTOMERIO_API_KEY": KEY},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -47,12 +58,7 @@ def sending(orders: Bench, folder: Path, grace_seconds: int) -> Iterator[subproc
         text=True,
     )
     try:
-        clock = SystemClock()
-        deadline = clock.monotonic() + 120
-        while orders.api.received.count() < 30:
-            assert process.poll() is None, process.communicate()[0]
-            assert clock.monotonic() < deadline, "nothing was sent"
-            clock.sleep(0.02)
+        wait_until_it_sends(orders, lambda: process.poll() is None)
         yield process
     finally:
         if process.poll() is None:
@@ -70,11 +76,21 @@ def only_run(orders: Bench) -> Row:
 def test_after_a_sigterm_the_wave_is_finished_and_the_rest_waits_for_the_next_run(
     orders: Bench, tmp_path: Path
 ) -> None:
-    with sending(orders, tmp_path, grace_seconds=60) as process:
-        process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=120)
+    arguments = prepare(orders, tmp_path, grace_seconds=60)
 
-    assert process.returncode == 143, said
+    def terminate_once_it_sends() -> None:
+        wait_until_it_sends(orders, lambda: True)
+        # Without the command's own handler this would end the whole test run
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    watcher = threading.Thread(target=terminate_once_it_sends, daemon=True)
+    watcher.start()
+    ended = CliRunner().invoke(app, arguments, env={"CUSTOMERIO_API_KEY": KEY}, catch_exceptions=False)
+    watcher.join()
+    said = ended.output
+
+    assert ended.exit_code == 143, said
     run = only_run(orders)
     assert (run["status"], run["exit_status"], run["in_doubt"]) == ("cancelled", 143, 0)
     # What had begun was finished and written down: nothing was taken that the tables do not call accepted
@@ -88,13 +104,14 @@ def test_after_a_sigterm_the_wave_is_finished_and_the_rest_waits_for_the_next_ru
     assert again.books.survey.unchanged == run["accepted"]
     assert orders.api.received.count() == ROWS
     assert orders.api.received.duplicates() == {}
+    assert staged(orders) == []
 
 
 @pytest.mark.timeout(240)
 def test_after_ctrl_c_without_grace_the_wave_is_in_doubt_and_is_sent_again_under_the_same_ids(
     orders: Bench, tmp_path: Path
 ) -> None:
-    with sending(orders, tmp_path, grace_seconds=0) as process:
+    with sending(orders, prepare(orders, tmp_path, grace_seconds=0)) as process:
         os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group, the JVM too
         said, _ = process.communicate(timeout=120)
 
@@ -113,3 +130,4 @@ def test_after_ctrl_c_without_grace_the_wave_is_in_doubt_and_is_sent_again_under
     assert again.books.delivery.accepted == len(set(orders.api.received.message_ids())) == ROWS
     assert set(orders.api.received.duplicates()) == in_doubt
     assert set(orders.api.received.duplicates().values()) == {2}
+    assert staged(orders) == []

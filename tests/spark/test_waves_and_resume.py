@@ -1,17 +1,15 @@
-"""A run in waves loses nothing, whatever stops it: the next run goes on, and the books balance each time."""
+"""A run in waves loses nothing, whatever ends it, and the books balance each time (signals: test_signals.py)."""
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
 from tests_support import ROWS_OF_WAVES as ROWS
-from tests_support import SMALL_WAVES, Bench, order_rows, small_waves, wave_of
+from tests_support import SMALL_WAVES, Bench, order_rows, staged, wave_of
 
 from cio_spark import results, runtime
-from cio_spark.cancellation import Cancellation
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.pipeline.frame import Frame
@@ -25,10 +23,6 @@ def waves_of(bench: Bench, run_id: str) -> dict[str, set[int]]:
         if row["batch_id"] is not None:
             found.setdefault(row["person_key"], set()).add(wave_of(row["batch_id"]))
     return found
-
-
-def staged(bench: Bench) -> list[str]:
-    return [folder.name for folder in (bench.warehouse / "tests").iterdir() if folder.name.startswith("staging")]
 
 
 def test_waves_send_every_row_once_and_split_no_person(orders: Bench) -> None:
@@ -47,13 +41,18 @@ def test_waves_send_every_row_once_and_split_no_person(orders: Bench) -> None:
     assert staged(orders) == []
 
 
-def test_a_key_refused_in_one_wave_leaves_the_later_waves_not_started(orders: Bench) -> None:
+def test_a_key_withdrawn_during_a_wave_stops_it_and_leaves_the_later_ones_not_started(orders: Bench) -> None:
     orders.write_sql(order_rows(ROWS, customers=60))
-    orders.api.script(Fault(status=401, after=20))
+    orders.api.script(Fault(status=401, after=8))
     first = orders.run(**SMALL_WAVES)
     assert first.exit_status is ExitStatus.KEY_REFUSED
     assert first.books.balanced
     assert first.books.not_started > 0
+    assert first.books.delivery.not_attempted > 0
+    assert first.books.delivery.accepted == orders.api.received.count() > 0
+    refused = [request for request in orders.api.received.requests() if request["status"] == 401]
+    assert first.plan is not None
+    assert 1 <= len(refused) <= first.plan.partitions * first.plan.lanes
     orders.api.clear_faults()
     second = orders.run(**SMALL_WAVES)
     assert second.exit_status is ExitStatus.SUCCESS
@@ -62,48 +61,12 @@ def test_a_key_refused_in_one_wave_leaves_the_later_waves_not_started(orders: Be
     assert orders.api.received.duplicates() == {}
 
 
-@pytest.mark.parametrize("grace_seconds", [60, 0])
-def test_a_cancelled_run_counts_honestly_and_the_next_one_goes_on(orders: Bench, grace_seconds: int) -> None:
-    orders.write_sql(order_rows(ROWS, customers=60))
-    # Without grace the wave must outlast the half second after which the delivery looks whether to end
-    orders.api.script(Fault(latency_seconds=0.05 if grace_seconds else 0.6))
-    cancellation = Cancellation()
-
-    def cancel_soon() -> None:
-        while orders.api.received.count() < 30:
-            threading.Event().wait(0.05)
-        cancellation.request()
-
-    watcher = threading.Thread(target=cancel_soon, daemon=True)
-    watcher.start()
-    first = orders.run(cancellation=cancellation, **small_waves(grace_seconds))
-    watcher.join()
-    assert first.exit_status is ExitStatus.CANCELLED_SIGTERM
-    assert first.books.balanced
-    assert first.books.not_started > 0
-    assert (first.books.in_doubt > 0) == (grace_seconds == 0)
-    (run,) = orders.tables.read("sync_run_state").where(F.col("run_id") == first.run_id).collect()
-    assert (run["status"], run["in_doubt"], run["not_started"]) == (
-        "cancelled",
-        first.books.in_doubt,
-        first.books.not_started,
-    )
-    orders.api.clear_faults()
-    second = orders.run(**SMALL_WAVES)
-    assert second.exit_status is ExitStatus.SUCCESS
-    assert second.books.survey.unchanged == first.books.delivery.accepted
-    assert len(set(orders.api.received.message_ids())) == ROWS
-    assert sum(count - 1 for count in orders.api.received.duplicates().values()) <= first.books.in_doubt
-    assert staged(orders) == []
-
-
 def plans(bench: Bench, person: str) -> list[str]:
     return [message["payload"]["traits"]["plan"] for message in bench.api.received.by_person(person)]
 
 
-@pytest.mark.parametrize("how", ["spark fails", "the process dies"])
 def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
-    people: Bench, monkeypatch: pytest.MonkeyPatch, how: str
+    people: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A accepted, B sent but never confirmed, A again: Customer.io must end with A. What is held stays held."""
 
@@ -121,20 +84,22 @@ def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
         statuses.write.format("noop").mode("overwrite").save()
         raise RuntimeError("an executor was lost")
 
-    people.write_sql(source("b"))
-    with monkeypatch.context() as broken:
-        broken.setattr(results, "append_record_status", send_and_fail)
-        if how == "the process dies":
-            broken.setattr(Frame, "fail", lambda *_: None)
-        with pytest.raises(CioSparkError):
-            people.run()
-    assert plans(people, "p") == ["a", "b"]
-    people.write_sql(source("a"))
     monkeypatch.setattr(runtime, "owner_is_dead", lambda _: True)
-    again = people.run()
-    assert plans(people, "p") == ["a", "b", "a"]
-    assert (again.books.survey.again, again.books.survey.held) == (1, 1)
-    assert again.books.balanced
+    for the_process_dies_too in (False, True):
+        before = plans(people, "p")
+        people.write_sql(source("b"))
+        with monkeypatch.context() as broken:
+            broken.setattr(results, "append_record_status", send_and_fail)
+            if the_process_dies_too:
+                broken.setattr(Frame, "fail", lambda *_: None)
+            with pytest.raises(CioSparkError):
+                people.run()
+        assert plans(people, "p") == [*before, "b"]
+        people.write_sql(source("a"))
+        again = people.run()
+        assert plans(people, "p") == [*before, "b", "a"]
+        assert (again.books.survey.again, again.books.survey.held) == (1, 1)
+        assert again.books.balanced
     settled = people.run()
     assert (settled.books.survey.unchanged, settled.books.survey.held) == (1, 1)
 

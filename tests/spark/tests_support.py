@@ -18,12 +18,9 @@ from cio_spark.results import Tables
 from cio_spark.standin import StandIn
 
 KEY = "standin-key"
-# Many small jobs: what makes large ones fast costs more than it gains. The optimising compiler took 40 % of the CPU;
-# at work on the hottest methods only, it gains 15 %
-QUICK_JAVA = (
-    "-XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC -XX:Tier4InvocationThreshold=50000 "
-    "-XX:Tier4MinInvocationThreshold=6000 -XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
-)
+# Many small jobs in sessions that live for minutes: what makes large ones fast, and the optimising compiler, cost more
+# than they gain
+QUICK_JAVA = "-XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 QUICK_SPARK = """
 spark.sql.codegen.wholeStage false
 spark.sql.codegen.factoryMode NO_CODEGEN
@@ -139,3 +136,8 @@ def wave_of(batch_id: str) -> int:
     found = re.search(r"-w(\d+)-", batch_id)
     assert found is not None, batch_id
     return int(found[1])
+
+
+def staged(bench: Bench) -> list[str]:
+    """What runs have left in the staging."""
+    return [folder.name for folder in (bench.warehouse / "tests").iterdir() if folder.name.startswith("staging")]
