@@ -26,6 +26,9 @@ Warehouse = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show Spark's own messages, and stack traces.")]
 Everything = Annotated[bool, typer.Option("--all", help="Of every sync in these tables.")]
 
+_UNKNOWN_WIDTH = 80
+_LOG_WIDTH = 180
+
 
 def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False) -> None:
     """Runs a command; an error becomes one sentence and an exit status.
@@ -35,6 +38,9 @@ def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False
         debug: let exceptions through.
     """
     console = Console(highlight=False)
+    if not console.is_terminal and console.width == _UNKNOWN_WIDTH:
+        # A file or a job's log has no width; in the 80 columns assumed for it tables fall apart
+        console.width = _LOG_WIDTH
     try:
         exit_status = command(console)
     except CioSparkError as error:
