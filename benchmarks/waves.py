@@ -35,29 +35,35 @@ def main() -> None:
     chosen = parser.parse_args()
     warehouse = chosen.warehouse.resolve()
     spark = build_session(warehouse, app_name="cio-spark-bench-waves")
-    took: dict[int, SyncResult] = {}
     try:
         with open_sink() as sink:
-            for records, numbers in ((WARM_UP_RECORDS, [2]), (chosen.records, [1, *chosen.waves])):
-                course = Course(spark, warehouse, sink, records, [])
-                generate(course)
-                took.clear()
-                requests = records / chosen.records_per_request
-                sending = requests / API_REQUESTS_PER_SECOND
-                # What the plan expects, from which it counts the waves
-                expected = max(sending, requests * ASSUMED_REQUEST_SECONDS / WORKERS)
-                console.print(f"{records:,} records, {sending:.0f} s of sending at the API's pace, to {sink.name}")
-                for waves in numbers:
-                    database = f"bench_waves_{waves}"
-                    took[waves] = run_sync_on(
-                        course, database, _sections(expected / 60 / waves * 1.05, chosen.records_per_request)
-                    )
-                    statuses = spark.read.format("delta").load(str(warehouse / database / "record_status"))
-                    assert statuses.agg(F.max("batch.wave")).collect()[0][0] == waves - 1
-                    shutil.rmtree(warehouse / database)
+            _measure(Course(spark, warehouse, sink, WARM_UP_RECORDS, []), [2], chosen.records_per_request)
+            course = Course(spark, warehouse, sink, chosen.records, [])
+            took = _measure(course, [1, *chosen.waves], chosen.records_per_request)
     finally:
         spark.stop()
-    _print(took, sending)
+    _print(took, _sending_seconds(course, chosen.records_per_request))
+
+
+def _sending_seconds(course: Course, records_per_request: int) -> float:
+    return course.events / records_per_request / API_REQUESTS_PER_SECOND
+
+
+def _measure(course: Course, numbers: list[int], records_per_request: int) -> dict[int, SyncResult]:
+    """One run for each number of waves."""
+    generate(course)
+    sending = _sending_seconds(course, records_per_request)
+    console.print(f"{course.events:,} records, {sending:.0f} s of sending at the API's pace, to {course.sink.name}")
+    # What the plan expects, from which it counts the waves
+    expected = max(sending, course.events / records_per_request * ASSUMED_REQUEST_SECONDS / WORKERS)
+    took = {}
+    for waves in numbers:
+        database = f"bench_waves_{waves}"
+        took[waves] = run_sync_on(course, database, _sections(expected / 60 / waves * 1.05, records_per_request))
+        statuses = course.spark.read.format("delta").load(str(course.warehouse / database / "record_status"))
+        assert statuses.agg(F.max("batch.wave")).collect()[0][0] == waves - 1
+        shutil.rmtree(course.warehouse / database)
+    return took
 
 
 def _sections(wave_minutes: float, records: int) -> dict[str, dict[str, object]]:

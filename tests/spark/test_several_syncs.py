@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests_support import KEY, ORDERS, Bench, order_rows
+from tests_support import KEY, ORDERS, Bench, order_rows, sigterm_after
 from typer.testing import CliRunner
 
 from cio_spark import runtime
 from cio_spark.cli import app
-from cio_spark.clock import SystemClock
 from cio_spark.commands import worst
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.errors import ExitStatus
@@ -103,20 +99,8 @@ def test_a_sigterm_during_the_first_sync_leaves_the_others_not_run_and_said_so(
     first, second = bench(ORDERS), bench(ORDERS)
     files = [file_of(first, tmp_path, "first"), file_of(second, tmp_path, "second")]
     first.api.script(Fault(latency_seconds=1.0))
-    clock = SystemClock()
-
-    def terminate_once_it_sends() -> None:
-        deadline = clock.monotonic() + 100
-        while first.api.received.count() == 0 and clock.monotonic() < deadline:
-            clock.sleep(0.02)
-        # Without the command's own handler this would end the whole test run
-        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    watcher = threading.Thread(target=terminate_once_it_sends, daemon=True)
-    watcher.start()
-    status, said = sync_all(first.warehouse, files)
-    watcher.join()
+    with sigterm_after(first.api, 1):
+        status, said = sync_all(first.warehouse, files)
 
     assert status == ExitStatus.CANCELLED_SIGTERM
     assert f"{second.name}: not started, the job was cancelled" in said

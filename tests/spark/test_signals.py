@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,15 +14,16 @@ import pytest
 import yaml
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, order_rows, small_waves, staged
+from tests_support import KEY, Bench, order_rows, sigterm_after, small_waves, staged, wait_for_messages
 from tests_support import ROWS_OF_WAVES as ROWS
 from typer.testing import CliRunner
 
 from cio_spark.cli import app
-from cio_spark.clock import SystemClock
 from cio_spark.errors import ExitStatus
 from cio_spark.results import set_up_tables
 from cio_spark.standin import Fault
+
+MESSAGES_OF_A_WAVE_AT_WORK = 30
 
 
 def prepare(orders: Bench, folder: Path, grace_seconds: int) -> list[str]:
@@ -34,16 +34,6 @@ def prepare(orders: Bench, folder: Path, grace_seconds: int) -> list[str]:
     said = orders.config(**small_waves(grace_seconds)).model_dump(mode="json", by_alias=True, exclude_none=True)
     conf.write_text(yaml.safe_dump(said))
     return ["sync", str(conf), "--warehouse", str(orders.warehouse)]
-
-
-def wait_until_it_sends(orders: Bench, is_alive: Callable[[], bool]) -> None:
-    """Returns in the middle of the first wave."""
-    clock = SystemClock()
-    deadline = clock.monotonic() + 120
-    while orders.api.received.count() < 30:
-        assert is_alive(), "it ended"
-        assert clock.monotonic() < deadline, "nothing was sent"
-        clock.sleep(0.02)
 
 
 @contextmanager
@@ -57,8 +47,12 @@ def sending(orders: Bench, arguments: list[str]) -> Iterator[subprocess.Popen[st
         start_new_session=True,
         text=True,
     )
+
+    def still_there() -> None:
+        assert process.poll() is None, process.communicate()[0]
+
     try:
-        wait_until_it_sends(orders, lambda: process.poll() is None)
+        wait_for_messages(orders.api, MESSAGES_OF_A_WAVE_AT_WORK, still_there)
         yield process
     finally:
         if process.poll() is None:
@@ -77,17 +71,8 @@ def test_after_a_sigterm_the_wave_is_finished_and_the_rest_waits_for_the_next_ru
     orders: Bench, tmp_path: Path
 ) -> None:
     arguments = prepare(orders, tmp_path, grace_seconds=60)
-
-    def terminate_once_it_sends() -> None:
-        wait_until_it_sends(orders, lambda: True)
-        # Without the command's own handler this would end the whole test run
-        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    watcher = threading.Thread(target=terminate_once_it_sends, daemon=True)
-    watcher.start()
-    ended = CliRunner().invoke(app, arguments, env={"CUSTOMERIO_API_KEY": KEY}, catch_exceptions=False)
-    watcher.join()
+    with sigterm_after(orders.api, MESSAGES_OF_A_WAVE_AT_WORK):
+        ended = CliRunner().invoke(app, arguments, env={"CUSTOMERIO_API_KEY": KEY}, catch_exceptions=False)
     said = ended.output
 
     assert ended.exit_code == 143, said
@@ -123,7 +108,7 @@ def test_after_ctrl_c_without_grace_the_wave_is_in_doubt_and_is_sent_again_under
     assert f"{run['in_doubt']} records in doubt, {run['not_started']} not sent" in " ".join(said.split())
     assert "Traceback" not in said
     in_doubt = set(orders.api.received.message_ids())
-    assert 30 <= len(in_doubt) <= run["in_doubt"]
+    assert MESSAGES_OF_A_WAVE_AT_WORK <= len(in_doubt) <= run["in_doubt"]
     orders.api.clear_faults()
     again = orders.run(**small_waves(60))
     assert (again.exit_status, again.books.balanced) == (ExitStatus.SUCCESS, True)

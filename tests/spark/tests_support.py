@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +16,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cio_spark.cancellation import Cancellation
+from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.model import SyncResult
 from cio_spark.pipeline import run_sync
@@ -141,3 +147,29 @@ def wave_of(batch_id: str) -> int:
 def staged(bench: Bench) -> list[str]:
     """What runs have left in the staging."""
     return [folder.name for folder in (bench.warehouse / "tests").iterdir() if folder.name.startswith("staging")]
+
+
+def wait_for_messages(api: StandIn, count: int, check: Callable[[], None] = lambda: None) -> None:
+    """Returns once so many messages have arrived; `check` raises where none will come any more."""
+    clock = SystemClock()
+    deadline = clock.monotonic() + 120
+    while api.received.count() < count:
+        check()
+        assert clock.monotonic() < deadline, "nothing was sent"
+        clock.sleep(0.02)
+
+
+@contextlib.contextmanager
+def sigterm_after(api: StandIn, count: int) -> Iterator[None]:
+    """A real SIGTERM for this process, once so many messages have arrived of the command that the block runs."""
+
+    def terminate() -> None:
+        wait_for_messages(api, count)
+        # Without the command's own handler this would end the whole test run
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    watcher = threading.Thread(target=terminate, daemon=True)
+    watcher.start()
+    yield
+    watcher.join()
