@@ -95,12 +95,17 @@ class UnfitExpressionError(Exception):
 def is_volatile(sql: str, columns: Sequence[str] = ()) -> bool:
     """Whether an expression gives another value each time it is evaluated (quoted texts and names aside)."""
     names = {name.lower() for name in columns}
-    return any(found.group().lower() not in names for found in _VOLATILE.finditer(_QUOTED.sub("''", sql)))
+    return any(found.group().lower() not in names for found in _VOLATILE.finditer(without_quoted(sql)))
 
 
 def has_subquery(sql: str) -> bool:
     """Whether an expression reads rows of its own (quoted texts and names aside)."""
-    return _SUBQUERY.search(_QUOTED.sub("''", sql)) is not None
+    return _SUBQUERY.search(without_quoted(sql)) is not None
+
+
+def without_quoted(sql: str) -> str:
+    """A text of SQL with the insides of its quoted texts and names left out."""
+    return _QUOTED.sub("''", sql)
 
 
 def fixed_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataType:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from cio_spark import source
 from cio_spark.config import SyncConfig
 from cio_spark.explain.subject import Subject
-from cio_spark.pipeline.survey import prepared
+from cio_spark.pipeline.survey import prepared, try_on_rows
 
 MOST_ROWS: Final = 1_000
 
@@ -45,8 +45,11 @@ def find_in_source(spark: SparkSession, config: SyncConfig, attach: Callable[[st
 
     Raises:
         ConfigurationError: the source cannot be opened.
+        ExpressionError: an expression fails on a row.
     """
     snapshot = source.open_source(spark, config.source, attach)
+    source.try_condition(snapshot, config.source.where)
+    try_on_rows(config, snapshot.rows)
     records = _about(prepared(config, snapshot.rows), subject).limit(MOST_ROWS).toArrow()
     left_out = 0
     if not records.num_rows and config.source.where is not None:

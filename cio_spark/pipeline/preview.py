@@ -13,7 +13,7 @@ from cio_spark.config import SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.model import Preview
 from cio_spark.pipeline.phases import explained
-from cio_spark.pipeline.survey import prepared, survey
+from cio_spark.pipeline.survey import prepared, survey, try_on_rows
 from cio_spark.results import Tables
 
 
@@ -35,8 +35,10 @@ def preview_sync(
     slots = engine.count_slots(spark)
     with explained(config):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
+        source.try_condition(snapshot, config.source.where)
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
+        try_on_rows(config, snapshot.rows)
         records = prepared(config, snapshot.rows)
         known = tables.exists("record_status")
         version = tables.version("record_status") if known else None

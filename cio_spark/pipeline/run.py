@@ -17,7 +17,7 @@ from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
 from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.settle import settle_lost_run, settle_run, write_dead_letters
-from cio_spark.pipeline.survey import prepared, survey
+from cio_spark.pipeline.survey import prepared, survey, try_on_rows
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.progress import Progress
 from cio_spark.results import Tables
@@ -83,9 +83,11 @@ def run_sync(
                 # Only now: what a run that held the sync until a moment ago has written must be seen
                 ledger_version = tables.version("record_status")
                 earlier = tables.read("record_status", ledger_version)
+                source.try_condition(snapshot, config.source.where)
                 pinned = snapshot.staged(staging.stage, limit)
                 if pinned is not snapshot:
                     snapshot, records = pinned, prepared(config, pinned.rows)
+                try_on_rows(config, snapshot.rows)
                 work = survey(config, tables, snapshot.rows, records, earlier, slots=frame.slots, retry_held=retry_held)
                 waves = cut_waves(config, work, staging, frame.slots)
             frame.deliver(waves, work.plan, api_key)

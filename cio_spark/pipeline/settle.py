@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
-from cio_spark.pipeline.survey import NEVER_HELD, prepared, waiting_letters
+from cio_spark.pipeline.survey import NEVER_HELD, prepared, try_on_rows, waiting_letters
 from cio_spark.results import LostRun, Staging, Tables
 from cio_spark.schemas import RECORD_KEY
 
@@ -127,6 +127,7 @@ def _records_again(config: SyncConfig, tables: Tables, lost: LostRun, staging: S
             return None
         attach = tables.attach_source
         rows = source.open_source(tables.spark, config.source, attach, version=lost.source_version).rows
+    try_on_rows(config, rows)
     records = prepared(config, rows)
     # Evaluates every record id and payload hash, so that what fails, fails here
     records.agg(F.bit_xor("payload_hash")).collect()

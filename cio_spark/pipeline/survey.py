@@ -46,6 +46,21 @@ def prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
     return validate_records(prepare_records(ordered, config.payload), config.payload.call)
 
 
+def try_on_rows(config: SyncConfig, rows: DataFrame) -> None:
+    """Tries the expressions of the payload, and of `order_by`, on every row before `prepared` meets one that fails.
+
+    Args:
+        config: the sync.
+        rows: the pinned source.
+
+    Raises:
+        ExpressionError: one fails on a row.
+    """
+    expressions = {path: sql for path, sql in config.expressions().items() if path.startswith("payload.")}
+    ranks = {f"source.order_by.{index}": source.sort_value(text) for index, text in enumerate(config.source.order_by)}
+    source.try_expressions(rows, expressions | ranks)
+
+
 def survey(
     config: SyncConfig,
     tables: Tables,

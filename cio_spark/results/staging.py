@@ -9,9 +9,8 @@ from pyspark.sql import functions as F
 
 from cio_spark.results.tables import Tables, holds_delta
 
-# Other hashes than those of partitions and lanes, or a wave's persons would share them
+# Another hash than those of partitions and lanes, or a wave's persons would share them
 _WAVE_SEED = 23
-_PART_SEED = 29
 
 
 class Staging:
@@ -30,13 +29,14 @@ class Staging:
         """Writes source rows once and gives them back as a table that stays the same."""
         return self._write(rows, "rows")
 
-    def stage_waves(self, records: DataFrame, waves: int, *, parts: int, apart: bool) -> DataFrame:
+    def stage_waves(self, records: DataFrame, waves: int, *, apart: bool) -> DataFrame:
         """Writes classified records once, cut into waves by a hash of the person, so that none is split.
+
+        Every task writes a file of each wave: bringing a wave's records together first took a third of the staging.
 
         Args:
             records: what goes through the delivery.
             waves: how many.
-            parts: tasks that write one wave.
             apart: persons with a record that is `retried` go into one more wave, the last: what was refused before
                 must not take the batches of others with it.
 
@@ -48,9 +48,7 @@ class Staging:
         wave = F.pmod(F.xxhash64(F.lit(_WAVE_SEED), person), F.lit(waves))
         if apart:
             wave = F.when(F.max("retried").over(Window.partitionBy(person)), waves).otherwise(wave)
-        cut = records.withColumn("wave", wave.cast("int"))
-        part = F.pmod(F.xxhash64(F.lit(_PART_SEED), "person_key"), F.lit(parts))
-        return self._write(cut.repartition(waves * parts, "wave", part), "waves", "wave")
+        return self._write(records.withColumn("wave", wave.cast("int")), "waves", "wave")
 
     def _write(self, rows: DataFrame, what: str, *partitions: str) -> DataFrame:
         table = f"{self._table}_{what}"

@@ -1,6 +1,17 @@
 """Reads a table or path at one pinned version, or a query or view staged once; drops superseded duplicates."""
 
-from cio_spark.source.duplicates import count_superseded, drop_superseded, has_duplicates, with_order
+from cio_spark.source.duplicates import count_superseded, drop_superseded, has_duplicates, sort_value, with_order
 from cio_spark.source.reader import Snapshot, open_source
+from cio_spark.source.trial import try_condition, try_expressions
 
-__all__ = ["Snapshot", "count_superseded", "drop_superseded", "has_duplicates", "open_source", "with_order"]
+__all__ = [
+    "Snapshot",
+    "count_superseded",
+    "drop_superseded",
+    "has_duplicates",
+    "open_source",
+    "sort_value",
+    "try_condition",
+    "try_expressions",
+    "with_order",
+]

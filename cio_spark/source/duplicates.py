@@ -27,14 +27,19 @@ def with_order(rows: DataFrame, order_by: Sequence[str]) -> DataFrame:
     """
     columns: list[Column] = []
     for index, text in enumerate(order_by):
-        match = _DIRECTION.match(text)
-        sql = match.group("sql") if match else text
+        sql = sort_value(text)
         try:
             spark_errors.fixed_value_type(rows, sql, rows.columns)
         except spark_errors.UnfitExpressionError as error:
             raise ConfigurationError.of("source.order_by", str(error)) from None
         columns.append(F.expr(sql).alias(f"{ORDER_PREFIX}{index}"))
     return rows.select("*", *columns) if columns else rows
+
+
+def sort_value(text: str) -> str:
+    """A sort expression without its direction."""
+    match = _DIRECTION.match(text)
+    return match.group("sql") if match else text
 
 
 def _sort_keys(order_by: Sequence[str]) -> list[Column]:

@@ -24,12 +24,14 @@ class Snapshot:
 
     Attributes:
         rows: the rows, `where` applied.
+        unfiltered: the rows before that.
         description: what was read, for people and for `sync_runs`.
         version: the Delta version that pins the rows; None where none does: a query, a view, a changing condition.
         repeatable: False while `rows` may differ between two queries, until `stage` made them a table.
     """
 
     rows: DataFrame
+    unfiltered: DataFrame
     description: str
     version: int | None
     repeatable: bool
@@ -74,6 +76,10 @@ def open_source(
     return _filtered(snapshot, source.where, attach)
 
 
+def _snapshot(rows: DataFrame, description: str, version: int | None) -> Snapshot:
+    return Snapshot(rows, rows, description, version, repeatable=version is not None)
+
+
 def _filtered(snapshot: Snapshot, where: str, attach: Callable[[str], None]) -> Snapshot:
     columns = snapshot.rows.columns
     pinned = not (spark_errors.is_volatile(where, columns) or spark_errors.has_subquery(where))
@@ -101,7 +107,7 @@ def _open_query(spark: SparkSession, query: str) -> Snapshot:
     if not re.match(r"\s*(--[^\n]*\n\s*)*(select|with|from|table|values|\()", query, re.IGNORECASE):
         raise ConfigurationError.of("source.query", "must be a SELECT")
     try:
-        return Snapshot(spark.sql(query), "query", None, repeatable=False)
+        return _snapshot(spark.sql(query), "query", None)
     except (AnalysisException, ParseException) as error:
         raise spark_errors.of("source.query", error, []) from None
 
@@ -114,7 +120,7 @@ def _open_path(spark: SparkSession, path: str, version: int | None) -> Snapshot:
         raise ConfigurationError.of(
             "source.path", f"there is no readable Delta table at {path} ({spark_errors.error_class(error)})"
         ) from None
-    return Snapshot(rows, f"{path} (version {version})", version, repeatable=True)
+    return _snapshot(rows, f"{path} (version {version})", version)
 
 
 def _open_table(spark: SparkSession, name: str, version: int | None) -> Snapshot:
@@ -122,14 +128,14 @@ def _open_table(spark: SparkSession, name: str, version: int | None) -> Snapshot
         rows = spark.table(name)
         kind = _table_kind(spark, name)
         if kind != "delta":
-            return Snapshot(rows, f"{name} ({kind})", None, repeatable=False)
+            return _snapshot(rows, f"{name} ({kind})", None)
         version = _version(spark, name) if version is None else version
         rows = spark.read.option("versionAsOf", version).table(name)
     except (AnalysisException, ParseException) as error:
         kind = spark_errors.error_class(error)
         reason = f"there is no table or view {name}" if "NOT_FOUND" in kind else f"cannot read {name} ({kind})"
         raise ConfigurationError.of("source.table", reason) from None
-    return Snapshot(rows, f"{name} (version {version})", version, repeatable=True)
+    return _snapshot(rows, f"{name} (version {version})", version)
 
 
 def _table_kind(spark: SparkSession, name: str) -> str:

@@ -124,8 +124,8 @@ def test_an_expression_that_fails_on_a_row_is_named_without_the_value(orders: Be
     payload = {**orders.payload, "properties": {"set": {"total": "cast(text AS INT) + 1"}}}
     with pytest.raises(CioSparkError) as caught:
         orders.run(payload=payload)
-    assert "payload.properties.set.total" in str(caught.value)
-    assert "CAST_INVALID_INPUT" in str(caught.value)
+    assert "payload.properties.set.total: `cast(text AS INT) + 1` fails on 1 row of the source" in str(caught.value)
+    assert "use try_cast" in str(caught.value)
     assert "SECRET-VALUE" not in str(caught.value)
     run = orders.tables.read("sync_run_state").where(F.col("sync") == orders.name).collect()[0]
     assert run["status"] == "failed"

@@ -74,7 +74,7 @@ def test_each_sync_has_its_own_end_and_the_worst_one_is_the_jobs(
     outcomes = [line for line in said.splitlines() if " · run " in line or "error:" in line or "not started" in line]
     expected = [
         ("urgent-", " · run "),
-        ("error: broken-", "payload.properties.set.total: `cast(customer AS INT)` fails on a row"),
+        ("error: broken-", "payload.properties.set.total: `cast(customer AS INT)` fails on 5 rows"),
         ("error: refused-", "refused the API key"),
         ("same_key-", ": not started, its API key was refused a moment ago"),
         ("last-", " · run "),
