@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cio_spark.errors import CioSparkError, ConfigurationError, ExpressionError, TableError
@@ -29,7 +29,15 @@ _VOLATILE = re.compile(
     r"input_file_name)\s*\(|\bunix_timestamp\s*\(\s*\)",
     re.IGNORECASE,
 )
+# Of the above, what gives another value within one query
+_RANDOM = re.compile(
+    r"\b(?:rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
+    r"input_file_\w+)\s*\(",
+    re.IGNORECASE,
+)
 _SUBQUERY = re.compile(r"\bselect\b|\(\s*table\s+['\w]", re.IGNORECASE)
+ADVICE = "use try_cast, try_divide or another try_ function, or leave such rows out with source.where"
+_OURS = re.compile(r"\[cio_spark\] (.*?) \[/cio_spark\]", re.DOTALL)
 _ONCE = "in source.query, which runs once per run"
 _NO_ROW_VALUE = (
     "is not a value of one row (it has an aggregate, a window function, or a generator such as explode); "
@@ -98,6 +106,11 @@ def is_volatile(sql: str, columns: Sequence[str] = ()) -> bool:
     return any(found.group().lower() not in names for found in _VOLATILE.finditer(without_quoted(sql)))
 
 
+def is_random(sql: str) -> bool:
+    """Whether an expression may give another value for each row, or each time within one query."""
+    return _RANDOM.search(without_quoted(sql)) is not None
+
+
 def has_subquery(sql: str) -> bool:
     """Whether an expression reads rows of its own (quoted texts and names aside)."""
     return _SUBQUERY.search(without_quoted(sql)) is not None
@@ -162,6 +175,23 @@ def _fragments(error: BaseException) -> list[str]:
         return []
 
 
+def marked(expression: str) -> str:
+    """What Spark shall raise for an expression that fails on a row, for `explain_failure` to find; it has no value.
+
+    Args:
+        expression: its configuration path and SQL.
+    """
+    return f"[cio_spark] {expression} fails on a row of the source; {ADVICE} [/cio_spark]"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it: Spark wraps what happens in a task that writes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = getattr(cause, "_cause", None) or cause.__cause__
+
+
 def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSparkError:
     """The error a command shows when a Spark job failed.
 
@@ -171,21 +201,32 @@ def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSpa
     """
     if isinstance(error, CioSparkError):
         return error
-    text = str(error)
+    causes = list(_causes(error))
+    text = "\n".join(map(str, causes))
+    if ours := _OURS.search(text):
+        return ExpressionError(ours[1])
     kind = error_class(error)
     if any(word in text for word in _DENIED):
         return TableError(f"no permission to write the tables ({kind}): check the rights on the database or warehouse")
-    short = kind.split(".")[0]
-    fragments = _fragments(error) or re.findall(r"== SQL[^=]*==\n(.*?)\n\^", text, flags=re.DOTALL)
-    if short in _HINTS or fragments:
-        where = next(
-            (path for path, sql in expressions.items() for part in fragments if part.strip("()") in sql),
-            "an expression of the configuration",
-        )
-        shown = f" `{fragments[0]}`" if fragments else ""
-        hint = _HINTS.get(short, "mend the expression, or leave such rows out with source.where")
-        return ExpressionError(f"{where}:{shown} fails on a row of the source ({kind}): {hint}")
+    for cause in causes:
+        if told := _expression_that_failed(cause, expressions):
+            return told
     return CioSparkError(f"Spark failed with {kind}; its log has the details, run again with --debug to see them")
+
+
+def _expression_that_failed(error: BaseException, expressions: dict[str, str]) -> ExpressionError | None:
+    kind = error_class(error)
+    short = kind.split(".")[0]
+    fragments = _fragments(error) or re.findall(r"== SQL[^=]*==\n(.*?)\n\^", str(error), flags=re.DOTALL)
+    if short not in _HINTS and not fragments:
+        return None
+    where = next(
+        (path for path, sql in expressions.items() for part in fragments if part.strip("()") in sql),
+        "an expression of the configuration",
+    )
+    shown = f" `{fragments[0]}`" if fragments else ""
+    hint = _HINTS.get(short, "mend the expression, or leave such rows out with source.where")
+    return ExpressionError(f"{where}:{shown} fails on a row of the source ({kind}): {hint}")
 
 
 def of(path: str, error: BaseException, columns: Sequence[str]) -> ConfigurationError:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from cio_spark import source
 from cio_spark.config import SyncConfig
+from cio_spark.errors import ExpressionError
 from cio_spark.explain.subject import Subject
-from cio_spark.pipeline.survey import prepared, try_on_rows
+from cio_spark.pipeline.survey import prepared, rows_about, try_on_rows
 
 MOST_ROWS: Final = 1_000
 
@@ -48,16 +49,15 @@ def find_in_source(spark: SparkSession, config: SyncConfig, attach: Callable[[st
         ExpressionError: an expression fails on a row.
     """
     snapshot = source.open_source(spark, config.source, attach)
-    source.try_condition(snapshot, config.source.where)
-    try_on_rows(config, snapshot.rows)
-    records = _about(prepared(config, snapshot.rows), subject).limit(MOST_ROWS).toArrow()
+    prepared(config, snapshot.rows)  # problems of the configuration come first
+    rows = rows_about(config, snapshot.rows, subject.column, subject.value)
+    # What fails on other rows is no matter here
+    try_on_rows(config, rows)
+    records = prepared(config, rows).limit(MOST_ROWS).toArrow()
     left_out = 0
     if not records.num_rows and config.source.where is not None:
         everything = config.source.model_copy(update={"where": None})
-        rows = source.open_source(spark, everything, attach).rows
-        left_out = _about(prepared(config, rows), subject).count()
+        with contextlib.suppress(ExpressionError):  # where `where` keeps out what an expression fails on
+            rows = source.open_source(spark, everything, attach).rows
+            left_out = rows_about(config, rows, subject.column, subject.value).count()
     return Found(snapshot.description, records.num_rows, spark.createDataFrame(records), left_out)
-
-
-def _about(records: DataFrame, subject: Subject) -> DataFrame:
-    return records.where(F.col(subject.column) == subject.value)

@@ -1,5 +1,5 @@
 """Mapping → JVM Columns: the call's JSON, record_id, person_key, occurred_at, payload_hash, bytes."""
 
-from cio_spark.payload.prepare import prepare_records
+from cio_spark.payload.prepare import PERSON_KEYS, prepare_records, subject_column
 
-__all__ = ["prepare_records"]
+__all__ = ["PERSON_KEYS", "prepare_records", "subject_column"]

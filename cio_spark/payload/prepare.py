@@ -91,6 +91,23 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
     )
 
 
+def subject_column(rows: DataFrame, section: PayloadSection, name: str) -> Column:
+    """One of the columns that say whose record a row is, before anything else of it is evaluated.
+
+    Args:
+        rows: the source's rows.
+        section: the payload section, which `prepare_records` has no problems with.
+        name: `record_id` or `person_key`.
+    """
+    expressions = Expressions(rows)
+    if name == "record_id":
+        return _record_id(expressions, section.record_id_columns)
+    texts = (
+        expressions.compile_text(f"payload.{key}", getattr(section, key), blank_is_null=True) for key in PERSON_KEYS
+    )
+    return F.coalesce(*[text for text in texts if text is not None])
+
+
 def _with_traits_of_scalars(section: PayloadSection, expressions: Expressions) -> PayloadSection:
     """`email` of identify and `object_type_id` of group are traits in the API's eyes."""
     named = {Call.IDENTIFY: "email", Call.GROUP: "object_type_id"}.get(section.call)

@@ -35,11 +35,10 @@ def preview_sync(
     slots = engine.count_slots(spark)
     with explained(config):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
-        source.try_condition(snapshot, config.source.where)
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
-        try_on_rows(config, snapshot.rows)
         records = prepared(config, snapshot.rows)
+        try_on_rows(config, snapshot.rows)
         known = tables.exists("record_status")
         version = tables.version("record_status") if known else None
         work = survey(

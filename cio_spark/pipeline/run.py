@@ -83,7 +83,6 @@ def run_sync(
                 # Only now: what a run that held the sync until a moment ago has written must be seen
                 ledger_version = tables.version("record_status")
                 earlier = tables.read("record_status", ledger_version)
-                source.try_condition(snapshot, config.source.where)
                 pinned = snapshot.staged(staging.stage, limit)
                 if pinned is not snapshot:
                     snapshot, records = pinned, prepared(config, pinned.rows)

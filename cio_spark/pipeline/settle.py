@@ -127,8 +127,8 @@ def _records_again(config: SyncConfig, tables: Tables, lost: LostRun, staging: S
             return None
         attach = tables.attach_source
         rows = source.open_source(tables.spark, config.source, attach, version=lost.source_version).rows
-    try_on_rows(config, rows)
     records = prepared(config, rows)
+    try_on_rows(config, rows)
     # Evaluates every record id and payload hash, so that what fails, fails here
     records.agg(F.bit_xor("payload_hash")).collect()
     if source.has_duplicates(records):

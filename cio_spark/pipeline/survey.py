@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from cio_spark import ledger, planning, source
 from cio_spark.config import Call, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery.settings import ONE_ITEM_CALLS, overwrites_person
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
-from cio_spark.payload import prepare_records
+from cio_spark.payload import PERSON_KEYS, prepare_records, subject_column
 from cio_spark.results import Tables
 from cio_spark.validation import validate_records
 
@@ -46,19 +47,39 @@ def prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
     return validate_records(prepare_records(ordered, config.payload), config.payload.call)
 
 
-def try_on_rows(config: SyncConfig, rows: DataFrame) -> None:
-    """Tries the expressions of the payload, and of `order_by`, on every row before `prepared` meets one that fails.
+def try_on_rows(config: SyncConfig, rows: DataFrame, *, only: Collection[str] | None = None) -> None:
+    """Tries the expressions of the payload, and of `order_by`, on every row before a query meets one that fails.
 
     Args:
-        config: the sync.
+        config: the sync; `prepared` has found no problem with it.
         rows: the pinned source.
+        only: fields of the payload; None: all there is.
 
     Raises:
         ExpressionError: one fails on a row.
     """
     expressions = {path: sql for path, sql in config.expressions().items() if path.startswith("payload.")}
-    ranks = {f"source.order_by.{index}": source.sort_value(text) for index, text in enumerate(config.source.order_by)}
-    source.try_expressions(rows, expressions | ranks)
+    for index, text in enumerate(config.source.order_by):
+        expressions[f"source.order_by.{index}"] = source.sort_value(text)
+    chosen = expressions if only is None else {f"payload.{name}" for name in only} & expressions.keys()
+    source.try_expressions(rows, {path: expressions[path] for path in expressions if path in chosen})
+
+
+def rows_about(config: SyncConfig, rows: DataFrame, column: str, value: str) -> DataFrame:
+    """The source's rows of one record or person.
+
+    Args:
+        config: the sync; `prepared` has found no problem with it.
+        rows: the source's rows.
+        column: `record_id` or `person_key`.
+        value: whose.
+
+    Raises:
+        ExpressionError: an expression that names the person fails on a row.
+    """
+    if column == "person_key":
+        try_on_rows(config, rows, only=PERSON_KEYS)
+    return rows.where(subject_column(rows, config.payload, column) == value)
 
 
 def survey(

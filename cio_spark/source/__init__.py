@@ -2,7 +2,7 @@
 
 from cio_spark.source.duplicates import count_superseded, drop_superseded, has_duplicates, sort_value, with_order
 from cio_spark.source.reader import Snapshot, open_source
-from cio_spark.source.trial import try_condition, try_expressions
+from cio_spark.source.trial import try_expressions
 
 __all__ = [
     "Snapshot",
@@ -11,7 +11,6 @@ __all__ = [
     "has_duplicates",
     "open_source",
     "sort_value",
-    "try_condition",
     "try_expressions",
     "with_order",
 ]

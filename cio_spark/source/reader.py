@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from cio_spark import spark_errors
 from cio_spark.config.sections import SourceSection
 from cio_spark.errors import ConfigurationError
+from cio_spark.source.condition import keep
 
 # Names in SQL: `shop`.`my orders`, shop . orders; words that name nothing are found too, and are no matter
 _NAME = re.compile(r"(?:`(?:[^`]|``)+`|\w+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|\w+))*")
@@ -24,14 +24,12 @@ class Snapshot:
 
     Attributes:
         rows: the rows, `where` applied.
-        unfiltered: the rows before that.
         description: what was read, for people and for `sync_runs`.
         version: the Delta version that pins the rows; None where none does: a query, a view, a changing condition.
         repeatable: False while `rows` may differ between two queries, until `stage` made them a table.
     """
 
     rows: DataFrame
-    unfiltered: DataFrame
     description: str
     version: int | None
     repeatable: bool
@@ -77,7 +75,7 @@ def open_source(
 
 
 def _snapshot(rows: DataFrame, description: str, version: int | None) -> Snapshot:
-    return Snapshot(rows, rows, description, version, repeatable=version is not None)
+    return Snapshot(rows, description, version, repeatable=version is not None)
 
 
 def _filtered(snapshot: Snapshot, where: str, attach: Callable[[str], None]) -> Snapshot:
@@ -87,7 +85,7 @@ def _filtered(snapshot: Snapshot, where: str, attach: Callable[[str], None]) -> 
         _attach_named(where, attach)
     try:
         spark_errors.row_value_type(snapshot.rows, where, columns)
-        rows = snapshot.rows.where(F.expr(where))
+        rows = keep(snapshot.rows, where)
     except spark_errors.UnfitExpressionError as error:
         raise ConfigurationError.of("source.where", str(error)) from None
     except (AnalysisException, ParseException) as error:

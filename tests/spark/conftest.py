@@ -42,6 +42,18 @@ def spark(warehouse: Path) -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.fixture(scope="module", params=["compiled", "interpreted"])
+def either_way(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
+    """The session as users have it, then as these tests have it: Spark evaluates in another order."""
+    users = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+    ours = {name: spark.conf.get(name) for name in users}
+    for name, value in users.items() if request.param == "compiled" else ():
+        spark.conf.set(name, value)
+    yield spark
+    for name, value in ours.items():
+        spark.conf.set(name, str(value))
+
+
 @pytest.fixture
 def api() -> Iterator[StandIn]:
     with StandIn(api_key=KEY) as server:

@@ -162,3 +162,13 @@ def test_a_source_that_cannot_be_read_leaves_what_the_tables_know(world: World) 
     said = explain_subject(config, world.tables, Subject("record", "o1"))
     assert "there is no readable Delta table" in (said.in_source.trouble or "")
     assert [attempt.status for attempt in said.attempts] == ["accepted"]
+
+
+def test_a_record_is_explained_although_an_expression_fails_on_another_one(world: World, tmp_path: Path) -> None:
+    conf = tmp_path / "failing.yml"
+    conf.write_text(
+        world.conf.read_text().replace("{include: [amount]}", "{set: {share: 10 / cast(amount - 11.5 AS INT)}}")
+    )
+    failing = World(world.tables, conf)
+    assert failing.explain("record", "o4").in_source.rows == 2
+    assert "payload.properties.set.share" in failing.explain("record", "o2").in_source.trouble

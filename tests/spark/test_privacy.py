@@ -72,7 +72,10 @@ PAYLOADS = {
 SOURCES = {
     # What a query gives is staged
     "refusals": {"query": "SELECT * FROM shop.orders"},
-    "bad_condition": {"table": "shop.orders", "where": "id <> 'o1' AND cast(note AS DATE) > '2020-01-01'"},
+    "bad_condition": {
+        "table": "shop.orders",
+        "where": "id <> 'o1' AND cast(note AS DATE) > '2020-01-01' AND cast(note AS DATE) < '2030-01-01'",
+    },
     "bad_order": {"table": "shop.orders", "order_by": ["cast(note AS DOUBLE) DESC"]},
 }
 
