@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,11 @@ from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
 
 ROWS_PER_CHUNK = 2_000
-_ARROW_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+_CHUNKS = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": str(ROWS_PER_CHUNK),
+    # Rows alone bound a chunk, for each has a limit: Spark would add up all columns' bytes again for every row
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
+}
 # repartition() places by Murmur3; lanes need another hash, or a partition's persons would share a lane
 _LANE_SEED = 17
 _POLL_SECONDS = 0.5
@@ -115,12 +120,14 @@ def deliver_records(
 @contextlib.contextmanager
 def arrow_chunks(spark: SparkSession) -> Iterator[None]:
     """Keeps the chunks that Arrow hands over small while a delivery runs, so that memory is flat for any payload."""
-    before = spark.conf.get(_ARROW_ROWS)
-    spark.conf.set(_ARROW_ROWS, str(ROWS_PER_CHUNK))
+    before = {name: spark.conf.get(name, None) for name in _CHUNKS}
+    for name, value in _CHUNKS.items():
+        spark.conf.set(name, value)
     try:
         yield
     finally:
-        spark.conf.set(_ARROW_ROWS, str(before))
+        for name, earlier in before.items():
+            spark.conf.unset(name) if earlier is None else spark.conf.set(name, earlier)
 
 
 def _arrow_task(settings: DeliverySettings, completed: Accumulator[int]) -> Callable[[Any], Iterable[pa.RecordBatch]]:
@@ -151,6 +158,9 @@ def _row_task(settings: DeliverySettings, completed: Accumulator[int]) -> Callab
 
 def _partition() -> int:
     _forget_archives()
+    if not gc.get_freeze_count():
+        # pyspark collects garbage after each task; what is imported by now never is any, and takes 0.1 s to look at
+        gc.freeze()
     context = TaskContext.get()
     return context.partitionId() if context is not None else 0
 
