@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pyspark.sql import functions as F
 from tests_support import KEY, Bench, order_rows
 from typer.testing import CliRunner
@@ -164,9 +163,7 @@ def test_a_warehouse_that_cannot_be_written_is_named(orders: Bench) -> None:
 def files(orders: Bench, tmp_path: Path) -> Path:
     """A sync file of its own for the command line."""
     orders.write_sql(order_rows(5))
-    file = tmp_path / "orders.yml"
-    file.write_text(yaml.safe_dump(orders.config().model_dump(mode="json", by_alias=True, exclude_none=True)))
-    return file
+    return orders.write_config(tmp_path / "orders.yml")
 
 
 def invoke(warehouse: Path, *arguments: str, key: str | None = KEY) -> tuple[int, str]:

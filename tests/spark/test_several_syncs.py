@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from tests_support import KEY, ORDERS, Bench, order_rows, sigterm_after
 from typer.testing import CliRunner
 
@@ -31,10 +30,8 @@ def file_of(bench: Bench, folder: Path, name: str, **sections: dict[str, Any]) -
     """The sync's file, under a name that people can read."""
     bench.name = f"{name}-{bench.name}"
     bench.write_sql(order_rows(5))
-    said = bench.config(**{**sections, "sync": {"name": bench.name, **sections.get("sync", {})}})
-    file = folder / f"{name}.yml"
-    file.write_text(yaml.safe_dump(said.model_dump(mode="json", by_alias=True, exclude_none=True)))
-    return file
+    sections["sync"] = {"name": bench.name, **sections.get("sync", {})}
+    return bench.write_config(folder / f"{name}.yml", **sections)
 
 
 def sync_all(warehouse: Path, files: list[Path], key: str | None = KEY) -> tuple[int, str]:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 from tests_support import KEY, Bench, order_rows, sigterm_after, small_waves, staged, wait_for_messages
@@ -30,9 +29,7 @@ def prepare(orders: Bench, folder: Path, grace_seconds: int) -> list[str]:
     """Arguments of a run in waves that takes its time."""
     orders.write_sql(order_rows(ROWS, customers=60))
     orders.api.script(Fault(latency_seconds=0.2))
-    conf = folder / "orders.yml"
-    said = orders.config(**small_waves(grace_seconds)).model_dump(mode="json", by_alias=True, exclude_none=True)
-    conf.write_text(yaml.safe_dump(said))
+    conf = orders.write_config(folder / "orders.yml", **small_waves(grace_seconds))
     return ["sync", str(conf), "--warehouse", str(orders.warehouse)]
 
 

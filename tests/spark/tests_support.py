@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
@@ -95,6 +96,12 @@ class Bench:
                 replaces = section == "source" and {"table", "query", "path"} & set(values)
                 said[section] = dict(values) if replaces else {**said.get(section, {}), **values}
         return SyncConfig.model_validate(said)
+
+    def write_config(self, file: Path, **sections: dict[str, Any]) -> Path:
+        """The sync as a file for the command line."""
+        said = self.config(**sections).model_dump(mode="json", by_alias=True, exclude_none=True)
+        file.write_text(yaml.safe_dump(said))
+        return file
 
     def run(
         self,
