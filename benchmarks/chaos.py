@@ -16,7 +16,7 @@ from rich.console import Console
 from cio_spark import ledger
 from cio_spark.clock import SystemClock
 from cio_spark.config import load_config
-from cio_spark.pipeline.survey import prepared
+from cio_spark.pipeline.intake import prepared
 from cio_spark.runtime import build_session
 from cio_spark.standin import Fault, StandIn
 

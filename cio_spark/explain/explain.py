@@ -14,6 +14,7 @@ from cio_spark.explain.source import find_in_source
 from cio_spark.explain.subject import Subject
 from cio_spark.explain.tables import find_in_tables
 from cio_spark.model import Slots
+from cio_spark.pipeline.intake import ask_records
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
 from cio_spark.results import Tables
@@ -50,7 +51,9 @@ def _judged(
 ) -> tuple[SourceRecord, ...]:
     """The records with their states, by a run's own survey of these few rows."""
     slots = Slots(1, fixed=True)
-    work = survey(config, tables, records, records, statuses, slots=slots, retry_held=False, count_everything=True)
+    work = survey(
+        config, tables, records, ask_records(records), statuses, slots=slots, retry_held=False, count_everything=True
+    )
     names = [field.name for field in fields(SourceRecord)]
     rows = work.records.select(*names).orderBy("record_id").toArrow().to_pylist()
     return tuple(SourceRecord(**row) for row in rows)

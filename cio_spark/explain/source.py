@@ -13,7 +13,7 @@ from cio_spark import source
 from cio_spark.config import SyncConfig
 from cio_spark.errors import ExpressionError
 from cio_spark.explain.subject import Subject
-from cio_spark.pipeline.survey import prepared, rows_about, try_on_rows
+from cio_spark.pipeline.intake import prepared, rows_about, try_on_rows
 
 MOST_ROWS: Final = 1_000
 

@@ -12,8 +12,9 @@ from cio_spark import ledger, source
 from cio_spark.config import SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.model import Preview
+from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
-from cio_spark.pipeline.survey import prepared, survey, try_on_rows
+from cio_spark.pipeline.survey import survey
 from cio_spark.results import Tables
 
 
@@ -38,14 +39,13 @@ def preview_sync(
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
         records = prepared(config, snapshot.rows)
-        try_on_rows(config, snapshot.rows)
         known = tables.exists("record_status")
         version = tables.version("record_status") if known else None
         work = survey(
             config,
             tables,
-            snapshot.rows,
             records,
+            ask(config, snapshot.rows, records),
             None if version is None else tables.read("record_status", version),
             slots=slots,
             retry_held=retry_held,

@@ -15,9 +15,10 @@ from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
 from cio_spark.pipeline.frame import Frame, Pinned
+from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.settle import settle_lost_run, settle_run, write_dead_letters
-from cio_spark.pipeline.survey import prepared, survey, try_on_rows
+from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.progress import Progress
 from cio_spark.results import Tables
@@ -60,13 +61,15 @@ def run_sync(
     with explained(config), phases.phase("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         records = prepared(config, snapshot.rows)
+        # Where the rows are pinned; what has to be written first is asked about then
+        asked = ask(config, snapshot.rows, records) if snapshot.repeatable and limit is None else None
         check_api(delivery_settings(config, api_key))
         results.set_up_tables(tables)
 
     def pin() -> Pinned:
-        nonlocal snapshot, records
+        nonlocal snapshot, records, asked
         snapshot = source.open_source(spark, config.source, tables.attach_source)
-        records = prepared(config, snapshot.rows)
+        records, asked = prepared(config, snapshot.rows), None
         return _pinned(snapshot, limit)
 
     frame.claim_sync(pin, _pinned(snapshot, limit))
@@ -86,8 +89,8 @@ def run_sync(
                 pinned = snapshot.staged(staging.stage, limit)
                 if pinned is not snapshot:
                     snapshot, records = pinned, prepared(config, pinned.rows)
-                try_on_rows(config, snapshot.rows)
-                work = survey(config, tables, snapshot.rows, records, earlier, slots=frame.slots, retry_held=retry_held)
+                asked = asked or ask(config, snapshot.rows, records)
+                work = survey(config, tables, records, asked, earlier, slots=frame.slots, retry_held=retry_held)
                 waves = cut_waves(config, work, staging, frame.slots)
             frame.deliver(waves, work.plan, api_key)
             with phases.phase("books"):

@@ -1,8 +1,7 @@
-"""Source → payload → validation → ledger → planning: what a run has to do."""
+"""Ledger → planning: what a run has to do."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,9 +12,8 @@ from cio_spark import ledger, planning, source
 from cio_spark.config import Call, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery.settings import ONE_ITEM_CALLS, overwrites_person
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
-from cio_spark.payload import PERSON_KEYS, prepare_records, subject_column
+from cio_spark.pipeline.intake import Asked
 from cio_spark.results import Tables
-from cio_spark.validation import validate_records
 
 # Suppressions and deletions are tried again on every run until they are accepted (design §3)
 NEVER_HELD = frozenset(
@@ -41,52 +39,11 @@ class Work:
     plan: DeliveryPlan
 
 
-def prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
-    """Source → payload → validation: a prepared, judged record for every row."""
-    ordered = source.with_order(rows, config.source.order_by)
-    return validate_records(prepare_records(ordered, config.payload), config.payload.call)
-
-
-def try_on_rows(config: SyncConfig, rows: DataFrame, *, only: Collection[str] | None = None) -> None:
-    """Tries the expressions of the payload, and of `order_by`, on every row before a query meets one that fails.
-
-    Args:
-        config: the sync; `prepared` has found no problem with it.
-        rows: the pinned source.
-        only: fields of the payload; None: all there is.
-
-    Raises:
-        ExpressionError: one fails on a row.
-    """
-    expressions = {path: sql for path, sql in config.expressions().items() if path.startswith("payload.")}
-    for index, text in enumerate(config.source.order_by):
-        expressions[f"source.order_by.{index}"] = source.sort_value(text)
-    chosen = expressions if only is None else {f"payload.{name}" for name in only} & expressions.keys()
-    source.try_expressions(rows, {path: expressions[path] for path in expressions if path in chosen})
-
-
-def rows_about(config: SyncConfig, rows: DataFrame, column: str, value: str) -> DataFrame:
-    """The source's rows of one record or person.
-
-    Args:
-        config: the sync; `prepared` has found no problem with it.
-        rows: the source's rows.
-        column: `record_id` or `person_key`.
-        value: whose.
-
-    Raises:
-        ExpressionError: an expression that names the person fails on a row.
-    """
-    if column == "person_key":
-        try_on_rows(config, rows, only=PERSON_KEYS)
-    return rows.where(subject_column(rows, config.payload, column) == value)
-
-
 def survey(
     config: SyncConfig,
     tables: Tables,
-    rows: DataFrame,
     records: DataFrame,
+    asked: Asked,
     earlier: DataFrame | None,
     *,
     slots: Slots,
@@ -98,23 +55,25 @@ def survey(
     Args:
         config: the sync.
         tables: where the tables are.
-        rows: the pinned source.
-        records: `prepared` of it.
+        records: prepared, judged records of the pinned source.
+        asked: what was asked about them.
         earlier: `record_status` as earlier runs left it, at a pinned version; None: there is no such table.
         slots: task slots.
         retry_held: also try what was refused before with the same payload.
         count_everything: look at every payload, also on a first run.
+
+    Raises:
+        ExpressionError: an expression of the payload, or of `order_by`, fails on a row.
     """
-    # Small queries whose cost is mostly waiting: at the same time
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=1) as pool:
         looking = pool.submit(_knows, earlier, config.sync.name)
-        doubled = pool.submit(source.has_duplicates, records)
-        counting = pool.submit(rows.count)
+        asked.tried.result()
         known = looking.result()
+        # Of the records only now, for a query on them may meet what fails
         sampling = None if known or count_everything else pool.submit(ledger.sample_bytes, records)
-    source_rows = counting.result()
+    source_rows = asked.rows.result()
     superseded = 0
-    if doubled.result():
+    if asked.has_duplicates.result():
         superseded = source.count_superseded(records, config.source.order_by)
         records = source.drop_superseded(records, config.source.order_by)
     if earlier is None or not known:

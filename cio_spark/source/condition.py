@@ -78,12 +78,10 @@ def _is_safe(part: str, rows: DataFrame) -> bool:
     kind = _kind(value, rows.select())
     if isinstance(kind, T.ArrayType):
         kind = kind.elementType
+    if column is None or kind is None or isinstance(column, (T.ArrayType, T.MapType, T.StructType)):
+        return False
     # A text is made a number or a date to be compared with one, and that may fail
-    return (
-        column is not None
-        and kind is not None
-        and (not isinstance(column, T.StringType) or isinstance(kind, T.StringType))
-    )
+    return not isinstance(column, T.StringType) or isinstance(kind, T.StringType)
 
 
 def _kind(sql: str, rows: DataFrame) -> T.DataType | None:

@@ -13,7 +13,7 @@ from cio_spark.cli import app
 from cio_spark.config import SyncConfig, load_config
 from cio_spark.explain import Explanation, Subject
 from cio_spark.explain.explain import explain_subject
-from cio_spark.pipeline.survey import prepared
+from cio_spark.pipeline.intake import prepared
 from cio_spark.results import Tables
 
 SYNC = "explained"

@@ -1,0 +1,106 @@
+"""Source → payload → validation: every row as a prepared, judged record, and what is asked about them first."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pyspark.sql import DataFrame
+
+from cio_spark import source
+from cio_spark.config import SyncConfig
+from cio_spark.payload import PERSON_KEYS, prepare_records, subject_column
+from cio_spark.validation import validate_records
+
+_Answer = TypeVar("_Answer")
+
+
+def prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
+    """Source → payload → validation: a prepared, judged record for every row."""
+    ordered = source.with_order(rows, config.source.order_by)
+    return validate_records(prepare_records(ordered, config.payload), config.payload.call)
+
+
+def try_on_rows(config: SyncConfig, rows: DataFrame, *, only: Collection[str] | None = None) -> None:
+    """Tries the expressions of the payload, and of `order_by`, on every row before a query meets one that fails.
+
+    Args:
+        config: the sync; `prepared` has found no problem with it.
+        rows: the pinned source.
+        only: fields of the payload; None: all there is.
+
+    Raises:
+        ExpressionError: one fails on a row.
+    """
+    expressions = {path: sql for path, sql in config.expressions().items() if path.startswith("payload.")}
+    for index, text in enumerate(config.source.order_by):
+        expressions[f"source.order_by.{index}"] = source.sort_value(text)
+    chosen = expressions if only is None else {f"payload.{name}" for name in only} & expressions.keys()
+    source.try_expressions(rows, {path: expressions[path] for path in expressions if path in chosen})
+
+
+def rows_about(config: SyncConfig, rows: DataFrame, column: str, value: str) -> DataFrame:
+    """The source's rows of one record or person.
+
+    Args:
+        config: the sync; `prepared` has found no problem with it.
+        rows: the source's rows.
+        column: `record_id` or `person_key`.
+        value: whose.
+
+    Raises:
+        ExpressionError: an expression that names the person fails on a row.
+    """
+    if column == "person_key":
+        try_on_rows(config, rows, only=PERSON_KEYS)
+    return rows.where(subject_column(rows, config.payload, column) == value)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about a pinned source before anything is decided: small queries, most of whose time is waiting.
+
+    Attributes:
+        rows: how many there are.
+        has_duplicates: whether record ids may stand in several rows.
+        tried: done once the expressions are tried, with `ExpressionError` where one fails on a row.
+    """
+
+    rows: Future[int]
+    has_duplicates: Future[bool]
+    tried: Future[None]
+
+
+def ask(config: SyncConfig, rows: DataFrame, records: DataFrame) -> Asked:
+    """Asks at once, in the background: tables can be created and the sync be claimed meanwhile.
+
+    Args:
+        config: the sync.
+        rows: the pinned source.
+        records: `prepared` of it.
+    """
+    return Asked(
+        _begun(rows.count), _begun(lambda: source.has_duplicates(records)), _begun(lambda: try_on_rows(config, rows))
+    )
+
+
+def ask_records(records: DataFrame) -> Asked:
+    """The same about records in memory, whose expressions have been evaluated."""
+    return Asked(_begun(records.count), _begun(lambda: source.has_duplicates(records)), _begun(lambda: None))
+
+
+def _begun(question: Callable[[], _Answer]) -> Future[_Answer]:
+    """The answer to come, from a thread that nobody waits for at the end of the process: a run may be refused."""
+    answer: Future[_Answer] = Future()
+
+    def find() -> None:
+        try:
+            answer.set_result(question())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=find, name="cio-spark-question", daemon=True).start()
+    return answer
