@@ -116,6 +116,11 @@ def has_subquery(sql: str) -> bool:
     return _SUBQUERY.search(without_quoted(sql)) is not None
 
 
+def blanked(sql: str) -> str:
+    """A text of SQL in which the insides of quoted texts and names are x's: everything stays in its place."""
+    return _QUOTED.sub(lambda found: found[0][0] + "x" * (len(found[0]) - 2) + found[0][-1], sql)
+
+
 def without_quoted(sql: str) -> str:
     """A text of SQL with the insides of its quoted texts and names left out."""
     return _QUOTED.sub("''", sql)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +10,6 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cio_spark import source
 from cio_spark.config import SyncConfig
-from cio_spark.errors import ExpressionError
 from cio_spark.explain.subject import Subject
 from cio_spark.pipeline.intake import prepared, rows_about, try_on_rows
 
@@ -57,7 +55,6 @@ def find_in_source(spark: SparkSession, config: SyncConfig, attach: Callable[[st
     left_out = 0
     if not records.num_rows and config.source.where is not None:
         everything = config.source.model_copy(update={"where": None})
-        with contextlib.suppress(ExpressionError):  # where `where` keeps out what an expression fails on
-            rows = source.open_source(spark, everything, attach).rows
-            left_out = rows_about(config, rows, subject.column, subject.value).count()
+        rows = source.open_source(spark, everything, attach).rows
+        left_out = rows_about(config, rows, subject.column, subject.value).count()
     return Found(snapshot.description, records.num_rows, spark.createDataFrame(records), left_out)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from cio_spark import source
 from cio_spark.config import SyncConfig
@@ -24,13 +25,12 @@ def prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
     return validate_records(prepare_records(ordered, config.payload), config.payload.call)
 
 
-def try_on_rows(config: SyncConfig, rows: DataFrame, *, only: Collection[str] | None = None) -> None:
+def try_on_rows(config: SyncConfig, rows: DataFrame) -> None:
     """Tries the expressions of the payload, and of `order_by`, on every row before a query meets one that fails.
 
     Args:
         config: the sync; `prepared` has found no problem with it.
         rows: the pinned source.
-        only: fields of the payload; None: all there is.
 
     Raises:
         ExpressionError: one fails on a row.
@@ -38,8 +38,7 @@ def try_on_rows(config: SyncConfig, rows: DataFrame, *, only: Collection[str] | 
     expressions = {path: sql for path, sql in config.expressions().items() if path.startswith("payload.")}
     for index, text in enumerate(config.source.order_by):
         expressions[f"source.order_by.{index}"] = source.sort_value(text)
-    chosen = expressions if only is None else {f"payload.{name}" for name in only} & expressions.keys()
-    source.try_expressions(rows, {path: expressions[path] for path in expressions if path in chosen})
+    source.try_expressions(rows, expressions)
 
 
 def rows_about(config: SyncConfig, rows: DataFrame, column: str, value: str) -> DataFrame:
@@ -50,13 +49,13 @@ def rows_about(config: SyncConfig, rows: DataFrame, column: str, value: str) -> 
         rows: the source's rows.
         column: `record_id` or `person_key`.
         value: whose.
-
-    Raises:
-        ExpressionError: an expression that names the person fails on a row.
     """
-    if column == "person_key":
-        try_on_rows(config, rows, only=PERSON_KEYS)
-    return rows.where(subject_column(rows, config.payload, column) == value)
+    subject = subject_column(rows, config.payload, column)
+    names = [said for name in PERSON_KEYS if isinstance(said := getattr(config.payload, name), str)]
+    if column == "record_id" or all(source.cannot_fail(name, rows) for name in names):
+        return rows.where(subject == value)
+    # Where naming the person fails, it is not this one
+    return rows.where(source.caught(source.alone(subject)) == F.lit(value.encode()))
 
 
 @dataclass(frozen=True)

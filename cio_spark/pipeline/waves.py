@@ -82,7 +82,7 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) ->
     if number == 1 and not counts.retried:
         rows = counts.to_send + (counts.invalid or 0)
         return [Wave(0, work.deliverable, rows, work.plan)] if rows else []
-    staged = staging.stage_waves(work.deliverable, number, apart=counts.retried > 0)
+    staged = staging.stage_waves(work.deliverable, number, slots=slots.count, apart=counts.retried > 0)
     cut = staged.groupBy("wave").agg(
         F.count(F.lit(1)).alias("rows"),
         F.sum(F.when(F.col("error_code").isNull(), 1).otherwise(0)).alias("to_send"),

@@ -9,6 +9,8 @@ from pyspark.sql import functions as F
 
 from cio_spark.results.tables import Tables, holds_delta
 
+# Every task writes a file of each wave: that many tasks for each slot at most
+_TASKS_PER_SLOT = 8
 # Another hash than those of partitions and lanes, or a wave's persons would share them
 _WAVE_SEED = 23
 
@@ -29,7 +31,7 @@ class Staging:
         """Writes source rows once and gives them back as a table that stays the same."""
         return self._write(rows, "rows")
 
-    def stage_waves(self, records: DataFrame, waves: int, *, apart: bool) -> DataFrame:
+    def stage_waves(self, records: DataFrame, waves: int, *, slots: int, apart: bool) -> DataFrame:
         """Writes classified records once, cut into waves by a hash of the person, so that none is split.
 
         Every task writes a file of each wave: bringing a wave's records together first took a third of the staging.
@@ -37,6 +39,7 @@ class Staging:
         Args:
             records: what goes through the delivery.
             waves: how many.
+            slots: task slots.
             apart: persons with a record that is `retried` go into one more wave, the last: what was refused before
                 must not take the batches of others with it.
 
@@ -48,7 +51,8 @@ class Staging:
         wave = F.pmod(F.xxhash64(F.lit(_WAVE_SEED), person), F.lit(waves))
         if apart:
             wave = F.when(F.max("retried").over(Window.partitionBy(person)), waves).otherwise(wave)
-        return self._write(records.withColumn("wave", wave.cast("int")), "waves", "wave")
+        cut = records.withColumn("wave", wave.cast("int"))
+        return self._write(cut.coalesce(max(1, slots) * _TASKS_PER_SLOT), "waves", "wave")
 
     def _write(self, rows: DataFrame, what: str, *partitions: str) -> DataFrame:
         table = f"{self._table}_{what}"

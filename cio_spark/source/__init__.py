@@ -1,11 +1,15 @@
 """Reads a table or path at one pinned version, or a query or view staged once; drops superseded duplicates."""
 
+from cio_spark.source.caught import alone, caught
 from cio_spark.source.duplicates import count_superseded, drop_superseded, has_duplicates, sort_value, with_order
 from cio_spark.source.reader import Snapshot, open_source
-from cio_spark.source.trial import try_expressions
+from cio_spark.source.trial import cannot_fail, try_expressions
 
 __all__ = [
     "Snapshot",
+    "alone",
+    "cannot_fail",
+    "caught",
     "count_superseded",
     "drop_superseded",
     "has_duplicates",

@@ -1,8 +1,6 @@
 """`source.where` as Columns: it drops the rows it does not hold for, and never makes Spark quote a value.
 
-Spark quotes the value on which an expression fails, and does so in its own logs and its event log too. A condition that
-may fail is therefore evaluated inside a `try_` function, which gives null for whatever is raised inside it; null then
-raises a text of ours (docs/decisions/0011-expressions-that-fail.md).
+What may fail is evaluated where nothing can be raised (`caught.py`), and then raises a text of ours.
 """
 
 from __future__ import annotations
@@ -16,21 +14,26 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark import spark_errors
+from cio_spark.source.caught import alone, caught
 
-_AND = re.compile(r"\bAND\b", re.IGNORECASE)
-# Where these stand, cutting at AND could change the meaning
-_NOT_TO_CUT = re.compile(r"\bOR\b|--|/\*", re.IGNORECASE)
-_COLUMN = r"\s*(?P<column>`(?:[^`]|``)+`|[^\W\d]\w*)\s*"
-_COMPARED = re.compile(_COLUMN + r"(?:==?|<=>|<>|!=|<=|>=|<|>)(?P<value>[^=<>].*)", re.DOTALL)
-_LISTED = re.compile(_COLUMN + r"\b(?:NOT\s+)?IN\s*\((?P<values>.*)\)\s*", re.DOTALL | re.IGNORECASE)
-_NULL = re.compile(_COLUMN + r"\bIS\s+(?:NOT\s+)?NULL\s*", re.IGNORECASE)
+_WORD_OR_BRACKET = re.compile(r"\w+|[()\[\]]")
+_COMMENT = re.compile(r"--|/\*")
+_COLUMN = re.compile(r"(?:`(?:[^`]|``)+`|[^\W\d]\w*)(?:\.(?:`(?:[^`]|``)+`|[^\W\d]\w*))*")
+_COMPARED = re.compile(r"(?P<one>[^=<>!]+)(?:==?|<=>|<>|!=|<=|>=|<|>)(?P<other>[^=<>!]+)", re.DOTALL)
+_LISTED = re.compile(r"(?P<one>.+?)\s+(?:NOT\s+)?IN\s*\((?P<others>.*)\)", re.DOTALL | re.IGNORECASE)
+_BETWEEN = re.compile(
+    r"(?P<one>.+?)\s+(?:NOT\s+)?BETWEEN\s+(?P<low>.+?)\s+AND\s+(?P<high>.+)", re.DOTALL | re.IGNORECASE
+)
+_LIKE = re.compile(r"(?P<one>.+?)\s+(?:NOT\s+)?LIKE\s+(?P<other>.+)", re.DOTALL | re.IGNORECASE)
+_NULL = re.compile(r"(?P<one>.+?)\s+IS\s+(?:NOT\s+)?NULL", re.DOTALL | re.IGNORECASE)
+_NOT = re.compile(r"NOT\b(?P<rest>.+)", re.DOTALL | re.IGNORECASE)
 
 
 def keep(rows: DataFrame, where: str) -> DataFrame:
     """The rows for which a condition holds.
 
-    Parts that compare a column with what is the same for all rows cannot fail; they stay plain, for Spark skips files
-    by them. The others are asked of the rows these leave, in the order they are written, a later one only where the
+    Parts that compare columns with what is the same for all rows cannot fail; they stay plain, for Spark skips files by
+    them. The others are asked of the rows these leave, in the order they are written, a later one only where the
     earlier ones hold.
 
     Args:
@@ -44,44 +47,98 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
         return rows.where(F.expr(where))
     plain = reduce(lambda kept, part: kept.where(F.expr(part)), safe, rows)
     try:
-        return plain.where(_tried(parts, where))
-    except AnalysisException:  # a Python UDF, which may stand in no lambda
+        return plain.where(_guarded(parts, where))
+    except AnalysisException:  # what may stand in no lambda: a Python UDF, a subquery of VALUES
         return rows.where(F.expr(where))
 
 
-def _tried(parts: list[str], where: str) -> Column:
+def _guarded(parts: list[str], where: str) -> Column:
     holds = reduce(lambda rest, part: F.when(F.expr(part), rest).otherwise(False), reversed(parts), F.lit(True))
-    # Spark evaluates what expressions have in common ahead of them, outside of any function; not so inside a lambda
-    alone = F.transform(F.array(F.lit(0)), lambda _: holds.cast("string"))
-    text = F.try_to_binary(F.concat_ws("", alone), F.lit("utf-8"))
-    return F.coalesce(text, F.raise_error(F.lit(spark_errors.marked(f"source.where: `{where}`")))) == F.lit(b"true")
+    failure = F.raise_error(F.lit(spark_errors.marked(f"source.where: `{where}`")))
+    return F.coalesce(caught(alone(holds.cast("string"))), failure) == F.lit(b"true")
 
 
 def _parts(where: str, rows: DataFrame) -> list[str]:
     """What must hold at once; the whole condition where that is not plain to see."""
-    parts = [part.strip() for part in _AND.split(where)]
-    if _NOT_TO_CUT.search(where) or not all(isinstance(_kind(part, rows), T.BooleanType) for part in parts):
+    if _COMMENT.search(spark_errors.without_quoted(where)) or len(_cut(where, "OR")) > 1:
         return [where]
-    return parts
+    parts = _cut(where, "AND")
+    return parts if all(isinstance(_kind(part, rows), T.BooleanType) for part in parts) else [where]
+
+
+def _cut(sql: str, word: str) -> list[str]:
+    """The pieces between a word that stands outside of quotes, brackets, CASE … END and BETWEEN … AND."""
+    pieces, start, depth, between = [], 0, 0, False
+    for found in _WORD_OR_BRACKET.finditer(spark_errors.blanked(sql)):
+        token = found.group().upper()
+        if token in {"(", "[", "CASE"}:
+            depth += 1
+        elif token in {")", "]", "END"}:
+            depth -= 1
+        elif depth == 0 and token == "BETWEEN":
+            between = True
+        elif depth == 0 and token == "AND" and between:
+            between = False
+        elif depth == 0 and token == word:
+            pieces.append(sql[start : found.start()].strip())
+            start = found.end()
+    return [*pieces, sql[start:].strip()]
 
 
 def _is_safe(part: str, rows: DataFrame) -> bool:
     """Whether a part of a condition cannot fail because of a row, and is the same whenever it is asked."""
-    if _NULL.fullmatch(part):
-        return True
-    found = _COMPARED.fullmatch(part) or _LISTED.fullmatch(part)
-    if found is None or spark_errors.is_random(part):
+    part = _without_brackets(part.strip())
+    for word in ("OR", "AND"):
+        if len(pieces := _cut(part, word)) > 1:
+            return all(_is_safe(piece, rows) for piece in pieces)
+    if negated := _NOT.fullmatch(part):
+        return _is_safe(negated["rest"], rows)
+    # Their places are found where quoted texts are blanked out
+    blank = spark_errors.blanked(part)
+    for kind in (_NULL, _BETWEEN, _LISTED, _LIKE, _COMPARED):
+        if found := kind.fullmatch(blank):
+            operands = [part[slice(*found.span(name))].strip() for name in found.groupdict()]
+            return not spark_errors.is_random(part) and _are_comparable(operands, rows)
+    return False
+
+
+def _without_brackets(part: str) -> str:
+    """A part without the brackets around the whole of it."""
+    while part.startswith("(") and part.endswith(")"):
+        depth = 0
+        for place, sign in enumerate(spark_errors.blanked(part)):
+            depth += {"(": 1, ")": -1}.get(sign, 0)
+            if depth == 0 and place < len(part) - 1:
+                return part
+        part = part[1:-1].strip()
+    return part
+
+
+def _are_comparable(operands: list[str], rows: DataFrame) -> bool:
+    """Whether these are columns and what is the same for all rows, and no column is made another type to compare them.
+
+    A text is made a number or a date to be compared with one, and that may fail.
+    """
+    columns: set[bool] = set()
+    constants: set[bool] = set()
+    for operand in operands:
+        if is_column := _is_column(operand, rows):
+            kind = _kind(operand, rows)
+        else:  # where there is no column to name, what is the same for all rows remains; a list is one operand
+            listed = _kind(f"array({operand})", rows.select())
+            kind = listed.elementType if isinstance(listed, T.ArrayType) else None
+        if kind is None or isinstance(kind, (T.ArrayType, T.MapType, T.StructType)):
+            return False
+        (columns if is_column else constants).add(isinstance(kind, T.StringType))
+    # A constant that does not fit its column fails while the query is planned, for all rows alike
+    return columns == {False} or (columns == {True} and False not in constants)
+
+
+def _is_column(operand: str, rows: DataFrame) -> bool:
+    if _COLUMN.fullmatch(operand) is None:
         return False
-    column = _kind(found["column"], rows)
-    # Without a column to name, what is the same for all rows remains
-    value = found["value"] if "value" in found.groupdict() else f"array({found['values']})"
-    kind = _kind(value, rows.select())
-    if isinstance(kind, T.ArrayType):
-        kind = kind.elementType
-    if column is None or kind is None or isinstance(column, (T.ArrayType, T.MapType, T.StructType)):
-        return False
-    # A text is made a number or a date to be compared with one, and that may fail
-    return not isinstance(column, T.StringType) or isinstance(kind, T.StringType)
+    named = operand.strip("`").lower() in (name.lower() for name in rows.columns)
+    return named or _kind(operand, rows.select()) is None
 
 
 def _kind(sql: str, rows: DataFrame) -> T.DataType | None:

@@ -1,8 +1,4 @@
-"""Tries the user's expressions on the rows before anything else does: where one fails, it is counted, never quoted.
-
-Spark quotes the value on which an expression fails, and does so in its own logs and its event log too, out of our
-reach. Inside a `try_` function a failure is a null instead (docs/decisions/0011-expressions-that-fail.md).
-"""
+"""Tries the user's expressions on the rows before anything else does: where one fails, it is counted, never quoted."""
 
 from __future__ import annotations
 
@@ -11,12 +7,13 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark import spark_errors
 from cio_spark.errors import ExpressionError
+from cio_spark.source.caught import caught
 
 _REUSE_OF_PARTS = "spark.sql.subexpressionElimination.enabled"
 _ONE_AT_A_TIME = threading.Lock()
@@ -37,12 +34,18 @@ def try_expressions(rows: DataFrame, expressions: Mapping[str, str]) -> None:
     Raises:
         ExpressionError: one fails on some row; the text says which, and on how many.
     """
-    tried = {path: sql for path, sql in expressions.items() if not _cannot_fail(sql, rows)}
+    tried = {path: sql for path, sql in expressions.items() if not cannot_fail(sql, rows)}
     if not tried:
         return
-    failures = [F.count_if(_fails(sql)).alias(str(number)) for number, sql in enumerate(tried.values())]
-    with _each_evaluated_alone(rows.sparkSession):
-        counted = rows.agg(*failures).collect()[0]
+    try:
+        counted = _count(rows, list(tried.values()))
+    except Exception as error:
+        # Spark's builder of maps is not fit for use once it has failed, and that is no exception which can be caught
+        if "AssertionError" not in str(error):
+            raise
+        for path, sql in tried.items() if len(tried) > 1 else ():
+            try_expressions(rows, {path: sql})
+        raise ExpressionError(f"{' or '.join(tried)}: fails on rows of the source; {spark_errors.ADVICE}") from None
     found = [
         f"{path}: `{sql}` fails on {failed:,} {'row' if failed == 1 else 'rows'} of the source"
         for (path, sql), failed in zip(tried.items(), counted, strict=True)
@@ -52,9 +55,12 @@ def try_expressions(rows: DataFrame, expressions: Mapping[str, str]) -> None:
         raise ExpressionError(f"{'; '.join(found)}; {spark_errors.ADVICE}")
 
 
-def _fails(sql: str) -> Column:
-    """Whether an expression fails: a `try_` function gives null for whatever is raised inside it."""
-    return F.try_to_binary(F.coalesce(F.expr(sql).cast("string"), F.lit("")), F.lit("utf-8")).isNull()
+def _count(rows: DataFrame, expressions: list[str]) -> tuple[int, ...]:
+    """On how many rows each expression fails."""
+    texts = [F.coalesce(F.expr(sql).cast("string"), F.lit("")) for sql in expressions]
+    failures = [F.count_if(caught(text).isNull()).alias(str(number)) for number, text in enumerate(texts)]
+    with _each_evaluated_alone(rows.sparkSession):
+        return tuple(rows.agg(*failures).collect()[0])
 
 
 @contextlib.contextmanager
@@ -69,7 +75,7 @@ def _each_evaluated_alone(spark: SparkSession) -> Iterator[None]:
             spark.conf.set(_REUSE_OF_PARTS, str(before))
 
 
-def _cannot_fail(sql: str, rows: DataFrame) -> bool:
+def cannot_fail(sql: str, rows: DataFrame) -> bool:
     """Whether an expression is a column, or a text that a function which takes any text makes of columns."""
     if _CANNOT_FAIL.fullmatch(sql) is None:
         return False

@@ -11,7 +11,7 @@ from cio_spark.source.condition import keep
 from cio_spark.spark_errors import explain_failure
 
 ROWS = """
-SELECT * FROM VALUES
+SELECT *, struct(text AS s) AS st FROM VALUES
   ('o1', '17', 4, timestamp '2026-01-01', 'ok'),
   ('o2', 'SECRET', 0, timestamp '2026-01-02', NULL),
   ('o3', NULL, NULL, NULL, 'no')
@@ -36,6 +36,11 @@ def rows(either_way: SparkSession) -> DataFrame:
         "cast(text AS INT) BETWEEN 1 AND 3",
         "cast(text AS INT) > 1 AND cast(text AS INT) < 20",
         "cast(text AS INT) < 1 OR cast(text AS INT) > 20",
+        "NOT (text = 17) AND id <> 'o1'",
+        "kind IN ('ok', id) OR text IN (17, 18)",
+        "(cast(text AS INT) = 17 OR id = 'o3')",
+        "st IN (named_struct('s', 17))",
+        "CASE WHEN id = 'o1' AND number = 4 THEN true ELSE text > 1 END",
     ],
 )
 def test_a_condition_that_fails_on_a_row_is_named_and_no_value_is(rows: DataFrame, where: str) -> None:
@@ -61,6 +66,10 @@ def test_a_condition_that_fails_on_a_row_is_named_and_no_value_is(rows: DataFram
         ("number IN (SELECT id FROM range(3))", ["o2"]),
         ("NOT cast(number AS STRING) = '4'", ["o2"]),
         ("text = ' AND ' AND id = 'a OR b'", []),
+        ("(id = 'o1' OR (id = 'o2')) AND NOT (number = 0) AND upper(id) > ''", ["o1"]),
+        ("'o2' <= id AND (at IS NULL OR at BETWEEN '2026-01-02' AND '2026-01-03') AND length(id) = 2", ["o2", "o3"]),
+        ("id NOT LIKE '%1' AND number NOT BETWEEN 1 AND 9 AND length(id) > 0", ["o2"]),
+        ("CASE WHEN id = 'o1' AND number = 4 THEN true ELSE false END AND length(id) > 0", ["o1"]),
         ("rand() < 2 AND upper(id) = 'O1'", ["o1"]),
         ("number > rand() AND upper(id) > ''", ["o1"]),
         ("monotonically_increasing_id() >= 0", ["o1", "o2", "o3"]),
@@ -77,6 +86,9 @@ def test_a_condition_keeps_the_rows_it_holds_for(rows: DataFrame, where: str, ke
     [
         "year = 2021 AND upper(id) = '1'",
         "year IN (2020, 2021) AND length(id) > 0",
+        "year BETWEEN 2020 AND 2021 AND length(id) > 0",
+        "(year = 2020 OR year = 2021) AND length(id) > 0",
+        "(2021 >= year) AND (NOT year > 2021) AND length(id) > 0",
         "day >= '2021-01-01' AND day < current_date() AND year <> 2022 AND length(id) > 0",
     ],
 )

@@ -172,3 +172,7 @@ def test_a_record_is_explained_although_an_expression_fails_on_another_one(world
     failing = World(world.tables, conf)
     assert failing.explain("record", "o4").in_source.rows == 2
     assert "payload.properties.set.share" in failing.explain("record", "o2").in_source.trouble
+    user_id = """"if(id = 'o2', raise_error('no'), customer)\""""
+    conf.write_text(world.conf.read_text().replace("user_id: customer", f"user_id: {user_id}"))
+    assert failing.explain("person", "c1").in_source.rows == world.explain("person", "c1").in_source.rows - 1
+    assert "payload.user_id" in failing.explain("record", "o2").in_source.trouble

@@ -85,6 +85,12 @@ def test_every_failing_expression_is_named_also_where_they_have_a_part_in_common
     assert "c:" not in str(caught.value)
 
 
+def test_a_map_that_cannot_be_built_is_named(rows: DataFrame) -> None:
+    # Spark's builder of maps raises an error that no function catches, on the row after the one that failed
+    with pytest.raises(ExpressionError, match=r"^b: .*fails on .* of the source; use try_cast"):
+        try_expressions(rows.union(rows), {"a": "length(text)", "b": "map(id, 1, id, 2)"})
+
+
 def test_expressions_that_cannot_fail_need_no_pass_over_the_rows(spark: SparkSession) -> None:
     broken = spark.sql("SELECT raise_error('read') AS a, 'x' AS b FROM range(1)")
     try_expressions(broken, {"payload.event": "a", "payload.user_id": "concat(`b`, ' of raise_error()', a)"})
