@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 from zipimport import zipimporter
@@ -25,6 +26,7 @@ from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.errors import ConfigurationError
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
+from cio_spark.spark_conf import set_for_a_while
 
 ROWS_PER_CHUNK = 2_000
 _CHUNKS = {
@@ -117,23 +119,16 @@ def deliver_records(
     return outcomes.withColumns(constants).select(*struct_of(RECORD_STATUS).fieldNames())
 
 
-@contextlib.contextmanager
-def arrow_chunks(spark: SparkSession) -> Iterator[None]:
+def arrow_chunks(spark: SparkSession) -> AbstractContextManager[None]:
     """Keeps the chunks that Arrow hands over small while a delivery runs, so that memory is flat for any payload."""
-    before = {name: spark.conf.get(name, None) for name in _CHUNKS}
-    for name, value in _CHUNKS.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        for name, earlier in before.items():
-            spark.conf.unset(name) if earlier is None else spark.conf.set(name, earlier)
+    return set_for_a_while(spark, _CHUNKS)
 
 
 def _arrow_task(settings: DeliverySettings, completed: Accumulator[int]) -> Callable[[Any], Iterable[pa.RecordBatch]]:
     """The function that `mapInArrow` runs in the executors' Python workers."""
 
     def run(chunks: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        _settle_in()
         with ended_with_its_task():
             for group in deliver_partition(_partition(), chunks, settings):
                 yield group.as_arrow()
@@ -148,6 +143,7 @@ def _row_task(settings: DeliverySettings, completed: Accumulator[int]) -> Callab
     def run(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         unread = iter(rows)
         chunks = (record_batch(chunk) for chunk in iter(lambda: list(islice(unread, ROWS_PER_CHUNK)), []))
+        _settle_in()
         with ended_with_its_task():
             for group in deliver_partition(_partition(), chunks, settings):
                 yield from zip(*[column.to_pylist() for column in group.as_arrow().columns], strict=True)
@@ -157,12 +153,16 @@ def _row_task(settings: DeliverySettings, completed: Accumulator[int]) -> Callab
 
 
 def _partition() -> int:
-    _forget_archives()
-    if not gc.get_freeze_count():
-        # pyspark collects garbage after each task; what is imported by now never is any, and takes 0.1 s to look at
-        gc.freeze()
     context = TaskContext.get()
     return context.partitionId() if context is not None else 0
+
+
+def _settle_in() -> None:
+    """Makes the worker process fit for many tasks: pyspark does much between two of them that is of no use to us."""
+    _forget_archives()
+    if not gc.get_freeze_count():
+        # Garbage is collected after each task; what is imported by now never is any, and takes 0.1 s to look at
+        gc.freeze()
 
 
 def _forget_archives() -> None:

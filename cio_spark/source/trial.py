@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark import spark_errors
 from cio_spark.errors import ExpressionError
 from cio_spark.source.caught import caught
+from cio_spark.spark_conf import set_for_a_while
 
-_REUSE_OF_PARTS = "spark.sql.subexpressionElimination.enabled"
+# Spark would evaluate what two expressions have in common ahead of both, where nothing is caught
+_EACH_ALONE = {"spark.sql.subexpressionElimination.enabled": "false"}
 _ONE_AT_A_TIME = threading.Lock()
+"""The setting is the session's."""
 _NAME = r"\s*(?:`(?:[^`]|``)+`|[^\W\d]\w*)\s*"
 _TEXT = r"\s*'(?:[^'\\]|\\.)*'\s*"
 _CANNOT_FAIL = re.compile(
@@ -59,20 +61,8 @@ def _count(rows: DataFrame, expressions: list[str]) -> tuple[int, ...]:
     """On how many rows each expression fails."""
     texts = [F.coalesce(F.expr(sql).cast("string"), F.lit("")) for sql in expressions]
     failures = [F.count_if(caught(text).isNull()).alias(str(number)) for number, text in enumerate(texts)]
-    with _each_evaluated_alone(rows.sparkSession):
+    with _ONE_AT_A_TIME, set_for_a_while(rows.sparkSession, _EACH_ALONE):
         return tuple(rows.agg(*failures).collect()[0])
-
-
-@contextlib.contextmanager
-def _each_evaluated_alone(spark: SparkSession) -> Iterator[None]:
-    """Spark would evaluate what two expressions have in common ahead of both, outside the `try_` function."""
-    with _ONE_AT_A_TIME:  # the setting is the session's
-        before = spark.conf.get(_REUSE_OF_PARTS)
-        spark.conf.set(_REUSE_OF_PARTS, "false")
-        try:
-            yield
-        finally:
-            spark.conf.set(_REUSE_OF_PARTS, str(before))
 
 
 def cannot_fail(sql: str, rows: DataFrame) -> bool:
