@@ -23,16 +23,14 @@ _HINTS = {
     "INVALID_ARRAY_INDEX": "use get or try_element_at",
 }
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`")
+NAME = r"(?:`(?:[^`]|``)+`|[^\W\d]\w*)"
+"""A name in SQL, as a regular expression."""
+# What gives another value within one query
+_RANDOM_CALLS = "rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id"
+_RANDOM = re.compile(rf"\b(?:{_RANDOM_CALLS}|input_file_\w+)\s*\(", re.IGNORECASE)
 _VOLATILE = re.compile(
     r"\b(?:current_date|current_time|current_timestamp|localtimestamp)\b|"  # callable without parentheses
-    r"\b(?:curdate|now|rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
-    r"input_file_name)\s*\(|\bunix_timestamp\s*\(\s*\)",
-    re.IGNORECASE,
-)
-# Of the above, what gives another value within one query
-_RANDOM = re.compile(
-    r"\b(?:rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
-    r"input_file_\w+)\s*\(",
+    rf"\b(?:curdate|now|{_RANDOM_CALLS}|input_file_name)\s*\(|\bunix_timestamp\s*\(\s*\)",
     re.IGNORECASE,
 )
 _SUBQUERY = re.compile(r"\bselect\b|\(\s*table\s+['\w]", re.IGNORECASE)
@@ -103,17 +101,17 @@ class UnfitExpressionError(Exception):
 def is_volatile(sql: str, columns: Sequence[str] = ()) -> bool:
     """Whether an expression gives another value each time it is evaluated (quoted texts and names aside)."""
     names = {name.lower() for name in columns}
-    return any(found.group().lower() not in names for found in _VOLATILE.finditer(without_quoted(sql)))
+    return any(found.group().lower() not in names for found in _VOLATILE.finditer(_without_quoted(sql)))
 
 
 def is_random(sql: str) -> bool:
     """Whether an expression may give another value for each row, or each time within one query."""
-    return _RANDOM.search(without_quoted(sql)) is not None
+    return _RANDOM.search(_without_quoted(sql)) is not None
 
 
 def has_subquery(sql: str) -> bool:
     """Whether an expression reads rows of its own (quoted texts and names aside)."""
-    return _SUBQUERY.search(without_quoted(sql)) is not None
+    return _SUBQUERY.search(_without_quoted(sql)) is not None
 
 
 def blanked(sql: str) -> str:
@@ -121,7 +119,7 @@ def blanked(sql: str) -> str:
     return _QUOTED.sub(lambda found: found[0][0] + "x" * (len(found[0]) - 2) + found[0][-1], sql)
 
 
-def without_quoted(sql: str) -> str:
+def _without_quoted(sql: str) -> str:
     """A text of SQL with the insides of its quoted texts and names left out."""
     return _QUOTED.sub("''", sql)
 
@@ -152,7 +150,7 @@ def row_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataTyp
     from pyspark.sql import functions as F
 
     try:
-        kind = rows.select(F.expr(sql).alias("x")).schema[0].dataType
+        kind = type_of(rows, sql)
     except (AnalysisException, ParseException) as error:
         raise UnfitExpressionError(analysis_problem(error, columns)) from None
     if "(" in sql:
@@ -162,6 +160,13 @@ def row_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataTyp
         except AnalysisException:
             raise UnfitExpressionError(_NO_ROW_VALUE) from None
     return kind
+
+
+def type_of(rows: DataFrame, sql: str) -> DataType:
+    """The type of an expression, as Spark sees it; raises what Spark raises. Runs no job."""
+    from pyspark.sql import functions as F
+
+    return rows.select(F.expr(sql).alias("x")).schema[0].dataType
 
 
 def unknown_column(name: str, columns: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 from zipimport import zipimporter
@@ -119,7 +118,7 @@ def deliver_records(
     return outcomes.withColumns(constants).select(*struct_of(RECORD_STATUS).fieldNames())
 
 
-def arrow_chunks(spark: SparkSession) -> AbstractContextManager[None]:
+def arrow_chunks(spark: SparkSession) -> contextlib.AbstractContextManager[None]:
     """Keeps the chunks that Arrow hands over small while a delivery runs, so that memory is flat for any payload."""
     return set_for_a_while(spark, _CHUNKS)
 

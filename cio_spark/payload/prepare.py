@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -73,12 +74,11 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
     }
     if expressions.problems:
         raise ConfigurationError(expressions.problems)
-    person = [column for name in PERSON_KEYS if (column := texts[name]) is not None]
     sent = {name: F.lit(None) if name in constants else column for name, column in texts.items() if column is not None}
     checked = [item.checked.alias(name) for name, item in objects.items() if item is not None]
     return rows.select(
         record_id.alias("record_id"),
-        F.coalesce(*person).alias("person_key"),
+        _person_key(texts).alias("person_key"),
         (F.lit(None).cast("timestamp") if occurred_at is None else occurred_at).alias("occurred_at"),
         call_json(section.call, texts, occurred_at, objects).alias("payload"),
         F.struct(*[column.alias(name) for name, column in sent.items()]).alias("ids"),
@@ -102,10 +102,16 @@ def subject_column(rows: DataFrame, section: PayloadSection, name: str) -> Colum
     expressions = Expressions(rows)
     if name == "record_id":
         return _record_id(expressions, section.record_id_columns)
-    texts = (
-        expressions.compile_text(f"payload.{key}", getattr(section, key), blank_is_null=True) for key in PERSON_KEYS
+    return _person_key(
+        {
+            key: expressions.compile_text(f"payload.{key}", getattr(section, key), blank_is_null=True)
+            for key in PERSON_KEYS
+        }
     )
-    return F.coalesce(*[text for text in texts if text is not None])
+
+
+def _person_key(texts: Mapping[str, Column | None]) -> Column:
+    return F.coalesce(*[text for name in PERSON_KEYS if (text := texts[name]) is not None])
 
 
 def _with_traits_of_scalars(section: PayloadSection, expressions: Expressions) -> PayloadSection:

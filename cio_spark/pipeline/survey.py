@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -65,12 +64,10 @@ def survey(
     Raises:
         ExpressionError: an expression of the payload, or of `order_by`, fails on a row.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        looking = pool.submit(_knows, earlier, config.sync.name)
-        asked.tried.result()
-        known = looking.result()
-        # Of the records only now, for a query on them may meet what fails
-        sampling = None if known or count_everything else pool.submit(ledger.sample_bytes, records)
+    known = _knows(earlier, config.sync.name)
+    # Before any query on the records, which may meet what fails
+    asked.tried.result()
+    mean_bytes = None if known or count_everything else ledger.sample_bytes(records)
     source_rows = asked.rows.result()
     superseded = 0
     if asked.has_duplicates.result():
@@ -88,8 +85,8 @@ def survey(
             accepted_persons=_accepted_persons(config, earlier) if retry_held else None,
         )
         deliverable = records.where(F.col("state").isin(*ledger.DELIVERED))
-    if sampling is not None:
-        counts = ledger.expect_all_new(sampling.result(), source_rows=source_rows, superseded=superseded)
+    if mean_bytes is not None:
+        counts = ledger.expect_all_new(mean_bytes, source_rows=source_rows, superseded=superseded)
     else:
         counts = ledger.count_states(records, source_rows=source_rows, superseded=superseded)
     plan = plan_of(config, slots, counts.to_send, counts.payload_bytes)

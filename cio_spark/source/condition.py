@@ -18,7 +18,7 @@ from cio_spark.source.caught import alone, caught
 
 _WORD_OR_BRACKET = re.compile(r"\w+|[()\[\]]")
 _COMMENT = re.compile(r"--|/\*")
-_COLUMN = re.compile(r"(?:`(?:[^`]|``)+`|[^\W\d]\w*)(?:\.(?:`(?:[^`]|``)+`|[^\W\d]\w*))*")
+_COLUMN = re.compile(rf"{spark_errors.NAME}(?:\.{spark_errors.NAME})*")
 _COMPARED = re.compile(r"(?P<one>[^=<>!]+)(?:==?|<=>|<>|!=|<=|>=|<|>)(?P<other>[^=<>!]+)", re.DOTALL)
 _LISTED = re.compile(r"(?P<one>.+?)\s+(?:NOT\s+)?IN\s*\((?P<others>.*)\)", re.DOTALL | re.IGNORECASE)
 _BETWEEN = re.compile(
@@ -60,7 +60,7 @@ def _guarded(parts: list[str], where: str) -> Column:
 
 def _parts(where: str, rows: DataFrame) -> list[str]:
     """What must hold at once; the whole condition where that is not plain to see."""
-    if _COMMENT.search(spark_errors.without_quoted(where)) or len(_cut(where, "OR")) > 1:
+    if _COMMENT.search(spark_errors.blanked(where)) or len(_cut(where, "OR")) > 1:
         return [where]
     parts = _cut(where, "AND")
     return parts if all(isinstance(_kind(part, rows), T.BooleanType) for part in parts) else [where]
@@ -144,6 +144,6 @@ def _is_column(operand: str, rows: DataFrame) -> bool:
 def _kind(sql: str, rows: DataFrame) -> T.DataType | None:
     """The type of an expression; None if it is none."""
     try:
-        return rows.select(F.expr(sql).alias("x")).schema[0].dataType
+        return spark_errors.type_of(rows, sql)
     except (AnalysisException, ParseException):
         return None

@@ -74,10 +74,6 @@ def open_source(
     return _filtered(snapshot, source.where, attach)
 
 
-def _snapshot(rows: DataFrame, description: str, version: int | None) -> Snapshot:
-    return Snapshot(rows, description, version, repeatable=version is not None)
-
-
 def _filtered(snapshot: Snapshot, where: str, attach: Callable[[str], None]) -> Snapshot:
     columns = snapshot.rows.columns
     pinned = not (spark_errors.is_volatile(where, columns) or spark_errors.has_subquery(where))
@@ -105,7 +101,7 @@ def _open_query(spark: SparkSession, query: str) -> Snapshot:
     if not re.match(r"\s*(--[^\n]*\n\s*)*(select|with|from|table|values|\()", query, re.IGNORECASE):
         raise ConfigurationError.of("source.query", "must be a SELECT")
     try:
-        return _snapshot(spark.sql(query), "query", None)
+        return Snapshot(spark.sql(query), "query", None, repeatable=False)
     except (AnalysisException, ParseException) as error:
         raise spark_errors.of("source.query", error, []) from None
 
@@ -118,7 +114,7 @@ def _open_path(spark: SparkSession, path: str, version: int | None) -> Snapshot:
         raise ConfigurationError.of(
             "source.path", f"there is no readable Delta table at {path} ({spark_errors.error_class(error)})"
         ) from None
-    return _snapshot(rows, f"{path} (version {version})", version)
+    return Snapshot(rows, f"{path} (version {version})", version, repeatable=True)
 
 
 def _open_table(spark: SparkSession, name: str, version: int | None) -> Snapshot:
@@ -126,14 +122,14 @@ def _open_table(spark: SparkSession, name: str, version: int | None) -> Snapshot
         rows = spark.table(name)
         kind = _table_kind(spark, name)
         if kind != "delta":
-            return _snapshot(rows, f"{name} ({kind})", None)
+            return Snapshot(rows, f"{name} ({kind})", None, repeatable=False)
         version = _version(spark, name) if version is None else version
         rows = spark.read.option("versionAsOf", version).table(name)
     except (AnalysisException, ParseException) as error:
         kind = spark_errors.error_class(error)
         reason = f"there is no table or view {name}" if "NOT_FOUND" in kind else f"cannot read {name} ({kind})"
         raise ConfigurationError.of("source.table", reason) from None
-    return _snapshot(rows, f"{name} (version {version})", version)
+    return Snapshot(rows, f"{name} (version {version})", version, repeatable=True)
 
 
 def _table_kind(spark: SparkSession, name: str) -> str:

@@ -19,7 +19,7 @@ from cio_spark.spark_conf import set_for_a_while
 _EACH_ALONE = {"spark.sql.subexpressionElimination.enabled": "false"}
 _ONE_AT_A_TIME = threading.Lock()
 """The setting is the session's."""
-_NAME = r"\s*(?:`(?:[^`]|``)+`|[^\W\d]\w*)\s*"
+_NAME = rf"\s*{spark_errors.NAME}\s*"
 _TEXT = r"\s*'(?:[^'\\]|\\.)*'\s*"
 _CANNOT_FAIL = re.compile(
     rf"{_NAME}|{_TEXT}|\s*(?:concat|upper|lower|trim)\s*\((?:{_NAME}|{_TEXT})(?:,(?:{_NAME}|{_TEXT}))*\)\s*"
@@ -69,4 +69,4 @@ def cannot_fail(sql: str, rows: DataFrame) -> bool:
     """Whether an expression is a column, or a text that a function which takes any text makes of columns."""
     if _CANNOT_FAIL.fullmatch(sql) is None:
         return False
-    return "(" not in sql or isinstance(rows.select(F.expr(sql).alias("x")).schema[0].dataType, T.StringType)
+    return "(" not in sql or isinstance(spark_errors.type_of(rows, sql), T.StringType)

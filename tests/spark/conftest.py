@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from tests_support import KEY, ORDERS, QUICK_JAVA, QUICK_SPARK, Bench
 
 from cio_spark import runtime
+from cio_spark.spark_conf import set_for_a_while
 from cio_spark.standin import StandIn
 
 _numbers = itertools.count()
@@ -46,12 +47,8 @@ def spark(warehouse: Path) -> Iterator[SparkSession]:
 def either_way(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
     """The session as users have it, then as these tests have it: Spark evaluates in another order."""
     users = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
-    ours = {name: spark.conf.get(name) for name in users}
-    for name, value in users.items() if request.param == "compiled" else ():
-        spark.conf.set(name, value)
-    yield spark
-    for name, value in ours.items():
-        spark.conf.set(name, str(value))
+    with set_for_a_while(spark, users if request.param == "compiled" else {}):
+        yield spark
 
 
 @pytest.fixture
