@@ -116,6 +116,7 @@ TABLES: dict[str, Layout] = {
 
 def struct_of(ddl: str) -> T.StructType:
     """The struct type of one of the constants; Spark parses DDL only once there is a session."""
-    struct = T.StructType.fromDDL(ddl)
+    # `DataType.fromDDL`, which is public, came with Spark 4
+    struct = T._parse_datatype_string(ddl)
     assert isinstance(struct, T.StructType)
     return struct

@@ -13,6 +13,7 @@ from cio_spark.explain.explanation import Explanation, InSource, SourceRecord
 from cio_spark.explain.source import find_in_source
 from cio_spark.explain.subject import Subject
 from cio_spark.explain.tables import find_in_tables
+from cio_spark.in_memory import fetched
 from cio_spark.model import Slots
 from cio_spark.pipeline.intake import ask_records
 from cio_spark.pipeline.phases import explained
@@ -55,5 +56,5 @@ def _judged(
         config, tables, records, ask_records(records), statuses, slots=slots, retry_held=False, count_everything=True
     )
     names = [field.name for field in fields(SourceRecord)]
-    rows = work.records.select(*names).orderBy("record_id").toArrow().to_pylist()
+    rows = fetched(work.records.select(*names).orderBy("record_id")).to_pylist()
     return tuple(SourceRecord(**row) for row in rows)

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from cio_spark import source
 from cio_spark.config import SyncConfig
 from cio_spark.explain.subject import Subject
+from cio_spark.in_memory import fetched, frame_of
 from cio_spark.pipeline.intake import prepared, rows_about, try_on_rows
 
 MOST_ROWS: Final = 1_000
@@ -51,10 +52,10 @@ def find_in_source(spark: SparkSession, config: SyncConfig, attach: Callable[[st
     rows = rows_about(config, snapshot.rows, subject.column, subject.value)
     # What fails on other rows is no matter here
     try_on_rows(config, rows)
-    records = prepared(config, rows).limit(MOST_ROWS).toArrow()
+    records = fetched(prepared(config, rows).limit(MOST_ROWS))
     left_out = 0
     if not records.num_rows and config.source.where is not None:
         everything = config.source.model_copy(update={"where": None})
         rows = source.open_source(spark, everything, attach).rows
         left_out = rows_about(config, rows, subject.column, subject.value).count()
-    return Found(snapshot.description, records.num_rows, spark.createDataFrame(records), left_out)
+    return Found(snapshot.description, records.num_rows, frame_of(spark, records), left_out)

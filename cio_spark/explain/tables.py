@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from cio_spark.explain.explanation import Attempt, Letter
 from cio_spark.explain.subject import Subject
+from cio_spark.in_memory import fetched, frame_of
 from cio_spark.results import Tables
 from cio_spark.schemas import RECORD_STATUS, struct_of
 
@@ -47,11 +48,11 @@ def find_in_tables(tables: Tables, sync: str, subject: Subject) -> Told:
     # All but the batch's facts: an equal schema, without the widest column
     names = [name for name in struct_of(RECORD_STATUS).fieldNames() if name != "batch"]
     rows = _about(tables, "record_status", sync, subject).select(*names)
-    newest = rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_ATTEMPTS + 1).toArrow()
+    newest = fetched(rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_ATTEMPTS + 1))
     has_more = newest.num_rows > MOST_ATTEMPTS
     kept = newest.slice(0, MOST_ATTEMPTS)
     attempts = tuple(_attempt(row) for row in kept.to_pylist())
-    statuses = tables.spark.createDataFrame(kept)
+    statuses = frame_of(tables.spark, kept)
     return Told(attempts, _letters(tables, sync, subject, attempts), statuses, has_more)
 
 
@@ -69,5 +70,5 @@ def _letters(tables: Tables, sync: str, subject: Subject, attempts: tuple[Attemp
     accepted = {attempt.message_id for attempt in attempts if attempt.status == "accepted"} - {None}
     names = [field.name for field in fields(Letter) if field.name != "accepted_since"]
     rows = _about(tables, "dead_letters", sync, subject).select(*names)
-    newest = rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_LETTERS).toArrow()
+    newest = fetched(rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_LETTERS))
     return tuple(Letter(**row, accepted_since=row["message_id"] in accepted) for row in newest.to_pylist())

@@ -34,7 +34,6 @@ SCALARS = (
 )
 # Blank, they name nobody and nothing; of the others, a blank is what the user wants to send
 NAMING = ("user_id", "anonymous_id", "email", "event", "group_id", "object_id", "previous_id", "device_token")
-_OBJECT_TYPE = re.compile("[0-9]{1,9}")
 PERSON_KEYS = ("user_id", "anonymous_id", "email", "group_id", "object_id")
 DEFAULT_FORMATS = {
     "properties": TimestampFormat.ISO,
@@ -133,7 +132,7 @@ def _constants(section: PayloadSection, expressions: Expressions) -> set[str]:
     for name, value in values.items():
         text = str(value)
         limit = limits.MAX_EVENT_NAME_BYTES if name == "event" else limits.MAX_ID_BYTES
-        if name == "object_type_id" and value is not None and not _OBJECT_TYPE.fullmatch(text):
+        if name == "object_type_id" and value is not None and not re.fullmatch(limits.OBJECT_TYPE, text):
             expressions.report(f"payload.{name}", f"must be a whole number, such as 1, found {text!r}")
         elif name in NAMING and (value is None or not text.strip()):
             expressions.report(f"payload.{name}", "is empty")

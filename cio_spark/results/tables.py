@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cio_spark.config.sections import TablesSection
 from cio_spark.errors import TableError
+from cio_spark.in_memory import frame_of
 from cio_spark.schemas import TABLES, struct_of
 
 _ARROW = {
@@ -162,8 +163,7 @@ class Tables:
         """
         fields = struct_of(TABLES[table].columns).fields
         schema = pa.schema([(field.name, _ARROW[field.dataType.simpleString()]) for field in fields])
-        # From an Arrow table Spark makes a local relation; from a list of rows it would start Python workers
-        rows = self.spark.createDataFrame(pa.Table.from_pylist([dict(event) for event in events], schema))
+        rows = frame_of(self.spark, pa.Table.from_pylist([dict(event) for event in events], schema))
         self.append(table, rows.coalesce(1), app_id=app_id, app_version=app_version)
 
     def append(self, table: str, rows: DataFrame, *, app_id: str | None = None, app_version: int | None = None) -> None:

@@ -146,6 +146,8 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.warehouse.dir": str(warehouse.resolve()),
         "spark.sql.session.timeZone": "UTC",
+        # As Spark 4 has it unless told otherwise: what cannot be cast is an error on 3.5 too
+        "spark.sql.ansi.enabled": "true",
         "spark.sql.shuffle.partitions": "4",
         # VACUUM lists files in so many tasks; the default is 10,000
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",

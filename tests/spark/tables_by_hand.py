@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from cio_spark.config.sections import TablesSection
+from cio_spark.in_memory import frame_of
 from cio_spark.results import Tables, set_up_tables
 from cio_spark.schemas import TABLES, struct_of
 
@@ -92,5 +93,5 @@ class ByHand:
 
     def write(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         schema = to_arrow_schema(struct_of(TABLES[table].columns))
-        frame = self.spark.createDataFrame(pa.Table.from_pylist(list(rows), schema))
+        frame = frame_of(self.spark, pa.Table.from_pylist(list(rows), schema))
         self.tables.append(table, frame.coalesce(1))
