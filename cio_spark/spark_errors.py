@@ -41,6 +41,7 @@ _NO_ROW_VALUE = (
     "is not a value of one row (it has an aggregate, a window function, or a generator such as explode); "
     f"compute it {_ONCE}"
 )
+_NO_STAR_HERE = "INVALID_USAGE_OF_STAR_OR_REGEX"
 _NO_ROW_VALUE_CLASSES = ("MISSING_AGGREGATION", "MISSING_GROUP_BY", "UNSUPPORTED_GENERATOR")
 _DENIED = (
     "AccessDenied",
@@ -157,8 +158,9 @@ def row_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataTyp
         try:
             # Alone in a SELECT, aggregates, generators and windows pass; a WHERE takes values of one row only
             _ = rows.where(F.expr(sql).isNotNull()).schema
-        except AnalysisException:
-            raise UnfitExpressionError(_NO_ROW_VALUE) from None
+        except AnalysisException as error:
+            if error_class(error) != _NO_STAR_HERE:  # Spark 3.5 takes none there, and what there is besides is unknown
+                raise UnfitExpressionError(_NO_ROW_VALUE) from None
     return kind
 
 

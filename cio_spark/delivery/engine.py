@@ -26,6 +26,7 @@ from cio_spark.errors import ConfigurationError
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
 from cio_spark.spark_conf import set_for_a_while
+from cio_spark.spark_versions import cancel_jobs
 
 ROWS_PER_CHUNK = 2_000
 _CHUNKS = {
@@ -237,8 +238,7 @@ class DeliveryWatch:
         fed = self._clock.monotonic()
         while not self._ended.wait(_POLL_SECONDS):
             if self.starved or self._overdue():
-                # Future jobs are also those that Spark keeps waiting for slots
-                self._jvm.cancelJobGroupAndFutureJobs(self._group)
+                cancel_jobs(self._jvm, self._group)
             # What fails here must not cost the cancellation
             with contextlib.suppress(Exception):
                 if not self.barrier or self.completed.value or self.active_tasks or self.slots >= self.tasks:

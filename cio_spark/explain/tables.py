@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from cio_spark.explain.explanation import Attempt, Letter
 from cio_spark.explain.subject import Subject
-from cio_spark.in_memory import fetched, frame_of
 from cio_spark.results import Tables
 from cio_spark.schemas import RECORD_STATUS, struct_of
+from cio_spark.spark_versions import fetched, frame_of
 
 MOST_ATTEMPTS: Final = 1_000
 MOST_LETTERS: Final = 100

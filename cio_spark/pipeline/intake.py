@@ -8,12 +8,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cio_spark import source
 from cio_spark.config import SyncConfig
 from cio_spark.payload import PERSON_KEYS, prepare_records, subject_column
+from cio_spark.spark_versions import enter_session
 from cio_spark.validation import validate_records
 
 _Answer = TypeVar("_Answer")
@@ -81,22 +82,31 @@ def ask(config: SyncConfig, rows: DataFrame, records: DataFrame) -> Asked:
         rows: the pinned source.
         records: `prepared` of it.
     """
+    spark = rows.sparkSession
     return Asked(
-        _begun(rows.count), _begun(lambda: source.has_duplicates(records)), _begun(lambda: try_on_rows(config, rows))
+        _begun(spark, rows.count),
+        _begun(spark, lambda: source.has_duplicates(records)),
+        _begun(spark, lambda: try_on_rows(config, rows)),
     )
 
 
 def ask_records(records: DataFrame) -> Asked:
     """The same about records in memory, whose expressions have been evaluated."""
-    return Asked(_begun(records.count), _begun(lambda: source.has_duplicates(records)), _begun(lambda: None))
+    spark = records.sparkSession
+    return Asked(
+        _begun(spark, records.count),
+        _begun(spark, lambda: source.has_duplicates(records)),
+        _begun(spark, lambda: None),
+    )
 
 
-def _begun(question: Callable[[], _Answer]) -> Future[_Answer]:
+def _begun(spark: SparkSession, question: Callable[[], _Answer]) -> Future[_Answer]:
     """The answer to come, from a thread that nobody waits for at the end of the process: a run may be refused."""
     answer: Future[_Answer] = Future()
 
     def find() -> None:
         try:
+            enter_session(spark)
             answer.set_result(question())
         except BaseException as error:
             answer.set_exception(error)

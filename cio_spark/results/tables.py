@@ -16,8 +16,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cio_spark.config.sections import TablesSection
 from cio_spark.errors import TableError
-from cio_spark.in_memory import frame_of
 from cio_spark.schemas import TABLES, struct_of
+from cio_spark.spark_versions import frame_of
 
 _ARROW = {
     "string": pa.string(),

@@ -10,12 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from cio_spark.config.sections import TablesSection
-from cio_spark.in_memory import frame_of
 from cio_spark.results import Tables, set_up_tables
-from cio_spark.schemas import TABLES, struct_of
+from cio_spark.spark_versions import fetched, frame_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -92,6 +90,6 @@ class ByHand:
         return self
 
     def write(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
-        schema = to_arrow_schema(struct_of(TABLES[table].columns))
+        schema = fetched(self.tables.read(table).limit(0)).schema
         frame = frame_of(self.spark, pa.Table.from_pylist(list(rows), schema))
         self.tables.append(table, frame.coalesce(1))

@@ -9,7 +9,18 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "cio_spark"
 STAGES = {"source", "payload", "validation", "ledger", "planning", "delivery", "results"}
-SHARED = {"errors", "model", "schemas", "clock", "config", "spark_errors", "spark_conf", "version", "cancellation"}
+SHARED = {
+    "errors",
+    "model",
+    "schemas",
+    "clock",
+    "config",
+    "spark_errors",
+    "spark_conf",
+    "spark_versions",
+    "version",
+    "cancellation",
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

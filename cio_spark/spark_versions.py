@@ -1,0 +1,51 @@
+"""What Spark 3.5 lacks, or does otherwise than Spark 4; nobody else asks for the version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyspark
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+IS_SPARK_4 = int(pyspark.__version__.split(".")[0]) >= 4
+
+
+def fetched(rows: DataFrame) -> pa.Table:
+    """Evaluates a query and brings its rows into the driver's memory; instants are in the session's time zone."""
+    if IS_SPARK_4:
+        return rows.toArrow()
+    inside: Any = rows
+    chunks = inside._collect_as_arrow()
+    return pa.Table.from_batches(chunks, chunks[0].schema if chunks else to_arrow_schema(rows.schema))
+
+
+def frame_of(spark: SparkSession, rows: pa.Table) -> DataFrame:
+    """A few rows in memory as a DataFrame; from Spark 4 on a local relation, which starts no Python workers."""
+    if IS_SPARK_4:
+        return spark.createDataFrame(rows)
+    values: Any = rows.to_pylist(maps_as_pydicts="strict")
+    return spark.createDataFrame(values, from_arrow_schema(rows.schema))
+
+
+def enter_session(spark: SparkSession) -> None:
+    """Makes a session that of this new thread: Spark 3.5 reads SQL expressions by the settings of the thread's own."""
+    if not IS_SPARK_4:
+        inside: Any = spark
+        inside._jvm.SparkSession.setActiveSession(inside._jsparkSession)
+
+
+def cancel_jobs(context: Any, group: str) -> None:
+    """Cancels the jobs of a group, from Spark 4 on also those that Spark keeps waiting for slots.
+
+    Args:
+        context: the JVM's SparkContext.
+        group: job group.
+    """
+    if IS_SPARK_4:
+        context.cancelJobGroupAndFutureJobs(group)
+    else:
+        context.cancelJobGroup(group)
