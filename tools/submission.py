@@ -93,7 +93,7 @@ class Submitted:
 
     def executor_of(self, partition: int) -> int:
         """The executor that the newest first try of this partition was given to, as Spark's log has it."""
-        started = rf"Starting task {partition}\.0 in stage .*,executor (\d+), partition {partition},"
+        started = rf"Starting task {partition}\.0 in stage .*,\s*executor (\d+), partition {partition},"
         return int(re.findall(started, self.log.read_text(encoding="utf-8", errors="replace"))[-1])
 
     def story(self) -> str:

@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -74,6 +74,7 @@ class PipelinesClient:
         self._watchdog = watchdog or Watchdog()
         self._cord = Cord()
         self._session = _open_session(self._cord, strict_mode)
+        self._ready: dict[str, _Ready] = {}
 
     def post_batch(
         self, body: bytes, deadline_seconds: float, *, compress: bool = False, retry_count: int = 0
@@ -105,7 +106,7 @@ class PipelinesClient:
         self._cord.begin(deadline_seconds)
         try:
             with self._watchdog.watch(deadline_seconds, self._cord.cut):
-                status, reason, wait = self._exchange(f"{self._base_url}/{call}", sent, headers, deadline_seconds)
+                status, reason, wait = self._exchange(call, sent, headers, deadline_seconds)
                 failure = None
         except requests.RequestException as error:
             status, wait = None, None
@@ -132,17 +133,15 @@ class PipelinesClient:
         self._cord.end()
 
     def _exchange(
-        self, url: str, sent: bytes, headers: Mapping[str, str], deadline_seconds: float
+        self, call: str, sent: bytes, headers: Mapping[str, str], deadline_seconds: float
     ) -> tuple[int, str, float | None]:
         """Status, reason and Retry-After."""
-        with self._session.post(
-            url,
-            data=sent,
-            headers=headers,
-            auth=(self._api_key.reveal(), ""),  # explicit: it wins over a netrc file
-            timeout=(deadline_seconds, deadline_seconds),
-            allow_redirects=False,
-            stream=True,
+        ready = self._ready.get(call) or self._make_ready(call)
+        request = ready.request.copy()
+        request.headers.update(headers)
+        request.prepare_body(sent, None)
+        with self._session.send(
+            request, timeout=(deadline_seconds, deadline_seconds), allow_redirects=False, **ready.settings
         ) as response:
             if self._cord.is_cut:  # http.client takes headers that break off for complete ones
                 raise requests.Timeout
@@ -155,6 +154,15 @@ class PipelinesClient:
                 return status, _describe_redirect(response.headers.get("Location")), wait
             return status, describe(status, body).replace(self._api_key.reveal(), str(self._api_key)), wait
 
+    def _make_ready(self, call: str) -> _Ready:
+        """Prepares what all requests of a call have in common, once: it takes as long as sending one."""
+        url = f"{self._base_url}/{call}"
+        # Authentication is explicit, so it wins over a netrc file
+        request = requests.Request("POST", url, auth=(self._api_key.reveal(), ""))
+        settings = self._session.merge_environment_settings(url, {}, True, None, None)
+        self._ready[call] = _Ready(self._session.prepare_request(request), settings)
+        return self._ready[call]
+
     def _failure_of(self, error: requests.RequestException, deadline_seconds: float) -> tuple[Failure, str]:
         """Kind and reason by type alone: the messages of such errors may quote anything."""
         # A time-out while sending comes as a ConnectionError.
@@ -164,6 +172,18 @@ class PipelinesClient:
         if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
             return Failure.CONNECTION, f"no connection, or it broke off ({cause})"
         return Failure.REQUEST, f"the request could not be made ({cause}): check api.base_url and proxy settings"
+
+
+class _Ready(NamedTuple):
+    """A request without its body, and how the environment wants it sent.
+
+    Attributes:
+        request: with all headers that do not depend on the body.
+        settings: proxies, certificates, and that the answer is read by us.
+    """
+
+    request: requests.PreparedRequest
+    settings: Mapping[str, Any]
 
 
 class _Session(requests.Session):

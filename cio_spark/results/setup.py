@@ -5,12 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import tenacity
 from pyspark.sql import types as T
 
+from cio_spark import spark_errors
 from cio_spark.errors import TableError
 from cio_spark.results.tables import Tables
 from cio_spark.results.views import create_views
 from cio_spark.schemas import TABLES, struct_of
+
+_OTHERS_SECONDS = 0.5
+"""How long to wait before each look whether another run has come to an end with a table that it is making."""
 
 
 def set_up_tables(tables: Tables) -> list[str]:
@@ -43,6 +48,17 @@ def set_up_tables(tables: Tables) -> list[str]:
     return done
 
 
+def _is_being_made(error: BaseException) -> bool:
+    """Whether a table could not be created because its folder is no table yet, but no longer empty either."""
+    return spark_errors.error_class(error) == "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_being_made),
+    stop=tenacity.stop_after_attempt(10),
+    wait=tenacity.wait_fixed(_OTHERS_SECONDS),
+    reraise=True,
+)
 def _create(tables: Tables, table: str) -> list[str]:
     layout = TABLES[table]
     cluster = f" CLUSTER BY ({', '.join(layout.clustered_by)})" if layout.clustered_by else ""
