@@ -18,6 +18,7 @@ DEV = [
     "hypothesis>=6.100",
     "jsonschema>=4.21",
     "mypy>=1.10",
+    "pyspark[connect]",
     "pytest>=8",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",

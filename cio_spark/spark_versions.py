@@ -1,4 +1,4 @@
-"""What Spark 3.5 lacks, or does otherwise than Spark 4; nobody else asks for the version."""
+"""What Spark 3.5 and Spark Connect lack, or do otherwise than a classic session of Spark 4; nobody else asks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ import pyspark
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import DataFrame, SparkSession
 
 IS_SPARK_4 = int(pyspark.__version__.split(".")[0]) >= 4
+
+
+def classic_context(spark: SparkSession) -> SparkContext | None:
+    """The session's context; None on Spark Connect, and so on serverless compute."""
+    try:
+        return spark.sparkContext
+    except Exception:  # each kind of Connect raises its own
+        return None
 
 
 def fetched(rows: DataFrame) -> pa.Table:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cio_spark.config.base import Real, TextEnum, Whole
 
 SECONDS_OF_OVERHEAD_PER_BATCH = 0.5
+MOST_PARALLEL_WORKERS = 20
 
 
 class BatchStatus(TextEnum):
@@ -66,7 +67,9 @@ class BatchConfiguration(BaseModel):
         description="Most bytes in one request body, before compression; the API's own limit of 500,000 bytes "
         "holds whatever is set here.",
     )
-    parallel_workers: Whole = Field(4, ge=1, le=20, description="Most requests in flight at a time in the whole job.")
+    parallel_workers: Whole = Field(
+        4, ge=1, le=MOST_PARALLEL_WORKERS, description="Most requests in flight at a time in the whole job."
+    )
     retry_attempts: Whole = Field(
         3, ge=0, le=10, description="How many times a request that failed transiently is tried again."
     )

@@ -79,7 +79,7 @@ class Frame:
         self.cancellation = cancellation or Cancellation(self.clock)
         self.phases = Phases(self.clock, self.progress)
         self.tables = Tables(spark, config.tables, warehouse)
-        self.slots = engine.count_slots(spark)
+        self.slots = engine.count_slots(spark, config.delivery.engine)
         self.progression = Progression()
         self._began, self._began_at = self.clock.monotonic(), self.clock.now()
 

@@ -33,7 +33,7 @@ def preview_sync(
         CioSparkError: the run could not start.
     """
     tables = Tables(spark, config.tables, warehouse)
-    slots = engine.count_slots(spark)
+    slots = engine.count_slots(spark, config.delivery.engine)
     with explained(config):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         if limit is not None:

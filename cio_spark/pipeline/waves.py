@@ -21,6 +21,7 @@ from cio_spark.delivery.stopping import StopCode
 from cio_spark.errors import SyncAlreadyRunningError
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
 from cio_spark.pipeline.survey import Work, plan_of
+from cio_spark.pipeline.watch import PATIENCE_SECONDS, DeliveryWatch
 from cio_spark.progress import Progress
 from cio_spark.results import Staging, Tables
 
@@ -179,14 +180,21 @@ def _deliver(
     records = ledger.add_message_id(wave.records, config.sync.name)
     arranged = engine.arrange_records(records, wave.plan)
     for attempt in range(1, MOST_TRIES + 1):
-        watch = engine.DeliveryWatch(
+        watch = DeliveryWatch(
             tables.spark,
             f"{run_id}-w{wave.number}-{attempt}",
             wave.plan.partitions,
             progress.delivered,
             lambda: cancellation.overdue(config.delivery.grace_seconds),
         )
-        statuses = engine.deliver_records(arranged, settings, config.sync.name, watch, config.delivery.engine)
+        statuses = engine.deliver_records(
+            arranged,
+            settings,
+            config.sync.name,
+            completed=watch.jobs.completed,
+            barrier=watch.jobs.barrier,
+            engine=config.delivery.engine,
+        )
         try:
             with watch, engine.arrow_chunks(tables.spark):
                 results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
@@ -196,12 +204,12 @@ def _deliver(
                 raise
 
 
-def _may_go_again(watch: engine.DeliveryWatch, error: BaseException) -> bool:
+def _may_go_again(watch: DeliveryWatch, error: BaseException) -> bool:
     """Whether a delivery failed for want of an executor only; waits for the end of its tasks, and for a successor."""
-    if not watch.barrier or not (watch.starved or any(sign in str(error) for sign in _LOST)):
+    if not watch.jobs.barrier or not (watch.starved or any(sign in str(error) for sign in _LOST)):
         return False
     clock = SystemClock()
-    until = clock.monotonic() + engine.PATIENCE_SECONDS
-    while clock.monotonic() < until and (watch.active_tasks or watch.slots < watch.tasks):
+    until = clock.monotonic() + PATIENCE_SECONDS
+    while clock.monotonic() < until and (watch.jobs.active_tasks or watch.jobs.slots < watch.tasks):
         clock.sleep(_POLL_SECONDS)
-    return not watch.active_tasks
+    return not watch.jobs.active_tasks

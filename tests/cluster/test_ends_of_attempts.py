@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cio_spark.delivery.engine import needs_barrier
+from cio_spark.pipeline.jobs import needs_barrier
 
 WORKER = """
 import os, socket, sys
