@@ -25,7 +25,7 @@ from cio_spark.errors import ConfigurationError
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
 from cio_spark.spark_conf import set_for_a_while
-from cio_spark.spark_versions import classic_context
+from cio_spark.spark_versions import IS_SPARK_4, classic_context
 
 ROWS_PER_CHUNK = 2_000
 _CHUNKS = {
@@ -46,7 +46,7 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
 
     Raises:
         ConfigurationError: speculation is on: a speculative task would send everything a second time; or this session
-            has no such engine.
+            has no such engine, or is not fit for any.
     """
     context = classic_context(spark)
     if (_setting(spark, "spark.speculation") or "false").lower() == "true":
@@ -54,6 +54,10 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
             "spark.speculation", "is on, and would send records twice; set it to false and start again"
         )
     if context is None:
+        if not IS_SPARK_4:
+            raise ConfigurationError.of(
+                "spark", "is Spark Connect of version 3.5, which lacks what is needed: use Spark 4, or classic compute"
+            )
         if engine is DeliveryEngine.RDD:
             raise ConfigurationError.of(
                 "delivery.engine", "is rdd, which there is none of on Spark Connect and serverless compute: use arrow"

@@ -58,9 +58,11 @@ class DeliveryWatch:
         fed = self._clock.monotonic()
         while not self._ended.wait(_POLL_SECONDS):
             jobs = self.jobs
-            if self.starved or self._overdue():
-                jobs.cancel()
-            # What fails here must not cost the cancellation
+            # What fails here is tried again
+            with contextlib.suppress(Exception):
+                if self.starved or self._overdue():
+                    jobs.cancel()
+            # And what fails here must not cost the cancellation
             with contextlib.suppress(Exception):
                 if not jobs.barrier or jobs.completed_tasks or jobs.active_tasks or jobs.slots >= self.tasks:
                     fed = self._clock.monotonic()

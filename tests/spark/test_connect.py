@@ -28,7 +28,9 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     orders, slow = bench(ORDERS), bench(ORDERS)
     others = "SELECT NULL, 'c1', 1D, now() UNION ALL SELECT 'left out', 'c1', 1D, now()"
     orders.write_sql(f"{order_rows(300)} UNION ALL {others}")
-    where = {"source": {"path": str(orders.source), "where": "coalesce(id, '') <> 'left out' AND amount BETWEEN 0 AND 1000"}}
+    where = {
+        "source": {"path": str(orders.source), "where": "coalesce(id, '') <> 'left out' AND amount BETWEEN 0 AND 1000"}
+    }
     good = orders.write_config(tmp_path / "good.yml", **where)
     rdd = orders.write_config(tmp_path / "rdd.yml", delivery={"engine": "rdd"})
     failing = {**ORDERS, "properties": {"set": {"n": "cast(customer AS INT)"}}}
