@@ -17,9 +17,10 @@ import pytest
 from tests_support import KEY, ORDERS, Bench, order_rows, small_waves, wait_for_messages
 from tests_support import ROWS_OF_WAVES as ROWS
 
+from cio_spark.spark_versions import IS_SPARK_4
 from cio_spark.standin import Fault, StandIn
 
-pytest.importorskip("grpc", reason="Spark Connect needs pyspark[connect]")
+pytestmark = pytest.mark.skipif(not IS_SPARK_4, reason="Spark Connect of version 3.5 is refused")
 
 
 def test_commands_do_on_connect_what_they_do_elsewhere(
