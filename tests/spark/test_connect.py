@@ -6,25 +6,81 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyspark
 import pytest
 from tests_support import KEY, ORDERS, Bench, order_rows, small_waves, wait_for_messages
 from tests_support import ROWS_OF_WAVES as ROWS
 
+from cio_spark.clock import SystemClock
+from cio_spark.local_jars import delta_jars
 from cio_spark.spark_versions import IS_SPARK_4
 from cio_spark.standin import Fault, StandIn
 
 pytestmark = pytest.mark.skipif(not IS_SPARK_4, reason="Spark Connect of version 3.5 is refused")
 
 
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of a Spark Connect server with Delta, a process of its own."""
+    with socket.socket() as any_port:
+        any_port.bind(("127.0.0.1", 0))
+        port = any_port.getsockname()[1]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cio-spark"
+    settings = {
+        "spark.master": "local[2]",
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.jars": ",".join(delta_jars(cache, tmp_path / "jars.log")),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+    }
+    command = [str(Path(pyspark.__file__).parent / "bin" / "spark-submit")]
+    command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
+    for name, value in settings.items():
+        command += ["--conf", f"{name}={value}"]
+    with (tmp_path / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"},
+            start_new_session=True,
+        )
+    try:
+        _wait_for(port, process, tmp_path / "server.log")
+        yield f"sc://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    clock = SystemClock()
+    deadline = clock.monotonic() + 60
+    while True:
+        assert process.poll() is None, log.read_text()[-2000:]
+        assert clock.monotonic() < deadline, log.read_text()[-2000:]
+        with socket.socket() as trying:
+            if trying.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        clock.sleep(0.1)
+
+
 def test_commands_do_on_connect_what_they_do_elsewhere(
-    bench: Callable[..., Bench], warehouse: Path, tmp_path: Path, api: StandIn
+    bench: Callable[..., Bench], warehouse: Path, tmp_path: Path, api: StandIn, server: str
 ) -> None:
     orders, slow = bench(ORDERS), bench(ORDERS)
     others = "SELECT NULL, 'c1', 1D, now() UNION ALL SELECT 'left out', 'c1', 1D, now()"
@@ -51,9 +107,9 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
         ["sync", str(waves)],
     ]
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("connect_commands.py")), str(tmp_path)]
+        [sys.executable, str(Path(__file__).with_name("connect_commands.py"))]
         + [json.dumps([*command, "--warehouse", str(warehouse)]) for command in commands],
-        env={**os.environ, "CUSTOMERIO_API_KEY": KEY},
+        env={**os.environ, "CUSTOMERIO_API_KEY": KEY, "SPARK_REMOTE": server},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
