@@ -157,11 +157,22 @@ def row_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataTyp
     if "(" in sql:
         try:
             # Alone in a SELECT, aggregates, generators and windows pass; a WHERE takes values of one row only
-            _ = rows.where(F.expr(sql).isNotNull()).schema
+            analysed(rows.where(F.expr(sql).isNotNull()))
         except AnalysisException as error:
             if error_class(error) != _NO_STAR_HERE:  # Spark 3.5 takes none there, and what there is besides is unknown
                 raise UnfitExpressionError(_NO_ROW_VALUE) from None
     return kind
+
+
+def analysed(rows: DataFrame) -> DataFrame:
+    """The rows of a query, once Spark has found nothing wrong with it; raises what Spark raises. Runs no job.
+
+    Spark Connect looks at a query when it is run, and takes the schema of a filter from what it filters.
+    """
+    from pyspark.sql import functions as F
+
+    _ = rows.select(F.lit(1).alias("x")).schema
+    return rows
 
 
 def type_of(rows: DataFrame, sql: str) -> DataType:
@@ -173,6 +184,8 @@ def type_of(rows: DataFrame, sql: str) -> DataType:
 
 def unknown_column(name: str, columns: Sequence[str]) -> str:
     """`there is no column X; did you mean Y`."""
+    if not columns:
+        return f"there is no column `{name}`"
     close = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
     there = f"did you mean `{close[0]}`?" if close else "there are: " + ", ".join(sorted(columns)[:20])
     return f"there is no column `{name}`; {there}"

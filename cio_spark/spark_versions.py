@@ -34,9 +34,13 @@ def fetched(rows: DataFrame) -> pa.Table:
 
 def frame_of(spark: SparkSession, rows: pa.Table) -> DataFrame:
     """A few rows in memory as a DataFrame; from Spark 4 on a local relation, which starts no Python workers."""
-    if IS_SPARK_4:
+    if IS_SPARK_4 and rows.num_rows:
         return spark.createDataFrame(rows)
-    values: Any = rows.to_pylist(maps_as_pydicts="strict")
+    # Spark Connect takes no empty table either
+    values: list[Any] = rows.to_pylist()
+    for name in (field.name for field in rows.schema if pa.types.is_map(field.type)):
+        for row in values:
+            row[name] = None if row[name] is None else dict(row[name])
     return spark.createDataFrame(values, from_arrow_schema(rows.schema))
 
 

@@ -11,7 +11,7 @@ MAX_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1_000
 MAX_ATTRIBUTES = 300
 OBJECT_TYPE = "[0-9]{1,9}"
-# The whole text, as Spark is told; its `try_to_number` raises in 4.0 where it should give null
-WHOLE_OBJECT_TYPE = rf"\A{OBJECT_TYPE}\z"
+# The whole text but for white space, as Spark is told; its `try_to_number` raises in 4.0 where it should give null
+WHOLE_OBJECT_TYPE = rf"\A\s*{OBJECT_TYPE}\s*\z"
 # What a message id adds to a call: the key, its quotes and colon, 26 characters, a comma
 MESSAGE_ID_BYTES = len('"messageId":"",') + 26

@@ -108,7 +108,7 @@ class PipelinesClient:
             with self._watchdog.watch(deadline_seconds, self._cord.cut):
                 status, reason, wait = self._exchange(call, sent, headers, deadline_seconds)
                 failure = None
-        except requests.RequestException as error:
+        except OSError as error:  # of requests' own kind, but for certificates that are not where they should be
             status, wait = None, None
             failure, reason = self._failure_of(error, deadline_seconds)
         finally:
@@ -158,12 +158,12 @@ class PipelinesClient:
         """Prepares what all requests of a call have in common, once: it takes as long as sending one."""
         url = f"{self._base_url}/{call}"
         # Authentication is explicit, so it wins over a netrc file
-        request = requests.Request("POST", url, auth=(self._api_key.reveal(), ""))
-        settings = self._session.merge_environment_settings(url, {}, True, None, None)
-        self._ready[call] = _Ready(self._session.prepare_request(request), settings)
+        prepared = self._session.prepare_request(requests.Request("POST", url, auth=(self._api_key.reveal(), "")))
+        settings = self._session.merge_environment_settings(str(prepared.url), {}, True, None, None)
+        self._ready[call] = _Ready(prepared, settings)
         return self._ready[call]
 
-    def _failure_of(self, error: requests.RequestException, deadline_seconds: float) -> tuple[Failure, str]:
+    def _failure_of(self, error: OSError, deadline_seconds: float) -> tuple[Failure, str]:
         """Kind and reason by type alone: the messages of such errors may quote anything."""
         # A time-out while sending comes as a ConnectionError.
         if isinstance(error, requests.Timeout) or self._cord.is_cut or self._cord.seconds_left <= 0:
@@ -171,7 +171,8 @@ class PipelinesClient:
         cause = _deepest_cause(error)
         if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
             return Failure.CONNECTION, f"no connection, or it broke off ({cause})"
-        return Failure.REQUEST, f"the request could not be made ({cause}): check api.base_url and proxy settings"
+        advice = "check api.base_url, and what the environment says of proxies and certificates (REQUESTS_CA_BUNDLE)"
+        return Failure.REQUEST, f"the request could not be made ({cause}): {advice}"
 
 
 class _Ready(NamedTuple):

@@ -85,7 +85,7 @@ def _own_objects(call: Call, texts: Mapping[str, Column | None]) -> list[Column]
         kind = texts.get("object_type_id")
         text = F.lit(DEFAULT_OBJECT_TYPE) if kind is None else F.coalesce(kind, F.lit(DEFAULT_OBJECT_TYPE))
         # Null for what is no number: validation refuses that row, and no other
-        object_type = F.when(F.trim(text).rlike(limits.WHOLE_OBJECT_TYPE), F.trim(text).cast("int"))
+        object_type = F.when(text.rlike(limits.WHOLE_OBJECT_TYPE), text.cast("int"))
         return [F.struct(object_id.alias("objectId"), object_type.alias("objectTypeId")).alias("properties")]
     if call in (Call.DEVICE, Call.DEVICE_DELETE) and token is not None:
         kind = texts.get("device_type")

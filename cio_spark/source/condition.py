@@ -47,7 +47,7 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
         return rows.where(F.expr(where))
     plain = reduce(lambda kept, part: kept.where(F.expr(part)), safe, rows)
     try:
-        return plain.where(_guarded(parts, where))
+        return spark_errors.analysed(plain.where(_guarded(parts, where)))
     except AnalysisException:  # what may stand in no lambda: a Python UDF, a subquery of VALUES
         return rows.where(F.expr(where))
 

@@ -72,7 +72,7 @@ def _identity_rules(call: Call, ids: T.StructType) -> list[Rule]:
             rules.append(("id_too_long", f"{name} is longer than {limits.MAX_ID_BYTES} bytes", too_long))
     if "object_type_id" in given:
         kind = F.col("ids.object_type_id")
-        unfit = kind.isNotNull() & ~F.trim(kind).rlike(limits.WHOLE_OBJECT_TYPE)
+        unfit = kind.isNotNull() & ~kind.rlike(limits.WHOLE_OBJECT_TYPE)
         rules.append(("invalid_object_type_id", "object_type_id is not a whole number, such as 1", unfit))
     if "event" in given:
         event = F.col("ids.event")

@@ -92,6 +92,9 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     rdd = orders.write_config(tmp_path / "rdd.yml", delivery={"engine": "rdd"})
     failing = {**ORDERS, "properties": {"set": {"n": "cast(customer AS INT)"}}}
     bad = orders.write_config(tmp_path / "bad.yml", payload=failing)
+    over_rows = {**ORDERS, "properties": {"set": {"n": "count(*) over ()"}}}
+    not_of_one_row = orders.write_config(tmp_path / "over.yml", payload=over_rows)
+    no_condition = orders.write_config(tmp_path / "where.yml", source={"path": str(orders.source), "where": "amount"})
     slow.write_sql(order_rows(ROWS, customers=60))
     waves = slow.write_config(tmp_path / "waves.yml", **small_waves(0))
 
@@ -100,8 +103,11 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
         ["sync", str(good), "--dry-run"],
         ["sync", str(good)],
         ["sync", str(rdd)],
+        ["sync", str(not_of_one_row)],
+        ["sync", str(no_condition)],
         ["sync", str(bad)],
         ["explain", str(good), "--record", "o7"],
+        ["explain", str(good), "--person", "nobody"],
         ["analyze", str(good)],
         ["monitor", str(good)],
         ["sync", str(waves)],
@@ -129,8 +135,10 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     # One invalid row is within the threshold
     statuses = [int(status) for status in re.findall(r"exit status: (\d+)", said)]
     # The last run before monitoring was the one with the bad expression, which is critical
-    assert statuses == [0, 0, 0, 2, 2, 0, 0, 9, 143], said
+    assert statuses == [0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 9, 143], said
     assert "delivery.engine: is rdd, which there is none of on Spark Connect" in said
+    assert "payload.properties.set.n: is not a value of one row" in said
+    assert "DATATYPE_MISMATCH" in said
     assert "payload.properties.set.n: `cast(customer AS INT)` fails on 302 rows of the source" in said
     # The wave that was cut off is in doubt; a run elsewhere goes on from there
     api.clear_faults()

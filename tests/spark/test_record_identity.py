@@ -121,8 +121,8 @@ def test_times_as_keys_of_a_map_are_the_same_in_every_session_time_zone(spark: S
     ],
 )
 def test_an_object_type_that_is_no_number_makes_its_own_row_invalid(spark: SparkSession, section: Any) -> None:
-    query = """SELECT * FROM VALUES ('a', '2'), ('b', 'abc'), ('c', NULL), ('d', '1.5'), ('e', '99999999999'), ('f', '')
-        AS t(id, kind)"""
+    query = """SELECT * FROM VALUES ('a', '2'), ('b', 'abc'), ('c', NULL), ('d', '1.5'), ('e', '99999999999'),
+        ('f', ''), ('g', ' 3\\n'), ('h', '1 2') AS t(id, kind)"""
     found = {row["record_id"]: row for row in rows_of(spark, query, **section)}
     assert {name: row["error_code"] for name, row in found.items()} == {
         "a": None,
@@ -131,7 +131,10 @@ def test_an_object_type_that_is_no_number_makes_its_own_row_invalid(spark: Spark
         "d": "invalid_object_type_id",
         "e": "invalid_object_type_id",
         "f": "invalid_object_type_id",
+        "g": None,
+        "h": "invalid_object_type_id",
     }
+    assert json.loads(found["g"]["payload"])["properties"]["objectTypeId"] == 3
     assert json.loads(found["a"]["payload"])["properties"]["objectTypeId"] == 2
     assert json.loads(found["c"]["payload"])["properties"]["objectTypeId"] == 1
 

@@ -124,8 +124,17 @@ def test_nobody_listening_is_a_failure_of_the_network() -> None:
     assert "ConnectionRefusedError" in answer.reason
 
 
-def test_an_impossible_address_is_a_failure_of_the_request() -> None:
-    assert PipelinesClient("nowhere", ApiKey("k")).post_batch(b"{}", 5).failure is Failure.REQUEST
+@pytest.mark.parametrize("address", ["nowhere", "http://[::1/v1"])
+def test_an_impossible_address_is_a_failure_of_the_request(address: str) -> None:
+    assert PipelinesClient(address, ApiKey("k")).post_batch(b"{}", 5).failure is Failure.REQUEST
+
+
+def test_certificates_that_are_not_there_are_a_failure_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
+    answer = PipelinesClient("https://127.0.0.1:9/v1", ApiKey("k")).post_batch(b"{}", 5)
+
+    assert answer.failure is Failure.REQUEST
+    assert "REQUESTS_CA_BUNDLE" in answer.reason
 
 
 @pytest.mark.parametrize(
