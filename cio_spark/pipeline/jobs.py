@@ -47,7 +47,7 @@ class ClassicJobs:
         conf = context.getConf()
         dynamic = (conf.get("spark.dynamicAllocation.enabled") or "false").lower() == "true"
         self.barrier = needs_barrier(conf.get("spark.master") or "", dynamic, tasks, self.slots)
-        self.completed: Accumulator[int] | None = context.accumulator(0)
+        self.completed: Accumulator[int] = context.accumulator(0)
 
     @property
     def slots(self) -> int:
@@ -60,7 +60,7 @@ class ClassicJobs:
     @property
     def completed_tasks(self) -> int:
         """Tasks that have come to their end."""
-        return 0 if self.completed is None else self.completed.value
+        return self.completed.value
 
     @property
     def active_tasks(self) -> int:
@@ -96,7 +96,7 @@ class ConnectJobs:
     """
 
     barrier = False
-    completed: Accumulator[int] | None = None
+    completed = None
     slots = UNKNOWN
     completed_tasks = 0
     active_tasks = 0
