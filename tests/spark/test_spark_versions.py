@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pyarrow as pa
+import pyspark
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -29,6 +30,8 @@ ROWS = pa.table(
 def _version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param and not spark_versions.IS_SPARK_4:
         pytest.skip("this is an earlier one")
+    if not request.param and pyspark.__version__.startswith("4.2"):
+        pytest.skip("what stands in for it asks for a time zone here")
     monkeypatch.setattr(spark_versions, "IS_SPARK_4", request.param)
 
 
