@@ -1,4 +1,4 @@
-"""What Spark 3.5 and Spark Connect lack, or do otherwise than a classic session of Spark 4; nobody else asks."""
+"""What Spark 3.5 and Spark Connect lack, or do otherwise than a classic session of Spark 4."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from cluster import SPARK_HOME, Cluster, kill_group, spark_environment
 
 from cio_spark.local_jars import delta_jars
+from cio_spark.runtime.session import cache_folder
 
 PROJECT = Path(__file__).resolve().parent.parent
 _PARTS = ("setup.py", "pyproject.toml", "README.md", "cio_spark")
@@ -158,7 +159,7 @@ class Submitter:
                 one.kill()
 
     def _settings(self, cores: int) -> Mapping[str, str]:
-        jars = delta_jars(Path.home() / ".cache" / "cio-spark", self.folder / "jars.log")
+        jars = delta_jars(cache_folder(), self.folder / "jars.log")
         return {
             # Every process is on this machine: none needs a copy
             "spark.jars": ",".join(f"local:{jar}" for jar in jars),

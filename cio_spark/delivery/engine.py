@@ -49,7 +49,11 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
             has no such engine, or is not fit for any.
     """
     context = classic_context(spark)
-    if (_setting(spark, "spark.speculation") or "false").lower() == "true":
+    settings: Any = spark.conf if context is None else context.getConf()
+    speculation = None
+    with contextlib.suppress(Exception):  # serverless compute has settings it does not show
+        speculation = settings.get("spark.speculation", None)
+    if (speculation or "false").lower() == "true":
         raise ConfigurationError.of(
             "spark.speculation", "is on, and would send records twice; set it to false and start again"
         )
@@ -64,18 +68,9 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
             )
         return Slots(MOST_PARALLEL_WORKERS, fixed=False)
     slots = max(1, context.defaultParallelism)
-    local = (_setting(spark, "spark.master") or "").startswith("local")
+    local = (settings.get("spark.master", None) or "").startswith("local")
     # On a cluster executors may still be registering: what is seen now is no upper bound
-    return Slots(slots, fixed=local and _setting(spark, "spark.default.parallelism") is None)
-
-
-def _setting(spark: SparkSession, name: str) -> str | None:
-    """A setting of the application; None: it has none, or they are none of our business."""
-    context = classic_context(spark)
-    try:
-        return context.getConf().get(name) if context is not None else spark.conf.get(name, None)
-    except Exception:  # serverless compute has settings it does not show
-        return None
+    return Slots(slots, fixed=local and settings.get("spark.default.parallelism", None) is None)
 
 
 def arrange_records(records: DataFrame, plan: DeliveryPlan) -> DataFrame:

@@ -103,6 +103,11 @@ def _forgets_tables(spark: SparkSession) -> bool:
     return not catalogs and own.endswith(".DeltaCatalog")
 
 
+def cache_folder() -> Path:
+    """Where what local sessions have fetched is kept between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cio-spark"
+
+
 def log_file(warehouse: Path) -> Path:
     """Where a local session's own messages go."""
     return warehouse.parent / "spark.log"
@@ -139,8 +144,7 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     from cio_spark.local_jars import delta_jars
 
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cio-spark"
-    jars = delta_jars(cache, log)
+    jars = delta_jars(cache_folder(), log)
     builder = SparkSession.builder.master("local[*]").appName(app_name)
     for key, value in {
         "spark.jars": ",".join(jars),

@@ -39,17 +39,20 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
     Args:
         rows: the source's rows.
         where: the condition, known to be one.
+
+    Raises:
+        AnalysisException: Spark finds that it is none after all.
     """
     parts = _parts(where, rows)
     safe = [part for part in parts if _is_safe(part, rows)]
     # A subquery becomes a join, and there is no putting a function around that
     if len(safe) == len(parts) or spark_errors.has_subquery(where):
-        return rows.where(F.expr(where))
+        return spark_errors.analysed(rows.where(F.expr(where)))
     plain = reduce(lambda kept, part: kept.where(F.expr(part)), safe, rows)
     try:
         return spark_errors.analysed(plain.where(_guarded(parts, where)))
     except AnalysisException:  # what may stand in no lambda: a Python UDF, a subquery of VALUES
-        return rows.where(F.expr(where))
+        return spark_errors.analysed(rows.where(F.expr(where)))
 
 
 def _guarded(parts: list[str], where: str) -> Column:

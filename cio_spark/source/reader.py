@@ -81,7 +81,7 @@ def _filtered(snapshot: Snapshot, where: str, attach: Callable[[str], None]) -> 
         _attach_named(where, attach)
     try:
         spark_errors.row_value_type(snapshot.rows, where, columns)
-        rows = spark_errors.analysed(keep(snapshot.rows, where))
+        rows = keep(snapshot.rows, where)
     except spark_errors.UnfitExpressionError as error:
         raise ConfigurationError.of("source.where", str(error)) from None
     except (AnalysisException, ParseException) as error:

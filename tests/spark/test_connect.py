@@ -21,6 +21,7 @@ from tests_support import ROWS_OF_WAVES as ROWS
 
 from cio_spark.clock import SystemClock
 from cio_spark.local_jars import delta_jars
+from cio_spark.runtime.session import cache_folder
 from cio_spark.spark_versions import IS_SPARK_4
 from cio_spark.standin import Fault, StandIn
 
@@ -33,11 +34,10 @@ def server(tmp_path: Path) -> Iterator[str]:
     with socket.socket() as any_port:
         any_port.bind(("127.0.0.1", 0))
         port = any_port.getsockname()[1]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cio-spark"
     settings = {
         "spark.master": "local[2]",
         "spark.connect.grpc.binding.port": str(port),
-        "spark.jars": ",".join(delta_jars(cache, tmp_path / "jars.log")),
+        "spark.jars": ",".join(delta_jars(cache_folder(), tmp_path / "jars.log")),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
