@@ -24,6 +24,16 @@ Warehouse = Annotated[
     typer.Option(help="Folder of local tables (CIO_SPARK_WAREHOUSE; default .cio-spark/warehouse)."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show Spark's own messages, and stack traces.")]
+TakeOver = Annotated[
+    bool, typer.Option("--take-over", help="Start although another run has no end yet: you know that it is dead.")
+]
+JobAttempt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN/TASK/COUNT",
+        help="Of a Databricks task: {{job.run_id}}/{{task.name}}/{{task.execution_count}}; a retry need not wait.",
+    ),
+]
 Everything = Annotated[bool, typer.Option("--all", help="Of every sync in these tables.")]
 
 _UNKNOWN_WIDTH = 80

@@ -53,6 +53,7 @@ def worst(statuses: Sequence[ExitStatus]) -> ExitStatus:
         ExitStatus.ERROR_THRESHOLD_EXCEEDED,
         ExitStatus.FAIL_FAST,
         ExitStatus.API_UNAVAILABLE,
+        ExitStatus.TAKEN_OVER,
         ExitStatus.CONFIGURATION_ERROR,
         ExitStatus.KEY_REFUSED,
         ExitStatus.INTERNAL_ERROR,
@@ -71,7 +72,16 @@ def fail(console: Console, error: CioSparkError, sync: str | None = None) -> Exi
     return error.exit_status
 
 
-def sync(selection: Selection, console: Console, *, limit: int | None, dry_run: bool, retry_held: bool) -> ExitStatus:
+def sync(
+    selection: Selection,
+    console: Console,
+    *,
+    limit: int | None,
+    dry_run: bool,
+    retry_held: bool,
+    take_over: bool,
+    job_attempt: str | None,
+) -> ExitStatus:
     """Runs, or previews, several syncs one after another; one that fails does not keep the others from running."""
     configs = selection.load()
     keys = {} if dry_run else {config.sync.name: runtime.find_api_key(config) for config in configs}
@@ -109,6 +119,8 @@ def sync(selection: Selection, console: Console, *, limit: int | None, dry_run: 
                     retry_held=retry_held,
                     progress=ConsoleProgress(console),
                     cancellation=cancellation,
+                    take_over=take_over,
+                    job_attempt=job_attempt,
                 )
                 status = result.exit_status
             except CioSparkError as error:
@@ -124,7 +136,14 @@ def sync(selection: Selection, console: Console, *, limit: int | None, dry_run: 
 
 
 def replay(
-    selection: Selection, console: Console, *, run: str | None, category: str | None, record: str | None
+    selection: Selection,
+    console: Console,
+    *,
+    run: str | None,
+    category: str | None,
+    record: str | None,
+    take_over: bool,
+    job_attempt: str | None,
 ) -> ExitStatus:
     """Sends dead letters again."""
     config = selection.load()[0]
@@ -142,6 +161,8 @@ def replay(
             letters=Letters(run, category, record),
             progress=ConsoleProgress(console),
             cancellation=cancellation,
+            take_over=take_over,
+            job_attempt=job_attempt,
         )
     return result.exit_status
 

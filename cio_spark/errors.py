@@ -19,6 +19,7 @@ class ExitStatus(IntEnum):
     FAIL_FAST = 7
     MONITOR_WARNING = 8
     MONITOR_CRITICAL = 9
+    TAKEN_OVER = 11
     CANCELLED_SIGINT = 130
     CANCELLED_SIGTERM = 143
 
@@ -74,6 +75,28 @@ class SyncAlreadyRunningError(CioSparkError):
     """Another run of the same sync holds the claim."""
 
     exit_status = ExitStatus.CONFIGURATION_ERROR
+
+
+class SyncTakenOverError(CioSparkError):
+    """Another run has taken the sync over while this one gave no sign of life; going on would send old over new.
+
+    Args:
+        sync: the sync's name.
+        wave: the wave that may have sent beside the other run; None: nothing was sent since the claim last held.
+    """
+
+    exit_status = ExitStatus.TAKEN_OVER
+
+    def __init__(self, sync: str, wave: int | None = None) -> None:
+        super().__init__(sync, wave)
+        self.sync = sync
+        self.wave = wave
+
+    def __str__(self) -> str:
+        return (
+            f"sync {self.sync} was taken over by another run, for this one gave no sign of life for too long; "
+            "nothing is lost: the next run settles it"
+        )
 
 
 class BooksNotBalancedError(CioSparkError):

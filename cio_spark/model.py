@@ -101,6 +101,7 @@ class DeliveryCounts:
     retries: int = 0
     bytes: int = 0
     compressed_bytes: int = 0
+    request_seconds: float = 0.0
     throttled_seconds: float = 0.0
     reasons: tuple[Reason, ...] = ()
 

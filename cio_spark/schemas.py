@@ -73,7 +73,8 @@ RUN_COUNTS = (
 
 SYNC_RUNS = (
     "run_id STRING, sync STRING, run_number BIGINT, event STRING, at TIMESTAMP, status STRING, owner STRING, "
-    "claim_expires_at TIMESTAMP, source STRING, source_version BIGINT, ledger_version BIGINT, configuration STRING, "
+    "claim_expires_at TIMESTAMP, send_until TIMESTAMP, job_attempt STRING, taken_over_run STRING, taken_over_wave INT, "
+    "source STRING, source_version BIGINT, ledger_version BIGINT, configuration STRING, "
     "package_version STRING, exit_status INT, error STRING, throttled_seconds DOUBLE, delivery_seconds DOUBLE, "
     + ", ".join(f"{name} BIGINT" for name in RUN_COUNTS)
 )

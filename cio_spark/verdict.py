@@ -62,6 +62,12 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
             ExitStatus.API_UNAVAILABLE,
             f"{config.api.url} could not be used: {why}; nothing is lost, run again later",
         )
+    if "out_of_time" in stopped:
+        return (
+            ExitStatus.API_UNAVAILABLE,
+            f"{config.api.url} answered too slowly: {delivery.not_attempted:,} records were not sent in the time of "
+            "their wave; nothing is lost, run again",
+        )
     threshold = config.error_threshold_percent
     if books.error_rate_percent > threshold:
         return (

@@ -129,9 +129,16 @@ class DeliverySection(ConfigModel):
     wave_minutes: Real = Field(
         3.0,
         gt=0.0,
-        le=24 * 60.0,
+        le=5.0,
         description="Minutes of sending in one wave, which is one commit; a run that is killed sends at most one wave "
         "again.",
+    )
+    lease_seconds: Whole = Field(
+        180,
+        ge=1,
+        le=180,
+        description="How long a run keeps its sync after its last sign of life, in seconds. A wave may send for three "
+        "times as long as planned, between one lease and five; another run takes over when that time is over.",
     )
     grace_seconds: Whole = Field(
         60, ge=0, le=3600, description="How long the wave under way may go on after a request to stop, in seconds."

@@ -93,7 +93,7 @@ class _Lanes:
         self._settings = settings
         self._clock = clock
         self._process = process
-        self._stop = Stop(clock)
+        self._stop = Stop(clock, settings.send_until)
         self._finished: Finished = queue.SimpleQueue()
         self._sampler: ResourceSampler | None = None
         self._suspended: Suspended | None = None

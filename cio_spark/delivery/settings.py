@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from cio_spark.config import ApiKey, Call, ErrorHandlingStrategy, SyncConfig
 from cio_spark.config.api_limits import MAX_BODY_BYTES
@@ -41,6 +42,7 @@ class DeliverySettings:
         error_handling: what a failure leads to.
         hold_person_after_failure: whether a person's later records wait for the next run after one has failed.
         sample_resources: whether memory and CPU are noted per batch.
+        send_until: UTC, the time after which no request is started; None: there is no such time.
         suspects_itself: whether a process that sees nothing but refusals takes its configuration for wrong, and stops.
         circuit_failures: failed requests in a row that open the circuit breaker; 0: it never opens.
         circuit_budget_seconds: how long an API that fails is tried before the run gives it up.
@@ -64,6 +66,7 @@ class DeliverySettings:
     error_handling: ErrorHandlingStrategy
     hold_person_after_failure: bool
     sample_resources: bool
+    send_until: datetime | None = None
     suspects_itself: bool = True
     circuit_failures: int = 5
     circuit_budget_seconds: float = 300.0
@@ -101,6 +104,7 @@ def delivery_settings(
     plan: DeliveryPlan | None = None,
     wave: int = 0,
     *,
+    send_until: datetime | None = None,
     suspects_itself: bool = True,
 ) -> DeliverySettings:
     """What the tasks of a wave need to know.
@@ -111,6 +115,7 @@ def delivery_settings(
         run_id: the run.
         plan: how the wave is cut; None: only the API is asked whether it is there.
         wave: number of the wave.
+        send_until: see `DeliverySettings`.
         suspects_itself: see `DeliverySettings`.
     """
     batch = config.batch
@@ -133,5 +138,6 @@ def delivery_settings(
         error_handling=batch.error_handling,
         hold_person_after_failure=overwrites_state(config),
         sample_resources=batch.enable_monitoring,
+        send_until=send_until,
         suspects_itself=suspects_itself,
     )

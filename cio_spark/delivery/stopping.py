@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from enum import Enum
 
 from cio_spark.clock import Clock
 
 LONGEST_NAP_SECONDS = 0.5
+OUT_OF_TIME = "the time for which its wave may send is over, for the API answered more slowly than planned"
 
 
 class StopCode(str, Enum):
@@ -21,17 +23,21 @@ class StopCode(str, Enum):
     """The API could not be used for longer than the circuit breaker's budget."""
     REFUSES_EVERYTHING = "refuses_everything"
     """The first batches showed nothing but refusals."""
+    OUT_OF_TIME = "out_of_time"
+    """The time for which the wave may send is over: from then on another run may hold the sync."""
 
 
 class Stop:
     """Set once, by whichever lane has a reason first; the others see it before their next request.
 
     Args:
-        clock: sleeps.
+        clock: sleeps, and tells when the time to send is over.
+        send_until: UTC, when it is set by itself; None: never.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, send_until: datetime | None = None) -> None:
         self._clock = clock
+        self._send_until = send_until
         self._lock = threading.Lock()
         self._reason: tuple[StopCode, str] | None = None
 
@@ -58,6 +64,9 @@ class Stop:
 
     def is_set(self) -> bool:
         """Whether to stop."""
+        # By the wall clock, for it is the driver's time: a machine that slept finds the end passed when it wakes up
+        if self._reason is None and self._send_until is not None and self._clock.now() >= self._send_until:
+            self.set(StopCode.OUT_OF_TIME, OUT_OF_TIME)
         return self._reason is not None
 
     def pause(self, seconds: float) -> None:

@@ -17,10 +17,12 @@ from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import engine
-from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
 from cio_spark.model import Books, DeliveryPlan, SyncResult
 from cio_spark.monitoring.check import check_after_run
+from cio_spark.pipeline.lease import RunLease
 from cio_spark.pipeline.phases import Phases, explained
+from cio_spark.pipeline.take_over import settle_after_take_over
 from cio_spark.pipeline.waves import Progression, Wave, deliver_waves
 from cio_spark.progress import Progress, Silence
 from cio_spark.results import Tables
@@ -52,6 +54,8 @@ class Frame:
         progress: listener.
         clock: time.
         cancellation: whoever may ask the run to stop.
+        takes_over: whether the user knows that no other run of the sync is alive.
+        job_attempt: `job run/task/execution count` of a Databricks task.
 
     Attributes:
         tables: where the tables are.
@@ -59,9 +63,11 @@ class Frame:
         phases: seconds by phase.
         progression: how far the waves got.
         claim: of the run, from `claim_sync` on.
+        lease: keeps the claim, from `claim_sync` on.
     """
 
     claim: results.Claim
+    lease: RunLease
 
     def __init__(
         self,
@@ -71,6 +77,9 @@ class Frame:
         progress: Progress | None,
         clock: Clock | None,
         cancellation: Cancellation | None,
+        *,
+        takes_over: bool = False,
+        job_attempt: str | None = None,
     ) -> None:
         runtime.silence_quoting_loggers()
         self.config = config
@@ -81,6 +90,14 @@ class Frame:
         self.tables = Tables(spark, config.tables, warehouse)
         self.slots = engine.count_slots(spark, config.delivery.engine)
         self.progression = Progression()
+        self._claimant = results.Claimant(
+            owner=runtime.owner(),
+            owner_is_dead=runtime.owner_is_dead,
+            job_attempt=job_attempt,
+            lease_seconds=config.delivery.lease_seconds,
+            request_seconds=config.batch.timeout_seconds,
+            takes_over=takes_over,
+        )
         self._began, self._began_at = self.clock.monotonic(), self.clock.now()
 
     def claim_sync(self, pin: Callable[[], Pinned], pinned: Pinned) -> None:
@@ -97,15 +114,15 @@ class Frame:
             self.claim = results.claim_sync(
                 self.tables,
                 self.config.sync.name,
+                self._claimant,
                 clock=self.clock,
-                owner=runtime.owner(),
-                owner_is_dead=runtime.owner_is_dead,
                 facts=lambda newest: {
                     **(pin() if self._is_later(newest) else pinned)._asdict(),
                     "configuration": json.dumps(self.config.describe()),
                     "package_version": VERSION,
                 },
             )
+        self.lease = RunLease(self.tables, self.claim, self._claimant, self.clock)
 
     def _is_later(self, newest: results.ClaimState | None) -> bool:
         """Whether a run may have been at work since this one began; clocks of other machines differ."""
@@ -123,7 +140,7 @@ class Frame:
             api_key: the key.
 
         Raises:
-            SyncAlreadyRunningError: another run has taken the sync over.
+            SyncTakenOverError: another run has taken the sync over.
         """
         if not waves:
             return
@@ -138,22 +155,17 @@ class Frame:
                 self.progress,
                 self.cancellation,
                 self.progression,
-                self.still_ours,
+                self.lease,
             )
-
-    def still_ours(self) -> bool:
-        """Whether no other run has taken the sync over, as it may once a claim has expired."""
-        runs = results.claims_of(self.tables, self.claim.sync)
-        return any(run.run_id == self.claim.run_id and not run.ended for run in runs)
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
         """Keeps the claim alive; an error gets its sentence."""
-        with explained(self.config), results.KeptClaim(self.tables, self.claim, self.clock):
+        with explained(self.config), self.lease:
             yield
 
     def fail(self, error: BaseException, books: Books | None) -> None:
-        """Writes the end of a run that Spark or a defect ended.
+        """Writes the end of a run that Spark, a defect or another run ended.
 
         Where Spark itself is gone this cannot be written: the next run then closes and settles this one as lost.
 
@@ -169,13 +181,16 @@ class Frame:
             self.claim.run_id,
             self.claim.sync,
             self.clock.now(),
-            "failed",
+            "taken_over" if isinstance(error, SyncTakenOverError) else "failed",
             exit_status,
             said,
             books and replace(books, not_started=progression.not_started, in_doubt=progression.in_doubt),
             # Said only where nothing was sent: without it the next run settles this one
             delivery_seconds=None if progression.started else 0.0,
         )
+        if isinstance(error, SyncTakenOverError) and error.wave is not None:
+            with contextlib.suppress(Exception):
+                settle_after_take_over(self.config, self.tables, self.claim, error.wave, clock=self.clock)
         with contextlib.suppress(Exception):
             results.end_run(self.tables, end)
             self._check_alerts()

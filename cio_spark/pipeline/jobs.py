@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from cio_spark.spark_versions import cancel_jobs
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = 0
 """Slots where Spark does not tell."""
+_GROUP, _DESCRIPTION = "spark.jobGroup.id", "spark.job.description"
+_RUNNING = "RUNNING"
 
 
 def needs_barrier(master: str, dynamic_allocation: bool, partitions: int, slots: int) -> bool:
@@ -27,31 +30,37 @@ def needs_barrier(master: str, dynamic_allocation: bool, partitions: int, slots:
 
 
 class ClassicJobs:
-    """Jobs of a classic session, found by their group.
+    """Jobs of a classic session, found by a tag.
+
+    They stay in the job group of whoever called, so that a cancellation by that group reaches them. Where there is
+    none, the tag is their group too: from Spark 4 on, only a group's jobs can be cancelled while they wait to start.
 
     Args:
         context: the session's.
-        group: a name of their own.
+        tag: a name of their own.
         tasks: tasks of the delivery.
+        may_be_barrier: False: it is a plain stage in any case.
 
     Attributes:
         barrier: whether the delivery is to run as a barrier stage.
         completed: tasks, counted by themselves: Spark's stages do not say whose they are.
     """
 
-    def __init__(self, context: SparkContext, group: str, tasks: int) -> None:
+    def __init__(self, context: SparkContext, tag: str, tasks: int, *, may_be_barrier: bool = True) -> None:
         self._context = context
-        self._group = group
+        self._tag = tag
         inside: Any = context
         self._jvm = inside._jsc.sc()
+        self._description: str | None = None
+        self._has_own_group = False
         conf = context.getConf()
         dynamic = (conf.get("spark.dynamicAllocation.enabled") or "false").lower() == "true"
-        self.barrier = needs_barrier(conf.get("spark.master") or "", dynamic, tasks, self.slots)
+        self.barrier = may_be_barrier and needs_barrier(conf.get("spark.master") or "", dynamic, tasks, self.slots)
         self.completed: Accumulator[int] = context.accumulator(0)
 
     @property
     def slots(self) -> int:
-        """Tasks that can run at once now; `defaultParallelism` says 2 for one slot."""
+        """The number of tasks that can run at once now; `defaultParallelism` says 2 for one slot."""
         try:
             return int(self._jvm.maxNumConcurrentTasks(self._jvm.resourceProfileManager().defaultResourceProfile()))
         except Exception:  # it is no public method: where it is closed to us, the delivery is a plain stage
@@ -59,29 +68,53 @@ class ClassicJobs:
 
     @property
     def completed_tasks(self) -> int:
-        """Tasks that have come to their end."""
+        """The number of tasks that have come to their end."""
         return self.completed.value
 
     @property
     def active_tasks(self) -> int:
-        """Tasks at work, also those that Spark has killed and that have not ended yet."""
-        tracker = self._context.statusTracker()
-        jobs = filter(None, map(tracker.getJobInfo, tracker.getJobIdsForGroup(self._group)))
-        stages = filter(None, (tracker.getStageInfo(stage) for job in jobs for stage in job.stageIds))
+        """The number of tasks at work, also those that Spark has killed and that have not ended yet."""
+        stages = filter(None, (self._tracker.getStageInfo(stage) for job in self._found() for stage in job.stageIds))
         return sum(stage.numActiveTasks for stage in stages)
 
+    def waits_for(self, tasks: int) -> bool:
+        """Whether these jobs wait for slots to run so many tasks at once.
+
+        Spark starts such a stage when the application has the slots; whether other jobs hold them it does not ask.
+        """
+        if self.completed_tasks or self.active_tasks:
+            return False
+        return self.slots < tasks or any(job.status == _RUNNING for job in self._found())
+
+    @property
+    def _tracker(self) -> Any:
+        return self._context.statusTracker()
+
+    def _found(self) -> Iterator[Any]:
+        ids: Iterable[int] = self._jvm.statusTracker().getJobIdsForTag(self._tag)
+        return filter(None, map(self._tracker.getJobInfo, ids))
+
     def begin(self) -> None:
-        """What this thread starts from now on belongs to them."""
-        self._context.setJobGroup(self._group, "cio_spark delivery")
+        """Make what this thread starts from now on belong to them."""
+        self._description = self._context.getLocalProperty(_DESCRIPTION)
+        self._has_own_group = self._context.getLocalProperty(_GROUP) is None
+        self._context.addJobTag(self._tag)
+        if self._has_own_group:
+            self._context.setLocalProperty(_GROUP, self._tag)
+        self._context.setLocalProperty(_DESCRIPTION, "cio_spark delivery")
 
     def end(self) -> None:
-        """What this thread starts from now on does not."""
-        for name in ("spark.jobGroup.id", "spark.job.description"):
-            self._context.setLocalProperty(name, None)  # type: ignore[arg-type]  # None clears it
+        """Make what this thread starts from now on belong to others again."""
+        self._context.removeJobTag(self._tag)
+        if self._has_own_group:
+            self._context.setLocalProperty(_GROUP, None)  # type: ignore[arg-type]  # None clears it
+        self._context.setLocalProperty(_DESCRIPTION, self._description)  # type: ignore[arg-type]  # None clears it
 
     def cancel(self) -> None:
-        """Ends them, and those that Spark keeps waiting for slots; Spark 3.5 cannot do the latter."""
-        cancel_jobs(self._jvm, self._group)
+        """End them."""
+        self._context.cancelJobsWithTag(self._tag)
+        if self._has_own_group:
+            cancel_jobs(self._jvm, self._tag)
 
 
 class ConnectJobs:
@@ -106,14 +139,18 @@ class ConnectJobs:
         self._tag = tag
 
     def begin(self) -> None:
-        """What this thread starts from now on belongs to them."""
+        """Make what this thread starts from now on belong to them."""
         self._spark.addTag(self._tag)
 
     def end(self) -> None:
-        """What this thread starts from now on does not."""
+        """Make what this thread starts from now on belong to others again."""
         with contextlib.suppress(Exception):
             self._spark.removeTag(self._tag)
 
+    def waits_for(self, tasks: int) -> bool:  # noqa: ARG002  the signature of `ClassicJobs`
+        """Whether these jobs wait for slots: Connect does not tell."""
+        return False
+
     def cancel(self) -> None:
-        """Ends them."""
+        """End them."""
         self._spark.interruptTag(self._tag)

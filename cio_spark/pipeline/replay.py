@@ -53,6 +53,8 @@ def replay_sync(
     progress: Progress | None = None,
     clock: Clock | None = None,
     cancellation: Cancellation | None = None,
+    take_over: bool = False,
+    job_attempt: str | None = None,
 ) -> SyncResult:
     """Sends dead letters of a sync again: of each record the newest, with the message id it had.
 
@@ -69,6 +71,7 @@ def replay_sync(
         progress: listener.
         clock: time.
         cancellation: whoever may ask the run to stop.
+        take_over, job_attempt: see `run_sync`.
 
     Returns:
         what became of them, as of a run.
@@ -76,7 +79,9 @@ def replay_sync(
     Raises:
         CioSparkError: it could not start, or Spark failed.
     """
-    frame = Frame(config, spark, warehouse, progress, clock, cancellation)
+    frame = Frame(
+        config, spark, warehouse, progress, clock, cancellation, takes_over=take_over, job_attempt=job_attempt
+    )
     tables, phases, progression = frame.tables, frame.phases, frame.progression
     with explained(config), phases.phase("check"):
         check_api(delivery_settings(config, api_key))

@@ -19,7 +19,9 @@ from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.settle import settle_lost_run, settle_run, write_dead_letters
 from cio_spark.pipeline.survey import survey
+from cio_spark.pipeline.take_over import settle_taken_over
 from cio_spark.pipeline.waves import cut_waves
+from cio_spark.planning import survey_seconds
 from cio_spark.progress import Progress
 from cio_spark.results import Tables
 from cio_spark.verdict import judge
@@ -36,6 +38,8 @@ def run_sync(
     progress: Progress | None = None,
     clock: Clock | None = None,
     cancellation: Cancellation | None = None,
+    take_over: bool = False,
+    job_attempt: str | None = None,
 ) -> SyncResult:
     """Runs one sync from its source to its books.
 
@@ -49,6 +53,8 @@ def run_sync(
         progress: listener.
         clock: time.
         cancellation: whoever may ask the run to stop.
+        take_over: take the sync over from a run that has no end, whatever its claim says: it is known to be dead.
+        job_attempt: `job run/task/execution count` of a Databricks task, whose earlier tries are known to be dead.
 
     Returns:
         what became of it, also when records failed or the run was cancelled; its `exit_status` says how well it went.
@@ -56,7 +62,9 @@ def run_sync(
     Raises:
         CioSparkError: the run could not start (nothing was sent), or Spark failed (the next run goes on).
     """
-    frame = Frame(config, spark, warehouse, progress, clock, cancellation)
+    frame = Frame(
+        config, spark, warehouse, progress, clock, cancellation, takes_over=take_over, job_attempt=job_attempt
+    )
     tables, phases, progression = frame.tables, frame.phases, frame.progression
     with explained(config), phases.phase("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
@@ -81,7 +89,8 @@ def run_sync(
             if claim.lost:
                 with phases.phase("settle"):
                     for lost in claim.lost:
-                        settle_lost_run(config, tables, lost)
+                        settle = settle_lost_run if lost.taken_over_run is None else settle_taken_over
+                        settle(config, tables, lost)
             with phases.phase("survey"):
                 # Only now: what a run that held the sync until a moment ago has written must be seen
                 ledger_version = tables.version("record_status")
@@ -90,13 +99,14 @@ def run_sync(
                 if pinned is not snapshot:
                     snapshot, records = pinned, prepared(config, pinned.rows)
                 asked = asked or ask(config, snapshot.rows, records)
+                frame.lease.expect(survey_seconds(asked.rows.result(), frame.slots.count))
                 work = survey(config, tables, records, asked, earlier, slots=frame.slots, retry_held=retry_held)
                 waves = cut_waves(config, work, staging, frame.slots)
             frame.deliver(waves, work.plan, api_key)
             with phases.phase("books"):
                 delivery = read_back(config, tables, claim.run_id, claim.lost_ids, delivered=progression.committed > 0)
                 if claim.lost:
-                    results.mark_settled(tables, claim, frame.clock)
+                    results.mark_settled(tables, claim.sync, claim.lost_ids, frame.clock)
                 if delivery.invalid + delivery.rejected + delivery.failed:
                     write_dead_letters(config, tables, claim.run_id, work.records)
                 if progression.in_doubt:

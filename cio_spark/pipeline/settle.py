@@ -49,7 +49,7 @@ def settle_lost_run(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
         Exception: what Spark raises while it writes; nothing is marked as settled then, and the next run tries again.
     """
     staging = Staging(tables, lost.run_id)
-    then = _configuration_of(lost) or config
+    then = configuration_of(lost) or config
     dead = results.has_dead(tables, lost.run_id, then.sync.name)
     if then.on_change != "send" and not dead:
         staging.drop()  # what was sent once is never sent in another version: there is nothing to say of it
@@ -59,7 +59,7 @@ def settle_lost_run(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
         in_doubt: DataFrame | None = _unwritten_wave(tables, lost, then.sync.name, deliverable)
         deliverable = deliverable.drop("wave")
     else:
-        deliverable = _surveyed(then, tables, lost, staging)
+        deliverable = surveyed(then, tables, lost, staging)
         in_doubt = None if results.has_written(tables, lost.run_id, then.sync.name) else deliverable
     if in_doubt is not None and then.on_change == "send":
         settle_run(then, tables, lost.run_id, in_doubt)
@@ -92,7 +92,7 @@ def write_dead_letters(config: SyncConfig, tables: Tables, run_id: str, records:
     )
 
 
-def _configuration_of(lost: LostRun) -> SyncConfig | None:
+def configuration_of(lost: LostRun) -> SyncConfig | None:
     """The configuration the run had; None where this version cannot read it any more."""
     try:
         said: dict[str, Any] = json.loads(lost.configuration or "")
@@ -102,7 +102,7 @@ def _configuration_of(lost: LostRun) -> SyncConfig | None:
         return None
 
 
-def _surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> DataFrame | None:
+def surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> DataFrame | None:
     """What the run was about to send, worked out again from the rows it saw; None where that is impossible."""
     try:
         records = _records_again(config, tables, lost, staging)

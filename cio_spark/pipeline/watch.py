@@ -26,23 +26,27 @@ class DeliveryWatch:
 
     Args:
         spark: the session.
-        group: a name of the delivery's own; set for the calling thread.
+        tag: a name of the delivery's own; set for the calling thread.
         tasks: tasks of the delivery.
         tell: called with completed and all tasks.
         overdue: whether to cancel.
+        may_be_barrier: False: the delivery is a plain stage in any case.
 
     Attributes:
         jobs: of the delivery.
-        starved: whether it is cancelled for want of slots.
+        starved: whether it is cancelled because its tasks, which must start together, found no free slots: Spark counts
+            all slots of the application, also those that other jobs hold, and would wait without bound.
     """
 
     def __init__(
         self,
         spark: SparkSession,
-        group: str,
+        tag: str,
         tasks: int,
         tell: Callable[[int, int], None],
         overdue: Callable[[], bool],
+        *,
+        may_be_barrier: bool = True,
     ) -> None:
         self.tasks = tasks
         self._tell = tell
@@ -50,7 +54,11 @@ class DeliveryWatch:
         self._clock = SystemClock()
         self.starved = False
         context = classic_context(spark)
-        self.jobs = ConnectJobs(spark, group) if context is None else ClassicJobs(context, group, tasks)
+        self.jobs = (
+            ConnectJobs(spark, tag)
+            if context is None
+            else ClassicJobs(context, tag, tasks, may_be_barrier=may_be_barrier)
+        )
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="delivery-watch", daemon=True)
 
@@ -64,7 +72,7 @@ class DeliveryWatch:
                     jobs.cancel()
             # And what fails here must not cost the cancellation
             with contextlib.suppress(Exception):
-                if not jobs.barrier or jobs.completed_tasks or jobs.active_tasks or jobs.slots >= self.tasks:
+                if not jobs.barrier or not jobs.waits_for(self.tasks):
                     fed = self._clock.monotonic()
                 self.starved = self.starved or self._clock.monotonic() - fed > PATIENCE_SECONDS
                 self._tell(jobs.completed_tasks, self.tasks)

@@ -6,8 +6,8 @@ classifies the source again (docs/decisions/0006-waves.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -18,15 +18,19 @@ from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery import delivery_settings, engine
 from cio_spark.delivery.stopping import StopCode
-from cio_spark.errors import SyncAlreadyRunningError
+from cio_spark.errors import SyncTakenOverError
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
+from cio_spark.pipeline.lease import RunLease
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.pipeline.watch import PATIENCE_SECONDS, DeliveryWatch
 from cio_spark.progress import Progress
 from cio_spark.results import Staging, Tables
 
-STOPPING_CODES = frozenset(code.value for code in StopCode)
-"""Codes of records that were not attempted because their partition stopped: no further wave is started."""
+STOPPING_CODES = frozenset(code.value for code in StopCode if code is not StopCode.OUT_OF_TIME)
+"""Codes of records that were not attempted because their partition stopped: no further wave is started.
+
+A wave that only ran out of time says nothing about the next one, which holds other persons and gets time of its own.
+"""
 MOST_TRIES = 4
 """Of one wave, when executors are lost: as often as Spark tries a task unless told otherwise."""
 # How Spark says that a barrier stage lost a task, and that it found no slots for one; it has no types for them
@@ -79,7 +83,9 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) ->
         slots: task slots.
     """
     counts = work.counts
-    number = planning.count_waves(work.plan.eta_seconds, config.delivery.wave_minutes)
+    delivery = config.delivery
+    longest = planning.longest_wave_seconds(delivery.wave_minutes, delivery.lease_seconds)
+    number = planning.count_waves(work.plan.eta_seconds, longest)
     if number == 1 and not counts.retried:
         rows = counts.to_send + (counts.invalid or 0)
         return [Wave(0, work.deliverable, rows, work.plan)] if rows else []
@@ -110,9 +116,9 @@ def deliver_waves(
     progress: Progress,
     cancellation: Cancellation,
     progression: Progression,
-    still_ours: Callable[[], bool],
+    lease: RunLease,
 ) -> None:
-    """Delivers wave after wave, as long as nothing says to stop.
+    """Deliver wave after wave, as long as nothing says to stop.
 
     Args:
         config: the sync.
@@ -123,37 +129,41 @@ def deliver_waves(
         progress: listener.
         cancellation: asked before each wave, and during one for its grace time.
         progression: kept up to date, so that it is right also when this raises.
-        still_ours: whether the claim still stands; asked before each wave but the first.
+        lease: asked before every try of a wave, and after every wave, whether the run still holds its sync.
 
     Raises:
-        SyncAlreadyRunningError: another run has taken the sync over: going on would send what is older over newer.
+        SyncTakenOverError: another run has taken the sync over: going on would send what is older over newer.
     """
-    stopped = False
     expected = 0
-    for index, wave in enumerate(waves):
-        if stopped or cancellation.requested:
-            progression.not_started += wave.rows
-            continue
-        if index and not still_ours():
-            raise SyncAlreadyRunningError(
-                f"sync {config.sync.name} was taken over by another run, for this one gave no sign of life for too long"
-            )
-        progression.started += 1
-        expected += wave.rows
-        try:
-            _deliver(config, tables, wave, run_id, api_key, progress, cancellation)
-        except Exception:
-            # The commit may have been made all the same
-            if results.count_statuses(tables, run_id, config.sync.name).persisted < expected:
-                progression.in_doubt += wave.rows
-                progression.not_started += sum(later.rows for later in waves[index + 1 :])
-                if cancellation.requested:
-                    return
+    request_seconds = 0.0
+    try:
+        for wave in waves:
+            if cancellation.requested:
+                return
+            expected += wave.rows
+            try:
+                _deliver(
+                    config, tables, wave, run_id, api_key, progress, cancellation, progression, lease, request_seconds
+                )
+            except SyncTakenOverError:
                 raise
-        progression.committed += 1
-        if len(waves) > 1:
-            counts = results.count_statuses(tables, run_id, config.sync.name)
-            stopped = counts.persisted != expected or _says_stop(config, counts)
+            except Exception:
+                # The commit may have been made all the same
+                if results.count_statuses(tables, run_id, config.sync.name).persisted < expected:
+                    lease.check(wave.number)
+                    if cancellation.requested:
+                        return
+                    raise
+            progression.committed += 1
+            lease.check(wave.number)
+            if len(waves) > 1:
+                counts = results.count_statuses(tables, run_id, config.sync.name)
+                if counts.persisted != expected or _says_stop(config, counts):
+                    return
+                request_seconds = counts.request_seconds / counts.requests if counts.requests else 0.0
+    finally:
+        progression.in_doubt = sum(wave.rows for wave in waves[progression.committed : progression.started])
+        progression.not_started = sum(wave.rows for wave in waves[progression.started :])
 
 
 def _says_stop(config: SyncConfig, counts: DeliveryCounts) -> bool:
@@ -174,34 +184,66 @@ def _deliver(
     api_key: ApiKey,
     progress: Progress,
     cancellation: Cancellation,
+    progression: Progression,
+    lease: RunLease,
+    request_seconds: float,
 ) -> None:
     """Delivery → results: the one action; once more, under the same ids, where an executor was lost."""
-    settings = delivery_settings(config, api_key, run_id, wave.plan, wave.number, suspects_itself=not wave.apart)
     records = ledger.add_message_id(wave.records, config.sync.name)
     arranged = engine.arrange_records(records, wave.plan)
+    may_be_barrier = True
     for attempt in range(1, MOST_TRIES + 1):
-        watch = DeliveryWatch(
-            tables.spark,
-            f"{run_id}-w{wave.number}-{attempt}",
-            wave.plan.partitions,
-            progress.delivered,
-            lambda: cancellation.overdue(config.delivery.grace_seconds),
-        )
-        statuses = engine.deliver_records(
-            arranged,
-            settings,
-            config.sync.name,
-            completed=watch.jobs.completed,
-            barrier=watch.jobs.barrier,
-            engine=config.delivery.engine,
-        )
-        try:
-            with watch, engine.arrow_chunks(tables.spark):
-                results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
-            return
-        except Exception as error:
-            if attempt == MOST_TRIES or cancellation.requested or not _may_go_again(watch, error):
-                raise
+        lease.check(wave.number if attempt > 1 else None)
+        with lease.sending(_planned_seconds(wave.plan, request_seconds)) as send_until:
+            progression.started = progression.committed + 1
+            watch = DeliveryWatch(
+                tables.spark,
+                f"{run_id}-w{wave.number}-{attempt}",
+                wave.plan.partitions,
+                progress.delivered,
+                lambda: cancellation.overdue(config.delivery.grace_seconds),
+                may_be_barrier=may_be_barrier,
+            )
+            try:
+                _append(config, tables, wave, run_id, api_key, arranged, watch, send_until)
+                return
+            except Exception as error:
+                if attempt == MOST_TRIES or cancellation.requested or not _may_go_again(watch, error):
+                    raise
+                # Its tasks found no free slots to start together, so nothing was sent: they may start one by one
+                may_be_barrier = may_be_barrier and not watch.starved
+
+
+def _append(
+    config: SyncConfig,
+    tables: Tables,
+    wave: Wave,
+    run_id: str,
+    api_key: ApiKey,
+    arranged: DataFrame,
+    watch: DeliveryWatch,
+    send_until: datetime,
+) -> None:
+    """Send a wave and append what became of it: one try."""
+    settings = delivery_settings(
+        config, api_key, run_id, wave.plan, wave.number, send_until=send_until, suspects_itself=not wave.apart
+    )
+    statuses = engine.deliver_records(
+        arranged,
+        settings,
+        config.sync.name,
+        completed=watch.jobs.completed,
+        barrier=watch.jobs.barrier,
+        engine=config.delivery.engine,
+    )
+    with watch, engine.arrow_chunks(tables.spark):
+        results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
+
+
+def _planned_seconds(plan: DeliveryPlan, request_seconds: float) -> float:
+    """How long a wave is planned to take, also by what requests of this run have taken so far."""
+    in_flight = max(1, min(plan.batches, plan.concurrent_tasks * plan.lanes))
+    return max(plan.eta_seconds, plan.batches * request_seconds / in_flight)
 
 
 def _may_go_again(watch: DeliveryWatch, error: BaseException) -> bool:
@@ -210,6 +252,8 @@ def _may_go_again(watch: DeliveryWatch, error: BaseException) -> bool:
         return False
     clock = SystemClock()
     until = clock.monotonic() + PATIENCE_SECONDS
-    while clock.monotonic() < until and (watch.jobs.active_tasks or watch.jobs.slots < watch.tasks):
+    while clock.monotonic() < until and (
+        watch.jobs.active_tasks or (watch.jobs.slots < watch.tasks and not watch.starved)
+    ):
         clock.sleep(_POLL_SECONDS)
     return not watch.jobs.active_tasks

@@ -1,8 +1,19 @@
 """Pure arithmetic: configuration + slots + counts → `DeliveryPlan`."""
 
+from cio_spark.planning.lease import longest_wave_seconds, send_window_seconds, survey_seconds
 from cio_spark.planning.limits import body_limit, records_limit
 from cio_spark.planning.pacing import Pacing, pace
 from cio_spark.planning.plan import plan_delivery
 from cio_spark.planning.waves import count_waves
 
-__all__ = ["Pacing", "body_limit", "count_waves", "pace", "plan_delivery", "records_limit"]
+__all__ = [
+    "Pacing",
+    "body_limit",
+    "count_waves",
+    "longest_wave_seconds",
+    "pace",
+    "plan_delivery",
+    "records_limit",
+    "send_window_seconds",
+    "survey_seconds",
+]

@@ -1,28 +1,38 @@
 """The Delta tables: where they are, how they are made, what is written to them and read back."""
 
 from cio_spark.results.batch_operations import append_batch_operations
-from cio_spark.results.claims import Claim, KeptClaim, LostRun, claim_sync, mark_settled, new_run_id
+from cio_spark.results.claims import (
+    Claim,
+    Claimant,
+    LostRun,
+    check_claim,
+    claim_sync,
+    mark_settled,
+    register_taken_over,
+)
 from cio_spark.results.dead_letters import append_dead_letters
 from cio_spark.results.in_doubt import append_in_doubt, has_dead, has_written
 from cio_spark.results.maintenance import maintain_tables
 from cio_spark.results.record_status import append_record_status, count_statuses
 from cio_spark.results.setup import set_up_tables
 from cio_spark.results.staging import Staging
-from cio_spark.results.sync_runs import ClaimState, RunEnd, claims_of, end_run, last_runs
+from cio_spark.results.sync_runs import ClaimState, RunEnd, append_events, claims_of, end_run, last_runs, open_runs
 from cio_spark.results.tables import Tables
 
 __all__ = [
     "Claim",
     "ClaimState",
-    "KeptClaim",
+    "Claimant",
     "LostRun",
     "RunEnd",
     "Staging",
     "Tables",
     "append_batch_operations",
     "append_dead_letters",
+    "append_events",
     "append_in_doubt",
     "append_record_status",
+    "check_claim",
     "claim_sync",
     "claims_of",
     "count_statuses",
@@ -32,6 +42,7 @@ __all__ = [
     "last_runs",
     "maintain_tables",
     "mark_settled",
-    "new_run_id",
+    "open_runs",
+    "register_taken_over",
     "set_up_tables",
 ]

@@ -1,138 +1,151 @@
-"""One run of a sync at a time: a run claims its sync, keeps the claim alive, and closes runs that died."""
+"""One run of a sync at a time: a run claims its sync, and closes runs that died (docs/decisions/0018-lease.md)."""
 
 from __future__ import annotations
 
-import secrets
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from cio_spark.clock import Clock
-from cio_spark.errors import SyncAlreadyRunningError
-from cio_spark.results.sync_runs import ClaimState, RunEnd, append_events, claims_of
+from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
+from cio_spark.ids import new_run_id
+from cio_spark.results.sync_runs import MOST_TRIES, ClaimState, RunEnd, append_events, claims_of, has_ended
 from cio_spark.results.tables import Tables, lost_the_race
 
-CLAIM_LASTS = timedelta(minutes=15)
-RENEW_EVERY_SECONDS = 300.0
-RENEW_AGAIN_SECONDS = 30.0
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_RANDOM_BITS = 80
-
-
-def new_run_id(now: datetime, newest: str | None) -> str:
-    """A ULID that sorts after `newest`, even if this driver's clock is behind the one that made it.
-
-    Args:
-        now: this driver's time.
-        newest: the newest run id so far.
-    """
-    millis = int(now.timestamp() * 1000)
-    if newest is not None:
-        before = 0
-        for character in newest[:10]:
-            before = before * 32 + _CROCKFORD.index(character)
-        millis = max(millis, before + 1)
-    return _ulid(millis, secrets.randbits(_RANDOM_BITS))
-
-
-def smallest_run_id(since: datetime) -> str:
-    """What no run id of that time or later is smaller than."""
-    return _ulid(int(since.timestamp() * 1000), 0)
-
-
-def _ulid(millis: int, random_bits: int) -> str:
-    number = (millis << _RANDOM_BITS) | random_bits
-    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+DEFAULT_LEASE_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
 class LostRun:
-    """A run whose end nobody has seen.
+    """Describes a run whose end nobody has seen, or that another run took over.
 
     Attributes:
         run_id: the run.
         configuration: JSON of its configuration.
         source_version: the version of the source it had pinned; None: it was staged, or there was none.
+        taken_over_run: the run that it stands for, which sent beside a later one; None: it stands for itself.
+        taken_over_wave: the wave of that run.
     """
 
     run_id: str
     configuration: str | None
     source_version: int | None
+    taken_over_run: str | None = None
+    taken_over_wave: int | None = None
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sync held by this run.
+    """Says that this run holds a sync.
 
     Attributes:
         run_id: this run.
         sync: the sync.
         lost: earlier runs that died, or ended without their books: to be settled by this run.
+        send_until: when this run stops sending, unless it says otherwise.
+        facts: what it says of itself: source, versions, configuration.
     """
 
     run_id: str
     sync: str
     lost: tuple[LostRun, ...]
+    send_until: datetime
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def lost_ids(self) -> list[str]:
-        """Their run ids."""
+        """The run ids of `lost`."""
         return [run.run_id for run in self.lost]
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """Describes who claims, and what it knows of other owners.
+
+    Attributes:
+        owner: host and process.
+        owner_is_dead: whether the owner of a run is known to be gone; False where that cannot be known.
+        job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
+        lease_seconds: how long a claim lasts after the last sign of life.
+        request_seconds: how long a request may take that was started just before the end of sending.
+        takes_over: whether the user knows that no other run is alive (`--take-over`).
+    """
+
+    owner: str
+    owner_is_dead: Callable[[str], bool] = lambda _: False
+    job_attempt: str | None = None
+    lease_seconds: float = DEFAULT_LEASE_SECONDS
+    request_seconds: float = 0.0
+    takes_over: bool = False
+
+    def may_take_over(self, run: ClaimState, now: datetime) -> bool:
+        """Whether an open run is over, although it has no end."""
+        if self.takes_over or self.owner_is_dead(run.owner) or run.expires_at < now:
+            return True
+        return _is_later_try(self.job_attempt, run.job_attempt) and run.send_until < now
+
+    def expiry(self, now: datetime, send_until: datetime) -> datetime:
+        """The time when another run may take over after a sign of life.
+
+        Args:
+            now: time of the sign of life.
+            send_until: when sending stops.
+        """
+        return max(now + timedelta(seconds=self.lease_seconds), send_until + timedelta(seconds=self.request_seconds))
+
+
+def _is_later_try(mine: str | None, other: str | None) -> bool:
+    """Whether two tries belong to one task of one job run, and `mine` is the later one."""
+    if mine is None or other is None:
+        return False
+    (task, _, count), (other_task, _, other_count) = mine.rpartition("/"), other.rpartition("/")
+    counted = count.isdecimal() and other_count.isdecimal()
+    return bool(task) and task == other_task and counted and int(count) > int(other_count)
 
 
 def claim_sync(
     tables: Tables,
     sync: str,
+    claimant: Claimant,
     *,
     clock: Clock,
-    owner: str,
-    owner_is_dead: Callable[[str], bool],
     facts: Callable[[ClaimState | None], dict[str, Any]],
 ) -> Claim:
-    """Writes the `started` row, unless another run holds the sync.
+    """Write the `started` row, unless another run holds the sync.
 
     Two claims at one moment carry the same transaction number, of which Delta commits one.
 
     Args:
         tables: where the tables are.
         sync: the sync's name.
+        claimant: who claims.
         clock: time.
-        owner: host and process of this run.
-        owner_is_dead: whether a run's owner is known to be gone; False where that cannot be known.
         facts: gives source, versions and configuration for the row, once the newest run so far (None: there is none)
             has been read: what it pins then is no older than what that run has sent.
 
     Raises:
         SyncAlreadyRunningError: another run holds the sync, or was a moment quicker.
     """
-    runs = claims_of(tables, sync)
     now = clock.now()
+    runs = claims_of(tables, sync, now)
     open_runs = [run for run in runs if not run.ended]
     for run in open_runs:
-        if run.expires_at >= now and not owner_is_dead(run.owner):
+        if not claimant.may_take_over(run, now):
             raise _already_running(sync, run)
     lost = [RunEnd(run.run_id, sync, now, "lost", None, "the run died without an end").event() for run in open_runs]
-    run_id = new_run_id(now, runs[-1].run_id if runs else None)
-    number = max((run.run_number for run in runs), default=0) + 1
-    started = {
-        "run_id": run_id,
-        "sync": sync,
-        "run_number": number,
-        "event": "started",
-        "at": now,
+    run_id, number = _next_run(runs, now)
+    said = facts(runs[-1] if runs else None)
+    now = clock.now()
+    send_until = now + timedelta(seconds=claimant.lease_seconds)
+    started = _started(sync, run_id, number, now, claimant.owner, said) | {
         "status": "running",
-        "owner": owner,
-        "claim_expires_at": now + CLAIM_LASTS,
-        **facts(runs[-1] if runs else None),
+        "job_attempt": claimant.job_attempt,
+        "send_until": send_until,
+        "claim_expires_at": claimant.expiry(now, send_until),
     }
-    try:
-        append_events(tables, [*lost, started], app_id=f"claim-{sync}", app_version=number)
-    except Exception as error:
-        if not lost_the_race(error):
-            raise
-    holders = [run for run in claims_of(tables, sync) if not run.ended]
+    _append_numbered(tables, sync, number, [*lost, started])
+    holders = [run for run in claims_of(tables, sync, now) if not run.ended]
     if not holders:
         raise SyncAlreadyRunningError(
             f"sync {sync} could not be claimed: another run was quicker, or rows of sync_runs were deleted; run again, "
@@ -140,69 +153,108 @@ def claim_sync(
         )
     if [run.run_id for run in holders] != [run_id]:
         raise _already_running(sync, holders[0])
-    unsettled = [run for run in runs if not run.settled]
-    return Claim(run_id, sync, tuple(LostRun(run.run_id, run.configuration, run.source_version) for run in unsettled))
+    return Claim(run_id, sync, tuple(_lost(run) for run in runs if not run.settled), send_until, said)
 
 
-def mark_settled(tables: Tables, claim: Claim, clock: Clock) -> None:
-    """Notes that what the claim's lost runs may have sent is written down.
+def check_claim(tables: Tables, claim: Claim, wave: int | None = None) -> None:
+    """Make sure that no other run has taken the sync over.
 
     Args:
         tables: where the tables are.
-        claim: of the run that settled them.
+        claim: of this run.
+        wave: the wave that has sent since the claim was last checked; None: nothing was sent.
+
+    Raises:
+        SyncTakenOverError: another run has.
+    """
+    if has_ended(tables, claim.sync, claim.run_id):
+        raise SyncTakenOverError(claim.sync, wave)
+
+
+def register_taken_over(tables: Tables, claim: Claim, wave: int, *, owner: str, clock: Clock) -> LostRun:
+    """Write a run that stands for what a taken-over run has sent, newer than every run so far.
+
+    What is written under its id then counts as tried after what the other run has accepted.
+
+    Args:
+        tables: where the tables are.
+        claim: of the run that was taken over.
+        wave: which of its waves may have sent beside the other run.
+        owner: host and process.
+        clock: time.
+
+    Returns:
+        the run, which has ended and is still to be settled.
+
+    Raises:
+        CioSparkError: other runs were quicker each time.
+    """
+    error = SyncTakenOverError(claim.sync, wave)
+    for _ in range(MOST_TRIES):
+        now = clock.now()
+        run_id, number = _next_run(claims_of(tables, claim.sync, now), now)
+        started = _started(claim.sync, run_id, number, now, owner, claim.facts) | {
+            "status": "taken_over",
+            "taken_over_run": claim.run_id,
+            "taken_over_wave": wave,
+        }
+        ended = RunEnd(run_id, claim.sync, now, "taken_over", ExitStatus.TAKEN_OVER, str(error)).event()
+        _append_numbered(tables, claim.sync, number, [started, ended])
+        for run in claims_of(tables, claim.sync, now):
+            if run.run_id == run_id:
+                return _lost(run)
+    raise CioSparkError(f"sync {claim.sync} was taken over, and that could not be written down; run it again")
+
+
+def mark_settled(tables: Tables, sync: str, run_ids: Sequence[str], clock: Clock) -> None:
+    """Note that what lost runs may have sent is written down.
+
+    Args:
+        tables: where the tables are.
+        sync: the sync.
+        run_ids: the runs.
         clock: time.
     """
     now = clock.now()
-    append_events(
-        tables, [{"run_id": run_id, "sync": claim.sync, "event": "settled", "at": now} for run_id in claim.lost_ids]
-    )
+    append_events(tables, [{"run_id": run_id, "sync": sync, "event": "settled", "at": now} for run_id in run_ids])
+
+
+def _next_run(runs: Sequence[ClaimState], now: datetime) -> tuple[str, int]:
+    """The id and the number of the run after these."""
+    newest = runs[-1].run_id if runs else None
+    return new_run_id(now, newest), max((run.run_number for run in runs), default=0) + 1
+
+
+def _started(
+    sync: str, run_id: str, number: int, now: datetime, owner: str, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "sync": sync,
+        "run_number": number,
+        "event": "started",
+        "at": now,
+        "owner": owner,
+        **facts,
+    }
+
+
+def _append_numbered(tables: Tables, sync: str, number: int, events: Sequence[Mapping[str, Any]]) -> None:
+    """Append events as the sync's transaction of that number, of which Delta commits one."""
+    try:
+        append_events(tables, events, app_id=f"claim-{sync}", app_version=number)
+    except Exception as error:
+        if not lost_the_race(error):
+            raise
+
+
+def _lost(run: ClaimState) -> LostRun:
+    return LostRun(run.run_id, run.configuration, run.source_version, run.taken_over_run, run.taken_over_wave)
 
 
 def _already_running(sync: str, run: ClaimState) -> SyncAlreadyRunningError:
     return SyncAlreadyRunningError(
         f"sync {sync} is already running since {run.started_at:%Y-%m-%d %H:%M:%S UTC} (run {run.run_id} on "
-        f"{run.owner.partition('/')[0]}): wait for its end; if it died, its claim expires "
-        f"{CLAIM_LASTS.seconds // 60} minutes after its last sign of life"
+        f"{run.owner.partition('/')[0]}): wait for its end; if it died, its claim ends at "
+        f"{run.expires_at:%H:%M:%S UTC}, and --take-over ends it now"
     )
-
-
-class KeptClaim:
-    """Renews a claim in the background while a run is at work; a context manager.
-
-    Args:
-        tables: where the tables are.
-        claim: what to renew.
-        clock: time.
-    """
-
-    def __init__(self, tables: Tables, claim: Claim, clock: Clock) -> None:
-        self._tables = tables
-        self._claim = claim
-        self._clock = clock
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="claim", daemon=True)
-
-    def _renew(self) -> None:
-        wait = RENEW_EVERY_SECONDS
-        while not self._ended.wait(wait):
-            now = self._clock.now()
-            event = {
-                "run_id": self._claim.run_id,
-                "sync": self._claim.sync,
-                "event": "renewed",
-                "at": now,
-                "claim_expires_at": now + CLAIM_LASTS,
-            }
-            try:
-                append_events(self._tables, [event])
-                wait = RENEW_EVERY_SECONDS
-            except Exception:  # a storage hiccup must not cost the claim: soon again
-                wait = RENEW_AGAIN_SECONDS
-
-    def __enter__(self) -> KeptClaim:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()

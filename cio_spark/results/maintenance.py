@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import functions as F
 
-from cio_spark.results.claims import smallest_run_id
+from cio_spark.ids import smallest_run_id
 from cio_spark.results.tables import Tables, quoted
 from cio_spark.schemas import RECORD_KEY, TABLES, WAS_SENT
 

@@ -11,7 +11,7 @@ from cio_spark.results.tables import Tables
 STATUSES = ("accepted", "invalid", "rejected", "failed", "not_attempted")
 MOST_REASONS = 50
 # Facts of a root batch, which stand on one of its records
-_SUMS = ("requests", "attempts", "splits", "bytes", "compressed_bytes", "throttled_seconds")
+_SUMS = ("requests", "attempts", "splits", "bytes", "compressed_bytes", "request_seconds", "throttled_seconds")
 
 
 def append_record_status(tables: Tables, statuses: DataFrame, *, run_id: str, wave: int) -> None:
@@ -67,6 +67,7 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
         retries=max(0, sums["attempts"] - sums["batches"] - 2 * sums["splits"]),
         bytes=sums["bytes"],
         compressed_bytes=sums["compressed_bytes"],
+        request_seconds=float(sums["request_seconds"]),
         throttled_seconds=float(sums["throttled_seconds"]),
         reasons=most_frequent(reasons),
     )

@@ -1,20 +1,29 @@
-"""`sync_runs`: events of runs: started, renewed, ended."""
+"""`sync_runs`: events of runs: started, renewed, ended, settled."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import reduce
 from typing import Any
 
-from pyspark.sql import Row
+import tenacity
+from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
+from cio_spark import spark_errors
 from cio_spark.clock import as_utc
 from cio_spark.errors import ExitStatus
+from cio_spark.ids import smallest_run_id
 from cio_spark.model import Books
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import RUN_COUNTS
+
+NEWEST = timedelta(days=7)
+"""Claims look at the runs of so many days."""
+MOST_TRIES = 5
+"""Of an append that fails because somebody adds a column to the table."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class RunEnd:
     Attributes:
         run_id, sync: which run.
         at: when.
-        status: succeeded, failed or lost.
+        status: succeeded, failed, cancelled, lost or taken_over.
         exit_status: what the command ends with; None for lost runs.
         error: one sentence, None when all went well.
         books: all counts, None where none were made.
@@ -66,54 +75,117 @@ class RunEnd:
         return row
 
 
+def _is_harmless(error: BaseException) -> bool:
+    """Whether an append failed only because somebody changed the table's columns meanwhile: nothing was committed."""
+    return spark_errors.error_class(error).startswith(("DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED"))
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_harmless), stop=tenacity.stop_after_attempt(MOST_TRIES), reraise=True
+)
 def append_events(
     tables: Tables, events: Sequence[Mapping[str, Any]], *, app_id: str | None = None, app_version: int | None = None
 ) -> None:
-    """Appends events in one commit; columns an event does not name are null."""
+    """Append events in one commit; columns an event does not name are null."""
     tables.append_events("sync_runs", events, app_id=app_id, app_version=app_version)
 
 
 def end_run(tables: Tables, end: RunEnd) -> None:
-    """Writes a run's end."""
+    """Write a run's end."""
     append_events(tables, [end.event()])
 
 
 @dataclass(frozen=True)
 class ClaimState:
-    """What claims need to know of one run.
+    """Holds what claims need to know of one run.
+
+    Times are those of commits, as the storage tells them: clocks of drivers differ, and only spans are taken from them.
 
     Attributes:
         run_id: the run; ids sort by sequence.
         run_number: which run of its sync it is, from 1.
         owner: host and process.
-        started_at: when it claimed the sync.
-        last_event_at: when it last wrote an event, by its driver's clock.
-        expires_at: when the claim ends unless it is renewed.
+        job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
+        started_at: when it claimed the sync, by its driver's clock.
+        last_event_at: when it last committed an event.
+        expires_at: when another run may take the sync over, unless the claim is renewed.
+        send_until: when its last wave stops sending.
         ended: whether the run has an end.
         settled: whether it came to its books, or a later run has settled it.
+        settled_others: whether it came to its books as a sync does, and so settled all runs before it.
         configuration: JSON of its configuration.
         source_version: the version of the source it had pinned.
+        taken_over_run: the run that this one only stands for, see `claims.register_taken_over`.
+        taken_over_wave: the wave of that run.
     """
 
     run_id: str
     run_number: int
     owner: str
+    job_attempt: str | None
     started_at: datetime
     last_event_at: datetime
     expires_at: datetime
+    send_until: datetime
     ended: bool
     settled: bool
+    settled_others: bool
     configuration: str | None
     source_version: int | None
+    taken_over_run: str | None
+    taken_over_wave: int | None
 
 
-def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
-    """The runs of a sync, oldest first: a few small rows a run, folded here, where a view would cost more to plan."""
-    columns = (
-        *("run_id", "run_number", "event", "at", "owner", "claim_expires_at"),
-        *("delivery_seconds", "configuration", "source_version"),
-    )
-    rows = tables.read("sync_runs").where(F.col("sync") == sync).select(*columns).collect()
+_CLAIM_COLUMNS = (
+    *("run_id", "run_number", "event", "at", "owner", "claim_expires_at", "send_until", "job_attempt"),
+    *("taken_over_run", "taken_over_wave", "delivery_seconds", "ledger_version", "configuration", "source_version"),
+)
+
+
+def claims_of(tables: Tables, sync: str, now: datetime) -> list[ClaimState]:
+    """Read the runs of a sync that a claim may have to do with, oldest first.
+
+    Those of the last days are enough where one of them has settled what was before it: a sync may have run many
+    thousand times. The few small rows are folded here, where a view would cost more to plan.
+
+    Args:
+        tables: where the tables are.
+        sync: the sync's name.
+        now: this driver's time.
+    """
+    recent = _fold(_events(tables, F.col("sync") == sync, F.col("run_id") >= smallest_run_id(now - NEWEST)))
+    if any(run.settled_others for run in recent):
+        return recent
+    return _fold(_events(tables, F.col("sync") == sync))
+
+
+def open_runs(tables: Tables, now: datetime) -> list[ClaimState]:
+    """Read the runs of all syncs that have no end, started in the last days.
+
+    Args:
+        tables: where the tables are.
+        now: this driver's time.
+    """
+    runs = _fold(_events(tables, F.col("run_id") >= smallest_run_id(now - NEWEST)))
+    return [run for run in runs if not run.ended]
+
+
+def has_ended(tables: Tables, sync: str, run_id: str) -> bool:
+    """Whether a run has an end; another run writes it in the commit by which it takes the sync over."""
+    mine = tables.read("sync_runs").where((F.col("sync") == sync) & (F.col("run_id") == run_id))
+    return not mine.where(F.col("event") == "ended").limit(1).isEmpty()
+
+
+def _events(tables: Tables, *conditions: Column) -> list[Row]:
+    rows = tables.read("sync_runs")
+    # A newer package adds columns when it sets up; until then they are null
+    there = set(rows.columns)
+    columns = [F.col(name) if name in there else F.lit(None).alias(name) for name in _CLAIM_COLUMNS]
+    committed = F.col("_metadata.file_modification_time").alias("committed_at")
+    return rows.where(reduce(lambda one, other: one & other, conditions)).select(*columns, committed).collect()
+
+
+def _fold(rows: Sequence[Row]) -> list[ClaimState]:
     by_run: dict[str, list[Row]] = {}
     for row in rows:
         by_run.setdefault(row["run_id"], []).append(row)
@@ -122,22 +194,34 @@ def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
         started = next((event for event in events if event["event"] == "started"), None)
         if started is None:
             continue
+        ended = [event for event in events if event["event"] == "ended"]
         states.append(
             ClaimState(
                 run_id=run_id,
                 run_number=started["run_number"] or 0,
                 owner=started["owner"] or "",
+                job_attempt=started["job_attempt"],
                 started_at=as_utc(started["at"]),
-                last_event_at=max(as_utc(event["at"]) for event in events),
-                expires_at=max(as_utc(event["claim_expires_at"]) for event in events if event["claim_expires_at"]),
-                ended=any(event["event"] == "ended" for event in events),
+                last_event_at=max(as_utc(event["committed_at"]) for event in events),
+                expires_at=max(_in_commit_time(event, "claim_expires_at") for event in events),
+                send_until=max(_in_commit_time(event, "send_until") for event in events),
+                ended=bool(ended),
                 # only an end with books says how long the delivery took
                 settled=any(event["event"] == "settled" or event["delivery_seconds"] is not None for event in events),
+                settled_others=any(event["ledger_version"] is not None for event in ended),
                 configuration=started["configuration"],
                 source_version=started["source_version"],
+                taken_over_run=started["taken_over_run"],
+                taken_over_wave=started["taken_over_wave"],
             )
         )
     return states
+
+
+def _in_commit_time(event: Row, name: str) -> datetime:
+    """A time that an event names, counted from its commit; the commit itself where it names none."""
+    committed = as_utc(event["committed_at"])
+    return committed if event[name] is None else committed + (as_utc(event[name]) - as_utc(event["at"]))
 
 
 def last_runs(tables: Tables, sync: str | None, limit: int) -> list[Row]:

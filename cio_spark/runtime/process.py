@@ -13,6 +13,8 @@ from pathlib import Path
 from cio_spark.cancellation import Cancellation
 
 _PROC = Path("/proc")
+_GONE = frozenset("ZXx")
+"""States of a process that does nothing any more: a zombie, and dead (proc(5))."""
 
 
 @contextlib.contextmanager
@@ -55,6 +57,8 @@ def owner_is_dead(name: str) -> bool:
     Args:
         name: an `owner`.
 
+    A zombie is gone too: killed, and not yet waited for, as is usual for a container's first process.
+
     Returns:
         False also where that cannot be known: another machine, or another container, where its number says nothing.
     """
@@ -70,7 +74,8 @@ def owner_is_dead(name: str) -> bool:
         return True
     except OSError:
         return False
-    return started != _started(int(pid))
+    state, started_here = _state_and_start(int(pid))
+    return state in _GONE or started != started_here
 
 
 def _host_and_pid(name: str) -> tuple[str, str]:
@@ -88,9 +93,14 @@ def _place() -> str | None:
 
 
 def _started(pid: int) -> str:
-    """When a process started, in clock ticks since the boot; empty if untold."""
+    return _state_and_start(pid)[1]
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
+    """Read a process's state, a letter, and when it started, in clock ticks since the boot; empty if untold."""
     try:
         # What follows the command's name, which may hold anything
-        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return fields[0], fields[19]
     except (OSError, IndexError):
-        return ""
+        return "", ""

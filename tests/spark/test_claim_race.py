@@ -1,4 +1,4 @@
-"""Two claims of one sync at one moment, on real tables: one wins, and the other is told who did."""
+"""Claims of one sync, on real tables: of two at one moment one wins, and each lasts as long as its run gives signs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tests_support import Bench
 
 from cio_spark.clock import SystemClock
 from cio_spark.errors import SyncAlreadyRunningError
-from cio_spark.results import Claim, KeptClaim, RunEnd, claim_sync, claims, end_run, set_up_tables
-from cio_spark.results.sync_runs import append_events, claims_of
+from cio_spark.pipeline.lease import RunLease
+from cio_spark.results import Claim, Claimant, RunEnd, claim_sync, claims, end_run, set_up_tables, sync_runs
+from cio_spark.results.sync_runs import append_events
 
 
 class Later(SystemClock):
@@ -33,9 +34,11 @@ def sync(people: Bench) -> Bench:
 
 def claim(sync: Bench, owner: str = "elsewhere:1", minutes: float = 0.0) -> Claim:
     """A claim by an owner that nobody knows to be dead."""
-    return claim_sync(
-        sync.tables, sync.name, clock=Later(minutes), owner=owner, owner_is_dead=lambda _: False, facts=lambda _: {}
-    )
+    return claim_sync(sync.tables, sync.name, Claimant(owner), clock=Later(minutes), facts=lambda _: {})
+
+
+def claims_of(sync: Bench) -> list[sync_runs.ClaimState]:
+    return sync_runs.claims_of(sync.tables, sync.name, SystemClock().now())
 
 
 def race(sync: Bench) -> tuple[list[Claim], list[SyncAlreadyRunningError]]:
@@ -79,33 +82,53 @@ def test_of_two_claims_at_one_moment_exactly_one_wins_each_time(
         won, refused = race(sync)
 
         assert (len(won), len(refused)) == (1, 1)
-        (open_run,) = [run for run in claims_of(sync.tables, sync.name) if not run.ended]
+        (open_run,) = [run for run in claims_of(sync) if not run.ended]
         assert (open_run.run_id, open_run.run_number) == (won[0].run_id, number)
         assert open_run.owner in str(refused[0])
         assert won[0].run_id in str(refused[0])
         end_run(sync.tables, RunEnd(won[0].run_id, sync.name, SystemClock().now(), "succeeded", None, None))
 
 
-def test_a_live_claim_stands_a_stale_one_expires_and_a_renewed_one_lives_longer(
-    sync: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_claim_ends_three_minutes_after_its_last_sign_of_life_and_a_renewed_one_lives_longer(sync: Bench) -> None:
     first = claim(sync)
-    with pytest.raises(SyncAlreadyRunningError, match=r"already running since .* on elsewhere:1"):
-        claim(sync, minutes=14)
+    with pytest.raises(SyncAlreadyRunningError, match=r"already running since .* on elsewhere:1.*--take-over"):
+        claim(sync, minutes=2.9)
 
-    second = claim(sync, minutes=16)
+    second = claim(sync, minutes=3.1)
 
     assert second.lost_ids == [first.run_id]
-    assert [(run.run_id, run.ended) for run in claims_of(sync.tables, sync.name)] == [
-        (first.run_id, True),
-        (second.run_id, False),
-    ]
-    monkeypatch.setattr(claims, "RENEW_EVERY_SECONDS", 0.01)
-    expiry = claims_of(sync.tables, sync.name)[-1].expires_at
-    with KeptClaim(sync.tables, second, Later(26)):
+    assert [(run.run_id, run.ended) for run in claims_of(sync)] == [(first.run_id, True), (second.run_id, False)]
+    with RunLease(sync.tables, second, Claimant("elsewhere:1", lease_seconds=0.03), SystemClock()):
         deadline = SystemClock().monotonic() + 60
-        while claims_of(sync.tables, sync.name)[-1].expires_at == expiry:
+        while claims_of(sync)[-1].last_event_at == claims_of(sync)[0].last_event_at:
             assert SystemClock().monotonic() < deadline, "the claim was not renewed"
+
+
+def test_a_wave_extends_its_claim_to_one_request_after_the_end_of_its_sending(sync: Bench) -> None:
+    claimant = Claimant("elsewhere:1", request_seconds=30)
+    lease = RunLease(sync.tables, claim(sync), claimant, SystemClock())
+    with lease.sending(planned_seconds=100) as send_until:
+        assert timedelta(seconds=290) < send_until - SystemClock().now() <= timedelta(seconds=300)
+    (state,) = claims_of(sync)
+    assert state.expires_at - state.send_until == timedelta(seconds=30)
     with pytest.raises(SyncAlreadyRunningError):
-        claim(sync, minutes=40)
-    assert claim(sync, minutes=43).lost_ids == [first.run_id, second.run_id]
+        claim(sync, minutes=5.3)
+    assert claim(sync, minutes=5.7).lost_ids == [state.run_id]
+
+
+def test_a_claim_is_as_old_as_its_commit_whatever_the_clock_of_its_owner_says(sync: Bench) -> None:
+    claim(sync, minutes=-60)  # an owner whose clock is an hour slow
+    with pytest.raises(SyncAlreadyRunningError):
+        claim(sync, minutes=2)
+
+
+def test_claims_read_the_newest_runs_once_one_of_them_has_settled_what_was_before(sync: Bench) -> None:
+    old = claim(sync, minutes=-60 * 24 * 30)
+    end_run(sync.tables, RunEnd(old.run_id, sync.name, SystemClock().now(), "failed", None, None))
+    assert [run.run_id for run in claims_of(sync)] == [old.run_id]  # nothing newer: it may wait to be settled
+    new = claim(sync)
+    assert new.lost_ids == [old.run_id]
+    well = RunEnd(new.run_id, sync.name, SystemClock().now(), "succeeded", None, None, None, 1.0, ledger_version=1)
+    end_run(sync.tables, well)
+    assert [run.run_id for run in claims_of(sync)] == [new.run_id]
+    assert [run.run_number for run in claims_of(sync)] == [2]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
+from tests_support import KEY, SMALL_WAVES, Bench, order_rows
 from tests_support import ROWS_OF_WAVES as ROWS
-from tests_support import SMALL_WAVES, Bench, order_rows
 
 from cio_spark.clock import SystemClock
-from cio_spark.errors import ExitStatus, SyncAlreadyRunningError
+from cio_spark.config import ApiKey
+from cio_spark.errors import ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
+from cio_spark.pipeline import replay_sync, run_sync
 from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
-from cio_spark.results import RunEnd, end_run
+from cio_spark.results import Claim, Claimant, RunEnd, claim_sync, end_run, set_up_tables
+from cio_spark.standin import Fault
 
 
 def test_a_run_that_claims_after_another_one_reads_the_source_no_older_than_that_one(
@@ -34,20 +38,37 @@ def test_a_run_that_claims_after_another_one_reads_the_source_no_older_than_that
     assert [message["payload"]["traits"]["plan"] for message in people.api.received.by_person("p")] == ["new"]
 
 
+@pytest.fixture
+def take_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bench, Callable[[], object]], None]:
+    """Lets something else happen after the next wave was sent; the run's claim is gone by then."""
+
+    def arrange(sync: Bench, meanwhile: Callable[[], object]) -> None:
+        append = pipeline_waves._append
+
+        def send_and_lose_the_claim(config: Any, tables: Any, wave: Any, run_id: str, *rest: Any) -> None:
+            monkeypatch.setattr(pipeline_waves, "_append", append)
+            append(config, tables, wave, run_id, *rest)
+            lost = RunEnd(run_id, sync.name, SystemClock().now(), "lost", None, "another run took over")
+            end_run(tables, lost)
+            meanwhile()
+
+        monkeypatch.setattr(pipeline_waves, "_append", send_and_lose_the_claim)
+
+    return arrange
+
+
+def states(sync: Bench) -> list[tuple[str, int | None]]:
+    runs = sync.tables.read("sync_run_state").where(F.col("sync") == sync.name).orderBy("run_id").collect()
+    return [(row["status"], row["exit_status"]) for row in runs]
+
+
 def test_a_run_whose_claim_another_one_has_taken_over_sends_no_further_wave(
-    orders: Bench, monkeypatch: pytest.MonkeyPatch
+    orders: Bench, take_over: Callable[[Bench, Callable[[], object]], None]
 ) -> None:
     orders.write_sql(order_rows(ROWS, customers=60))
-    deliver = pipeline_waves._deliver
-
-    def deliver_and_lose_the_claim(config: Any, tables: Any, wave: Any, run_id: str, *rest: Any) -> None:
-        deliver(config, tables, wave, run_id, *rest)
-        end_run(tables, RunEnd(run_id, orders.name, SystemClock().now(), "lost", None, "another run took over"))
-
-    with monkeypatch.context() as late:
-        late.setattr(pipeline_waves, "_deliver", deliver_and_lose_the_claim)
-        with pytest.raises(SyncAlreadyRunningError, match="was taken over by another run"):
-            orders.run(**SMALL_WAVES)
+    take_over(orders, lambda: None)
+    with pytest.raises(SyncTakenOverError, match="was taken over by another run"):
+        orders.run(**SMALL_WAVES)
     first_wave = orders.api.received.count()
     assert 0 < first_wave < ROWS
     assert orders.tables.read("record_status").where(F.col("sync") == orders.name).count() == first_wave
@@ -55,3 +76,85 @@ def test_a_run_whose_claim_another_one_has_taken_over_sends_no_further_wave(
     assert (again.exit_status, again.books.survey.unchanged) == (ExitStatus.SUCCESS, first_wave)
     assert orders.api.received.count() == ROWS
     assert orders.api.received.duplicates() == {}
+
+
+def test_what_a_run_of_one_wave_sent_after_it_was_taken_over_is_sent_again_in_its_newest_version(
+    people: Bench, take_over: Callable[[Bench, Callable[[], object]], None]
+) -> None:
+    people.write_sql("SELECT concat('p', id) AS id, 'old' AS plan FROM range(4)")
+
+    def another_run() -> None:
+        # Only two of them have changed meanwhile: of the others Customer.io holds the right version in any case
+        people.write_sql("SELECT concat('p', id) AS id, if(id < 2, 'new', 'old') AS plan FROM range(4)")
+        assert people.run().exit_status is ExitStatus.SUCCESS
+
+    take_over(people, another_run)
+    with pytest.raises(SyncTakenOverError) as stopped:
+        people.run()
+
+    assert stopped.value.exit_status is ExitStatus.TAKEN_OVER
+    assert states(people) == [("taken_over", 11), ("succeeded", 0), ("taken_over", 11)]
+    newest = people.statuses()[-1]["run_id"]
+    assert [(row["record_id"], row["error_code"]) for row in people.statuses(newest)] == [
+        ("p0", "in_doubt"),
+        ("p1", "in_doubt"),
+    ]
+    next_run = people.run()
+    assert (next_run.books.delivery.accepted, next_run.books.survey.unchanged) == (2, 2)
+    assert [message["payload"]["traits"]["plan"] for message in people.api.received.by_person("p0")][-1] == "new"
+    assert people.run().books.delivery.persisted == 0
+
+
+def test_while_the_other_run_is_at_work_the_run_after_it_settles_the_one_that_was_taken_over(
+    people: Bench, take_over: Callable[[Bench, Callable[[], object]], None]
+) -> None:
+    people.write_sql("SELECT 'p' AS id, 'old' AS plan")
+    claimed: list[Claim] = []
+
+    def claim_by_another() -> None:
+        claimed.append(
+            claim_sync(people.tables, people.name, Claimant("elsewhere:1"), clock=SystemClock(), facts=lambda _: {})
+        )
+
+    take_over(people, claim_by_another)
+    with pytest.raises(SyncTakenOverError):
+        people.run()
+    (other,) = claimed
+    (mine,) = people.statuses()
+    accepted = people.tables.read("record_status").where(F.col("run_id") == mine["run_id"])
+    as_other = accepted.withColumns({"run_id": F.lit(other.run_id), "payload_hash": F.lit(7).cast("bigint")})
+    people.tables.append("record_status", as_other)  # another version, accepted by the other run
+    end_run(people.tables, RunEnd(other.run_id, people.name, SystemClock().now(), "succeeded", None, None, None, 1.0))
+
+    next_run = people.run()
+
+    assert next_run.books.delivery.accepted == 1
+    codes = [(row["run_id"] > other.run_id, row["error_code"]) for row in people.statuses()]
+    assert codes == [(False, None), (False, None), (True, "in_doubt"), (True, None)]
+
+
+def test_a_replay_that_was_taken_over_ends_like_a_sync(
+    orders: Bench, take_over: Callable[[Bench, Callable[[], object]], None]
+) -> None:
+    orders.write_sql(order_rows(3))
+    orders.api.script(Fault(poison=frozenset({"c1"})))
+    orders.run(batch={"error_threshold_percent": 100.0})
+    orders.api.clear_faults()
+    take_over(orders, lambda: None)
+    with pytest.raises(SyncTakenOverError):
+        replay_sync(orders.config(), spark=orders.spark, api_key=ApiKey(KEY), warehouse=orders.warehouse)
+    assert states(orders)[1:] == [("taken_over", 11), ("taken_over", 11)]
+
+
+def test_a_run_with_take_over_does_not_wait_for_a_claim(people: Bench) -> None:
+    people.write_sql("SELECT 'p' AS id, 'new' AS plan")
+    set_up_tables(people.tables)
+    claim = claim_sync(people.tables, people.name, Claimant("elsewhere:1"), clock=SystemClock(), facts=lambda _: {})
+    with pytest.raises(SyncAlreadyRunningError):
+        people.run()
+    result = run_sync(
+        people.config(), spark=people.spark, api_key=ApiKey(KEY), warehouse=people.warehouse, take_over=True
+    )
+    assert result.books.delivery.accepted == 1
+    assert states(people) == [("lost", None), ("succeeded", 0)]
+    assert result.run_id > claim.run_id

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "cio_spark"
 STAGES = {"source", "payload", "validation", "ledger", "planning", "delivery", "results"}
 SHARED = {
     "errors",
+    "ids",
     "model",
     "schemas",
     "clock",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,25 @@ def test_a_process_that_is_gone_is_dead() -> None:
     assert not runtime.owner_is_dead(name)
     child.communicate(b"\n")
     assert runtime.owner_is_dead(name)
+
+
+@linux_only
+def test_a_process_that_was_killed_and_not_yet_waited_for_is_dead() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    name = owner_of(child.pid)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+    assert runtime.owner_is_dead(name)
+    child.communicate()
+
+
+@linux_only
+def test_a_stopped_process_is_not_dead() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        assert not runtime.owner_is_dead(owner_of(child.pid))
+        child.kill()
 
 
 @linux_only

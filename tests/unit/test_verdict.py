@@ -36,6 +36,11 @@ def failure(category: str) -> Reason:
         (books(0), {}, ExitStatus.SUCCESS),
         (books(100, accepted=95, invalid=5), {}, ExitStatus.SUCCESS),
         (books(100, accepted=94, invalid=6), {}, ExitStatus.ERROR_THRESHOLD_EXCEEDED),
+        (
+            books(100, Reason("not_attempted", "", "out_of_time", "", 40), accepted=60, not_attempted=40),
+            {},
+            ExitStatus.API_UNAVAILABLE,
+        ),
         (books(100, accepted=99), {}, ExitStatus.BOOKS_NOT_BALANCED),
         (books(100, accepted=101), {}, ExitStatus.BOOKS_NOT_BALANCED),
         (books(2, failure("authentication"), accepted=1, failed=1), {}, ExitStatus.KEY_REFUSED),

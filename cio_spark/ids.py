@@ -1,0 +1,36 @@
+"""Run ids: ULIDs, which sort by the sequence of runs, whatever the clocks of their drivers say."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_TIME_CHARACTERS = 10
+_RANDOM_BITS = 80
+
+
+def new_run_id(now: datetime, newest: str | None) -> str:
+    """Make a ULID that sorts after `newest`, even if this driver's clock is behind the one that made it.
+
+    Args:
+        now: this driver's time.
+        newest: the newest run id so far.
+    """
+    millis = int(now.timestamp() * 1000)
+    if newest is not None:
+        before = 0
+        for character in newest[:_TIME_CHARACTERS]:
+            before = before * 32 + _CROCKFORD.index(character)
+        millis = max(millis, before + 1)
+    return _ulid(millis, secrets.randbits(_RANDOM_BITS))
+
+
+def smallest_run_id(since: datetime) -> str:
+    """Make the id that no run id of that time or later is smaller than."""
+    return _ulid(int(since.timestamp() * 1000), 0)
+
+
+def _ulid(millis: int, random_bits: int) -> str:
+    number = (millis << _RANDOM_BITS) | random_bits
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

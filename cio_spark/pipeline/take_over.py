@@ -1,0 +1,88 @@
+"""Settles what a run has sent after another run took its sync over.
+
+Customer.io may then hold what the older run sent last, while the tables say that it holds what the newer one sent. Such
+records get a row `failed` with the code `in_doubt`, under a run id newer than both, and so are sent again.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark import ledger, results
+from cio_spark.clock import Clock
+from cio_spark.config import SyncConfig
+from cio_spark.pipeline.settle import configuration_of, surveyed
+from cio_spark.results import Claim, LostRun, Staging, Tables
+from cio_spark.runtime import owner
+from cio_spark.schemas import RECORD_KEY, WAS_SENT
+
+_SENT = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
+
+
+def settle_after_take_over(config: SyncConfig, tables: Tables, claim: Claim, wave: int, *, clock: Clock) -> None:
+    """Write down that a wave may have been sent beside another run's.
+
+    While that run is at work it is not known what it sends: the run after it then settles this one.
+
+    Args:
+        config: the sync.
+        tables: where the tables are.
+        claim: of the run that was taken over.
+        wave: the wave.
+        clock: time.
+    """
+    stand_in = results.register_taken_over(tables, claim, wave, owner=owner(), clock=clock)
+    if all(run.ended for run in results.claims_of(tables, claim.sync, clock.now())):
+        settle_taken_over(config, tables, stand_in)
+        results.mark_settled(tables, claim.sync, [stand_in.run_id], clock)
+
+
+def settle_taken_over(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
+    """Append `in_doubt` rows for what a taken-over wave sent, where a later run has accepted another version since.
+
+    Args:
+        config: the sync as it is now.
+        tables: where the tables are.
+        lost: the run that stands for the taken-over one.
+    """
+    then = configuration_of(lost) or config
+    taken_over = str(lost.taken_over_run)
+    if then.on_change != "send":
+        return  # what was sent once is never sent in another version
+    sync = then.sync.name
+    statuses = tables.read("record_status", tables.version("record_status")).where(F.col("sync") == sync)
+    keyed = statuses.withColumn("key", F.expr(RECORD_KEY))
+    mine = F.col("run_id") == F.lit(taken_over)
+    later = (
+        keyed.where((F.col("run_id") > F.lit(taken_over)) & (F.col("status") == "accepted"))
+        .groupBy("key")
+        .agg(F.max_by(F.struct(*_SENT), F.col("run_id")).alias("later"))
+    )
+    of_wave = F.col("batch_id").contains(f"-{taken_over}-w{lost.taken_over_wave}-p")
+    sent: DataFrame | None = keyed.where(mine & F.expr(WAS_SENT) & of_wave).select("key", *_SENT)
+    if sent is not None and sent.isEmpty():
+        sent = _unwritten(then, tables, lost, keyed.where(mine))
+    if sent is None:  # nobody can tell what it was: whatever was accepted since may have been overwritten
+        in_doubt = later.select("later.*")
+    else:
+        other = F.col("later.payload_hash") != F.col("payload_hash")
+        in_doubt = sent.join(later, "key").where(other).select(*_SENT)
+    results.append_in_doubt(
+        tables,
+        in_doubt.withColumn("error_code", F.lit(None).cast("string")),
+        run_id=lost.run_id,
+        sync=sync,
+        operation_type=then.operation_type,
+    )
+
+
+def _unwritten(config: SyncConfig, tables: Tables, lost: LostRun, written: DataFrame) -> DataFrame | None:
+    """What the taken-over run would have sent and did not write; None where its rows can be read no more."""
+    taken_over = LostRun(str(lost.taken_over_run), lost.configuration, lost.source_version)
+    deliverable = surveyed(config, tables, taken_over, Staging(tables, taken_over.run_id))
+    if deliverable is None:
+        return None
+    keyed = deliverable.where(F.col("error_code").isNull()).withColumn("key", F.expr(RECORD_KEY))
+    unwritten = keyed.join(written.select("key"), "key", "left_anti")
+    return ledger.add_message_id(unwritten, config.sync.name).select("key", *_SENT)
