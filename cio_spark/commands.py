@@ -182,7 +182,7 @@ def setup(selection: Selection, console: Console) -> ExitStatus:
     from cio_spark.analysis.reading import create_analysis_views
     from cio_spark.results import set_up_tables
 
-    done = set_up_tables(tables)
+    done = set_up_tables(tables, clock=SystemClock(), owner_is_dead=runtime.owner_is_dead)
     create_analysis_views(tables)
     for line in done or ["everything is there already"]:
         console.print(line, highlight=False)
@@ -195,7 +195,7 @@ def maintain(selection: Selection, console: Console, *, keep_days: int) -> ExitS
     tables = open_tables(selection, config)
     from cio_spark.results import maintain_tables, set_up_tables
 
-    set_up_tables(tables)
+    set_up_tables(tables, clock=SystemClock(), owner_is_dead=runtime.owner_is_dead)
     for line in maintain_tables(tables, keep_days=keep_days, now=SystemClock().now()):
         console.print(line, highlight=False)
     return ExitStatus.SUCCESS

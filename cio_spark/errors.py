@@ -65,6 +65,12 @@ class TableError(CioSparkError):
     exit_status = ExitStatus.CONFIGURATION_ERROR
 
 
+class TablesInUseError(CioSparkError):
+    """The tables must be changed, and other runs are at work in them; nothing was sent, and it is safe to run again."""
+
+    exit_status = ExitStatus.API_UNAVAILABLE
+
+
 class ExpressionError(CioSparkError):
     """A user's expression failed on a row while Spark evaluated it (error class and expression, never the value)."""
 

@@ -24,6 +24,7 @@ from cio_spark.pipeline.survey import plan_of
 from cio_spark.pipeline.waves import Wave
 from cio_spark.progress import Progress
 from cio_spark.results import Tables
+from cio_spark.runtime import owner_is_dead
 from cio_spark.schemas import RECORD_KEY
 from cio_spark.verdict import judge
 
@@ -85,7 +86,7 @@ def replay_sync(
     tables, phases, progression = frame.tables, frame.phases, frame.progression
     with explained(config), phases.phase("check"):
         check_api(delivery_settings(config, api_key))
-        results.set_up_tables(tables)
+        results.set_up_tables(tables, clock=frame.clock, owner_is_dead=owner_is_dead)
     letters_source = Pinned("dead letters", None)
     frame.claim_sync(lambda: letters_source, letters_source)
     run_id = frame.claim.run_id

@@ -24,6 +24,7 @@ from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds
 from cio_spark.progress import Progress
 from cio_spark.results import Tables
+from cio_spark.runtime import owner_is_dead
 from cio_spark.verdict import judge
 
 
@@ -72,7 +73,7 @@ def run_sync(
         # Where the rows are pinned; what has to be written first is asked about then
         asked = ask(config, snapshot.rows, records) if snapshot.repeatable and limit is None else None
         check_api(delivery_settings(config, api_key))
-        results.set_up_tables(tables)
+        results.set_up_tables(tables, clock=frame.clock, owner_is_dead=owner_is_dead)
 
     def pin() -> Pinned:
         nonlocal snapshot, records, asked

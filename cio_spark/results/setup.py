@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,37 +10,54 @@ import tenacity
 from pyspark.sql import types as T
 
 from cio_spark import spark_errors
-from cio_spark.errors import TableError
+from cio_spark.clock import Clock, SystemClock
+from cio_spark.errors import TableError, TablesInUseError
+from cio_spark.results.sync_runs import open_runs
 from cio_spark.results.tables import Tables
 from cio_spark.results.views import create_views
 from cio_spark.schemas import TABLES, struct_of
 
 _OTHERS_SECONDS = 0.5
 """How long to wait before each look whether another run has come to an end with a table that it is making."""
+MOST_WAIT_SECONDS = 960.0
+"""For other runs, before columns are added: the longest time for which a wave may send, and a minute."""
+_LOOK_EVERY_SECONDS = 5.0
 
 
-def set_up_tables(tables: Tables) -> list[str]:
-    """Makes every table and view of the product ready for use.
+def set_up_tables(
+    tables: Tables, *, clock: Clock | None = None, owner_is_dead: Callable[[str], bool] = lambda _: False
+) -> list[str]:
+    """Make every table and view of the product ready for use.
+
+    A column is added only while no run is at work: Delta refuses an append that was under way meanwhile, and what the
+    append's wave had sent would be in doubt.
 
     Args:
         tables: where they are.
+        clock: waits for other runs where a column is missing; None, as for commands that only read: nobody waits, and
+            the column stays missing for now.
+        owner_is_dead: whether the owner of a run is known to be gone.
 
     Returns:
         what was done, a line each; empty if everything was there.
 
     Raises:
         TableError: a table of that name has other columns, or nothing can be written.
+        TablesInUseError: columns are missing, and other runs have been at work for longer than a wave may take.
     """
     if tables.warehouse is not None:
         _check_writable(tables.warehouse)
     tables.create_database()
     done: list[str] = []
-    missing = []
+    missing, incomplete = [], []
     for table, layout in TABLES.items():
-        if tables.exists(table):
-            done += _reconcile(tables, table, layout.columns)
-        else:
+        if not tables.exists(table):
             missing.append(table)
+        elif _missing_columns(tables, table, layout.columns):
+            incomplete.append(table)
+    if incomplete and _no_run_is_at_work(tables, incomplete, clock, owner_is_dead):
+        for table in incomplete:
+            done += _add_columns(tables, table)
     # A commit each, whose cost is mostly waiting: at the same time
     with ThreadPoolExecutor(max_workers=len(TABLES)) as pool:
         for made in pool.map(lambda table: _create(tables, table), missing):
@@ -71,7 +89,7 @@ def _create(tables: Tables, table: str) -> list[str]:
     except Exception:  # another run may have made it at this moment
         if not tables.exists(table):
             raise
-        return _reconcile(tables, table, layout.columns)
+        return _add_columns(tables, table)
     return [f"created table {tables.name(table)}"]
 
 
@@ -91,8 +109,8 @@ def _columns(ddl: str) -> dict[str, T.DataType]:
     return {field.name: field.dataType for field in struct_of(ddl).fields}
 
 
-def _reconcile(tables: Tables, table: str, ddl: str) -> list[str]:
-    """Adds missing columns; another type under one of our names is an error."""
+def _missing_columns(tables: Tables, table: str, ddl: str) -> dict[str, T.DataType]:
+    """The columns of ours that a table lacks; another type under one of our names is an error."""
     found = {field.name.lower(): field.dataType for field in tables.read(table).schema.fields}
     wanted = _columns(ddl)
     clashes = [
@@ -106,14 +124,49 @@ def _reconcile(tables: Tables, table: str, ddl: str) -> list[str]:
             f"table {tables.name(table)} is not one of cio_spark's ({detail}): rename it, or set tables.database "
             "to another database"
         )
-    missing = [name for name in wanted if name not in found]
-    if not missing:
-        return []
-    if table == "batch_operations":
+    missing = {name: kind for name, kind in wanted.items() if name not in found}
+    if missing and table == "batch_operations":
         raise TableError(
             f"table {tables.name(table)} has no column {', '.join(missing)}: its 13 columns are fixed; rename it"
         )
-    added = ", ".join(f"{name} {wanted[name].simpleString()}" for name in missing)
+    return missing
+
+
+def _no_run_is_at_work(
+    tables: Tables, incomplete: list[str], clock: Clock | None, owner_is_dead: Callable[[str], bool]
+) -> bool:
+    """Whether no run is at work in these tables, waited for with a clock; a run that lost its claim is none."""
+    if not tables.exists("sync_runs"):
+        return True
+    until = None if clock is None else clock.monotonic() + MOST_WAIT_SECONDS
+    while True:
+        now = (clock or SystemClock()).now()
+        at_work = [run for run in open_runs(tables, now) if run.expires_at >= now and not owner_is_dead(run.owner)]
+        if not at_work:
+            return True
+        if clock is None or until is None:
+            return False
+        if clock.monotonic() >= until:
+            raise TablesInUseError(
+                f"{', '.join(tables.name(table) for table in incomplete)}: columns must be added, and run "
+                f"{at_work[0].run_id} on {at_work[0].owner.partition('/')[0]} is at work in these tables: run again "
+                "when it has ended; nothing was sent"
+            )
+        clock.sleep(_LOOK_EVERY_SECONDS)
+
+
+@tenacity.retry(
+    # Another run adds them at this moment, or makes its claim
+    retry=tenacity.retry_if_not_exception_type(TableError),
+    stop=tenacity.stop_after_attempt(5),
+    wait=tenacity.wait_fixed(_OTHERS_SECONDS),
+    reraise=True,
+)
+def _add_columns(tables: Tables, table: str) -> list[str]:
+    missing = _missing_columns(tables, table, TABLES[table].columns)
+    if not missing:
+        return []
+    added = ", ".join(f"{name} {kind.simpleString()}" for name, kind in missing.items())
     tables.spark.sql(f"ALTER TABLE {tables.name(table)} ADD COLUMNS ({added})")
     return [f"added {', '.join(missing)} to {tables.name(table)}"]
 

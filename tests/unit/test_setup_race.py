@@ -39,7 +39,7 @@ class _Tables:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr(setup, "_reconcile", lambda *_: ["reconciled"])
+    monkeypatch.setattr(setup, "_add_columns", lambda *_: ["reconciled"])
 
 
 def test_a_table_that_another_run_is_making_is_waited_for() -> None:
