@@ -124,18 +124,19 @@ class Submitter:
     executor_memory: str = "1g"
     submitted: list[Submitted] = field(default_factory=list)
 
-    def sync(self, conf: Path, *, cores: int = 2) -> Submitted:
+    def sync(self, conf: Path, *, cores: int = 2, script: Path = PROJECT / "jobs" / "sync.py") -> Submitted:
         """Submits `jobs/sync.py`.
 
         Args:
             conf: the sync file.
             cores: executors, of one core each.
+            script: what to submit in its place, with the same arguments.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.cluster.master_url]
         for key, value in self._settings(cores).items():
             command += ["--conf", f"{key}={value}"]
-        command += [str(PROJECT / "jobs" / "sync.py"), str(conf), "--warehouse", str(self.warehouse)]
+        command += [str(script), str(conf), "--warehouse", str(self.warehouse)]
         number = len(self.submitted)
         output, log = self.folder / f"{number}.out", self.folder / f"{number}.log"
         python = {"PYSPARK_PYTHON": str(self.python), "PYSPARK_DRIVER_PYTHON": str(self.python)}

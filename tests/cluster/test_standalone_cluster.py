@@ -208,3 +208,15 @@ def test_two_different_syncs_overlap_freely_and_the_books_of_both_balance(
         assert arrivals.duplicates == 0
         assert ledger.endings == ["succeeded"]
     keeps_the_limits(api, syncs=2)
+
+
+def test_a_delivery_whose_slots_another_job_of_the_application_holds_does_not_wait_for_it(
+    spark: SparkSession, submitter: Submitter, api: StandIn
+) -> None:
+    conf = prepare(spark, submitter, api, "crowded")
+    running = submitter.sync(conf, script=Path(__file__).with_name("busy_sync.py"))
+    ends_well(running)
+    arrivals, ledger = compare(spark, submitter, api, "crowded")
+    assert ledger.endings == ["succeeded"]
+    assert arrivals.duplicates == 0
+    keeps_the_limits(api)

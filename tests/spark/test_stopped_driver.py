@@ -1,0 +1,130 @@
+"""A real process whose delivery holds every slot, before a slow API; it is stopped past its claim, and continued."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import functions as F
+from tests_support import KEY, Bench, wait_for_messages
+
+from cio_spark.clock import SystemClock
+from cio_spark.errors import ExitStatus, SyncAlreadyRunningError
+from cio_spark.model import SyncResult
+from cio_spark.results import Claimant, claim_sync, set_up_tables
+from cio_spark.standin import Fault
+
+PERSONS = 80
+LEASE_SECONDS = 5
+# As many workers as slots, a person a request: planned for 10 s, so it may send for 25 s; it would take 80
+SLOW: dict[str, Any] = {
+    "batch": {"max_batch_size": 1, "parallel_workers": 2, "timeout_seconds": 5, "rate_limit_rps": 1000},
+    "delivery": {"lease_seconds": LEASE_SECONDS},
+}
+QUICK: dict[str, Any] = {**SLOW, "batch": {**SLOW["batch"], "max_batch_size": 1000}}
+
+
+@pytest.fixture
+def start(people: Bench, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts the sync in a process group of its own; what is left of it is killed in the end."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run() -> subprocess.Popen[bytes]:
+        conf = people.write_config(tmp_path / "people.yml", **SLOW)
+        command = [str(Path(sys.executable).with_name("cio-spark")), "sync", str(conf)]
+        with (tmp_path / "log.txt").open("ab") as log:
+            started.append(
+                subprocess.Popen(
+                    [*command, "--warehouse", str(people.warehouse)],
+                    env={**os.environ, "CUSTOMERIO_API_KEY": KEY},
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            )
+        return started[-1]
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def write(people: Bench, plan: str) -> None:
+    people.write_sql(f"SELECT concat('p', id) AS id, '{plan}' AS plan FROM range({PERSONS})")
+
+
+def run_once_it_may(people: Bench) -> SyncResult:
+    """The first run that is not refused."""
+    clock = SystemClock()
+    until = clock.monotonic() + 120
+    while True:
+        try:
+            return people.run(**QUICK)
+        except SyncAlreadyRunningError:
+            assert clock.monotonic() < until
+            clock.sleep(2.0)
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_holds_every_slot_keeps_its_sync_and_one_stopped_past_its_claim_sends_nothing_old_over_new(
+    people: Bench, start: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    write(people, "old")
+    set_up_tables(people.tables)
+    people.api.script(Fault(latency_seconds=2.0))
+    stopped = start()
+    clock = SystemClock()
+    wait_for_messages(people.api, 2, lambda: None if stopped.poll() is None else pytest.fail("it has ended"))
+    began = clock.monotonic()
+    # Beyond the lease: nothing is renewed within a wave, and nothing has to be
+    clock.sleep(max(0.0, 1.2 * LEASE_SECONDS - (clock.monotonic() - began)))
+    with pytest.raises(SyncAlreadyRunningError):
+        claim_sync(people.tables, people.name, Claimant("elsewhere:1"), clock=clock, facts=lambda _: {})
+    os.killpg(stopped.pid, signal.SIGSTOP)
+    people.api.clear_faults()
+    sent_before = people.api.received.count()
+    write(people, "new")
+
+    other = run_once_it_may(people)
+    os.killpg(stopped.pid, signal.SIGCONT)
+
+    assert stopped.wait(120) == ExitStatus.TAKEN_OVER
+    assert "was taken over by another run" in (tmp_path / "log.txt").read_text()
+    assert (other.exit_status, other.books.delivery.accepted) == (ExitStatus.SUCCESS, PERSONS)
+    # A request that was on its way when everything stopped may end late; none is started
+    late = people.api.received.count() - sent_before - PERSONS
+    assert 0 <= late <= 2
+    last = people.run(**QUICK)
+    assert last.exit_status is ExitStatus.SUCCESS
+    for person in range(PERSONS):
+        plans = [message["payload"]["traits"]["plan"] for message in people.api.received.by_person(f"p{person}")]
+        assert plans[-1] == "new"
+    states = people.tables.read("sync_run_state").where(F.col("sync") == people.name).orderBy("run_id").collect()
+    assert [row["status"] for row in states] == ["taken_over", "succeeded", "taken_over", "succeeded"]
+    assert people.run(**QUICK).books.delivery.persisted == 0
+
+
+@pytest.mark.timeout(300)
+def test_the_sync_of_a_killed_driver_that_nobody_has_waited_for_is_taken_over_at_once(
+    people: Bench, start: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    write(people, "old")
+    people.api.script(Fault(latency_seconds=2.0))
+    killed = start()
+    wait_for_messages(people.api, 2, lambda: None if killed.poll() is None else pytest.fail("it has ended"))
+    os.killpg(killed.pid, signal.SIGKILL)  # a zombie until the fixture waits for it
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+    people.api.clear_faults()
+
+    result = people.run(**QUICK)
+
+    assert (result.exit_status, result.books.delivery.accepted) == (ExitStatus.SUCCESS, PERSONS)
+    assert set(people.api.received.duplicates().values()) <= {2}
