@@ -1,4 +1,7 @@
-"""A sync under attack: API faults, poison records, driver and executor killed; then it is counted what was lost."""
+"""Attacks a sync: API faults and slow answers, poison, driver and executor killed, a driver stopped past its claim.
+
+Then it is counted what was lost. Every slot is busy all the time: there are more workers than slots.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,12 @@ RATE_LIMIT_PER_SECOND = 200
 TIMEOUT_SECONDS = 5
 POISON_EVERY = 1000
 WAVES = 10
-# Of all records, by arrivals: in the first run the driver is killed, in the second one an executor
-DRIVER_DIES_AT, EXECUTOR_DIES_AT = 0.4, 0.7
+# As many of all records arrive in each run before the first one's driver is killed, the second one's stopped, to go on
+# when the third has ended, which takes the sync over and loses an executor
+DRIVER_DIES_AT, DRIVER_STOPS_AT, EXECUTOR_DIES_AT = 0.3, 0.2, 0.2
+LEASE_SECONDS = 30
+MOST_TAKE_OVER_SECONDS = 5 * LEASE_SECONDS + TIMEOUT_SECONDS + 120.0
+REFUSED, TAKEN_OVER = 2, 11
 MOST_RUNS = 12
 RUN_SECONDS = 3600.0
 # Finished; finished over the error threshold, as with only poison left to send; the API given up, to be run again
@@ -54,7 +61,7 @@ payload:
   traits: {{include: [plan, city, visits, spent, receipt], set: {{record: change_id, sync: {{value: {sync}}}}}}}
 batch: {{max_batch_size: {size}, parallel_workers: {workers}, rate_limit_rps: {rate}, retry_backoff_seconds: 0.1,
   timeout_seconds: {timeout}}}
-delivery: {{wave_minutes: {wave_minutes:.9f}}}
+delivery: {{wave_minutes: {wave_minutes:.9f}, lease_seconds: {lease}}}
 api: {{base_url: "{url}"}}
 """
 
@@ -125,6 +132,7 @@ class Attack:
                 workers=WORKERS,
                 rate=RATE_LIMIT_PER_SECOND,
                 timeout=TIMEOUT_SECONDS,
+                lease=LEASE_SECONDS,
                 wave_minutes=expected_seconds / 60 / WAVES,
                 url=self.api.url,
             ),
@@ -142,36 +150,64 @@ class Attack:
             Fault(status=429, share=0.05),
             Fault(drop_connection="before_reading", share=0.005),
             Fault(drop_connection="after_taking", share=0.005),
+            Fault(latency_seconds=TIMEOUT_SECONDS / 2, share=0.05),
             # The stand-in has taken the batch by then, the client gives up before it hears of it
             Fault(latency_seconds=TIMEOUT_SECONDS + 2.0, share=0.01),
             Fault(poison=frozenset(row["message_id"] for row in poison)),
         )
 
     def run(self) -> None:
-        """Runs the sync until there is nothing left to send, and kills what there is to kill."""
-        clock = SystemClock()
-        for number in range(1, MOST_RUNS + 1):
+        """Runs the sync until there is nothing left to send, and kills and stops what there is."""
+        self._kill_a_driver()
+        stopped = self._stop_a_driver()
+        self._take_over()
+        stopped.go_on()
+        if (status := stopped.wait(RUN_SECONDS)) != TAKEN_OVER:
+            raise SystemExit(f"the stopped driver ended with {status}, not {TAKEN_OVER}\n{stopped.story()}")
+        self._tell("the driver that was stopped goes on: exit status 11", 0.0)
+        while not self._nothing_pending():
+            if len(self.runs) == MOST_RUNS:
+                raise SystemExit(f"still not all settled after {MOST_RUNS} runs")
             self.cluster.wait_until_idle()
-            began = clock.monotonic()
-            running = self.submitter.sync(self.conf)
-            if number == 1:
-                self._wait_for(DRIVER_DIES_AT, running)
-                running.kill()
-                ending = "driver killed"
-            else:
-                killed = ""
-                if number == 2:
-                    self._wait_for(EXECUTOR_DIES_AT, running)
-                    self.cluster.kill_executor()
-                    killed = ", executor killed"
-                ending = f"exit status {running.wait(RUN_SECONDS)}{killed}"
-                if running.exit_status not in GOES_ON:
-                    raise SystemExit(running.story())
-            self.runs.append(f"{ending}, {clock.monotonic() - began:.0f} s")
-            console.print(f"run {number}: {self.runs[-1]}; {self.api.received.count():,} messages so far")
-            if number > 1 and self._nothing_pending():
-                return
-        raise SystemExit(f"still not all settled after {MOST_RUNS} runs")
+            self._end(self.submitter.sync(self.conf))
+
+    def _kill_a_driver(self) -> None:
+        began, running = SystemClock().monotonic(), self.submitter.sync(self.conf)
+        self._wait_for(DRIVER_DIES_AT, running)
+        running.kill()
+        self._tell("driver killed", began)
+        self.cluster.wait_until_idle()
+
+    def _stop_a_driver(self) -> Submitted:
+        began, running = SystemClock().monotonic(), self.submitter.sync(self.conf)
+        self._wait_for(DRIVER_STOPS_AT, running)
+        running.stop()
+        self._tell("driver stopped", began)
+        return running
+
+    def _take_over(self) -> None:
+        """Runs the sync beside the stopped driver: refused as long as that one's executors may send."""
+        clock = SystemClock()
+        until = clock.monotonic() + MOST_TAKE_OVER_SECONDS
+        while True:
+            began, running = clock.monotonic(), self.submitter.sync(self.conf)
+            if self._wait_for(EXECUTOR_DIES_AT, running, may_be_refused=True):
+                break
+            if clock.monotonic() > until:
+                raise SystemExit(running.story())
+        self.cluster.kill_executor(running.executor_of(0))
+        self._end(running, ", executor killed", began)
+
+    def _end(self, running: Submitted, told: str = "", began: float | None = None) -> None:
+        began = SystemClock().monotonic() if began is None else began
+        status = running.wait(RUN_SECONDS)
+        if status not in GOES_ON:
+            raise SystemExit(running.story())
+        self._tell(f"exit status {status}{told}", began)
+
+    def _tell(self, what: str, began: float) -> None:
+        self.runs.append(f"{what}, {SystemClock().monotonic() - began:.0f} s" if began else what)
+        console.print(f"run {len(self.runs)}: {self.runs[-1]}; {self.api.received.count():,} messages so far")
 
     def ledger(self) -> Ledger:
         """What the tables say."""
@@ -183,13 +219,19 @@ class Attack:
         arrivals, books = arrivals_of(self.api, SYNC), self.ledger()
         return Findings(len(source), lost(source, arrivals, books), self.poison, arrivals, books, self.api, self.runs)
 
-    def _wait_for(self, share: float, running: Submitted) -> None:
+    def _wait_for(self, share: float, running: Submitted, *, may_be_refused: bool = False) -> bool:
+        """Whether so many more records have arrived; False: the run was refused, for another one holds the sync."""
+        wanted = self.api.received.count() + share * self.records
+
         def there() -> bool:
+            if may_be_refused and running.exit_status == REFUSED:
+                return True
             if running.exit_status is not None:
                 raise SystemExit(running.story())
-            return self.api.received.count() >= share * self.records
+            return self.api.received.count() >= wanted
 
-        wait_until(there, RUN_SECONDS, f"{share:.0%} of the records arrived", poll_seconds=1.0)
+        wait_until(there, RUN_SECONDS, f"{share:.0%} of the records arrive", poll_seconds=1.0)
+        return running.exit_status is None
 
     def _nothing_pending(self) -> bool:
         last = self.ledger().runs[-1]
@@ -205,13 +247,13 @@ def main() -> None:
     folder = chosen.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    console.print("building the wheel, starting a cluster of two executors")
+    console.print("building the wheel, starting a cluster of four executors, two for each run")
     python = install_wheel(folder / "wheel")
     spark = build_session(folder / "warehouse", app_name="cio-spark-chaos")
     try:
         with (
             StandIn(api_key=KEY, store=folder / "standin.sqlite") as api,
-            Cluster(folder / "cluster", worker_memory="2g") as cluster,
+            Cluster(folder / "cluster", workers=4, worker_memory="2g") as cluster,
         ):
             submitter = Submitter(cluster, python, folder / "submitted", folder / "warehouse", KEY, "2g")
             attack = Attack(spark, api, cluster, submitter, chosen.records)

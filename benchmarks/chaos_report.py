@@ -78,6 +78,7 @@ def print_report(console: Console, findings: Findings, *, parallel_workers: int,
     report.line("most requests in any 3 s", traffic.max_in_any_window(), most=3 * rate_limit)
     report.line("most requests in flight", traffic.max_in_flight, most=parallel_workers)
     report.line("persons out of order", len(arrivals.disordered), most=0)
+    report.line("persons with older over newer", len(arrivals.overwritten), most=0)
     report.line("persons with two requests in flight", len(traffic.overlapping_persons), most=0)
     console.print(report.table)
     for number, run in enumerate(findings.runs, 1):

@@ -26,12 +26,14 @@ class Arrivals:
         message_ids: record → the id it came with first.
         unequal_ids: records that came again with another id.
         disordered: persons of whom a record came for the first time, or for the last, after a newer one.
+        overwritten: those of them of whom an older record was the last to come.
     """
 
     messages: int
     message_ids: Mapping[str, str]
     unequal_ids: frozenset[str]
     disordered: frozenset[str]
+    overwritten: frozenset[str]
 
     @property
     def duplicates(self) -> int:
@@ -49,7 +51,8 @@ def arrivals_of(api: StandIn, sync: str) -> Arrivals:
     ids: dict[str, str] = {}
     last: dict[str, tuple[str, str, int]] = {}
     newest: dict[str, str] = {}
-    unequal, disordered = set(), set()
+    unequal: set[str] = set()
+    disordered: frozenset[str] = frozenset()
     messages = 0
     for message in api.received.all():
         payload = message["payload"]
@@ -61,12 +64,13 @@ def arrivals_of(api: StandIn, sync: str) -> Arrivals:
         if record not in ids:
             ids[record] = message["message_id"]
             if at < newest.get(person, ""):
-                disordered.add(person)
+                disordered |= {person}
             newest[person] = at
         elif ids[record] != message["message_id"]:
             unequal.add(record)
         last[record] = (person, at, message["seq"])
-    return Arrivals(messages, ids, frozenset(unequal), frozenset(disordered | _late_again(last.values())))
+    overwritten = frozenset(_late_again(last.values()))
+    return Arrivals(messages, ids, frozenset(unequal), disordered | overwritten, overwritten)
 
 
 def _late_again(last: Iterable[tuple[str, str, int]]) -> set[str]:

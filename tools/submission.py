@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -87,6 +89,14 @@ class Submitted:
     def kill(self) -> None:
         """Kills the driver, all of it, with -9."""
         kill_group(self.process)
+
+    def stop(self) -> None:
+        """Stops the driver where it is, as a machine that sleeps does; its executors do not know."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Lets a stopped driver go on."""
+        os.killpg(self.process.pid, signal.SIGCONT)
 
     def said(self) -> str:
         """What the job has said to its user."""
