@@ -76,6 +76,10 @@ class SyncAlreadyRunningError(CioSparkError):
     exit_status = ExitStatus.CONFIGURATION_ERROR
 
 
+class SecondEvaluationError(CioSparkError):
+    """Spark evaluated a delivery a second time and its tasks refused; what the first evaluation sent is in doubt."""
+
+
 class BooksNotBalancedError(CioSparkError):
     """The states persisted for a run do not add up to its source rows."""
 

@@ -24,6 +24,12 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
     delivery = books.delivery
     failed = [reason for reason in delivery.reasons if reason.status == "failed"]
     categories = {reason.category for reason in failed}
+    if books.evaluated_again:
+        return (
+            ExitStatus.BOOKS_NOT_BALANCED,
+            f"{books.evaluated_again:,} records were evaluated twice by Spark, and sent twice under the same ids: end "
+            "the clustering of record_status (cio-spark maintain, while no sync runs), and switch optimized writes off",
+        )
     if not books.balanced:
         return (
             ExitStatus.BOOKS_NOT_BALANCED,

@@ -109,7 +109,7 @@ def replay_sync(
     except BaseException as error:
         frame.fail(error, None)
         raise
-    books = Books(counts, delivery, progression.not_started, progression.in_doubt)
+    books = Books(counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
     exit_status, message = judge(config, books, frame.cancellation)
     if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
         message = (

@@ -111,7 +111,7 @@ def run_sync(
                 delivery = results.count_statuses(tables, claim.run_id, config.sync.name)
         frame.fail(error, Books(work.counts, delivery) if work else None)
         raise
-    books = Books(work.counts, delivery, progression.not_started, progression.in_doubt)
+    books = Books(work.counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
     exit_status, message = judge(config, books, frame.cancellation)
     return frame.end(books, exit_status, message, work.plan if delivery.persisted else None, ledger_version)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark import ledger, planning, results
+from cio_spark import ledger, planning, results, spark_errors
 from cio_spark.cancellation import Cancellation
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
@@ -61,12 +61,14 @@ class Progression:
         started, committed: waves.
         in_doubt: rows of a wave that started and never committed.
         not_started: rows of waves that never started.
+        evaluated_again: rows of waves that Spark evaluated, and so sent, twice.
     """
 
     started: int = 0
     committed: int = 0
     in_doubt: int = 0
     not_started: int = 0
+    evaluated_again: int = 0
 
 
 def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) -> list[Wave]:
@@ -141,7 +143,10 @@ def deliver_waves(
         progression.started += 1
         expected += wave.rows
         try:
-            _deliver(config, tables, wave, run_id, api_key, progress, cancellation)
+            evaluations = _deliver(config, tables, wave, run_id, api_key, progress, cancellation)
+            if evaluations > 1:
+                progression.evaluated_again += wave.rows
+                stopped = True  # the next wave would be sent twice, too
         except Exception:
             # The commit may have been made all the same
             if results.count_statuses(tables, run_id, config.sync.name).persisted < expected:
@@ -153,7 +158,7 @@ def deliver_waves(
         progression.committed += 1
         if len(waves) > 1:
             counts = results.count_statuses(tables, run_id, config.sync.name)
-            stopped = counts.persisted != expected or _says_stop(config, counts)
+            stopped = stopped or counts.persisted != expected or _says_stop(config, counts)
 
 
 def _says_stop(config: SyncConfig, counts: DeliveryCounts) -> bool:
@@ -174,8 +179,12 @@ def _deliver(
     api_key: ApiKey,
     progress: Progress,
     cancellation: Cancellation,
-) -> None:
-    """Delivery → results: the one action; once more, under the same ids, where an executor was lost."""
+) -> int:
+    """Delivery → results: the one action; once more, under the same ids, where an executor was lost.
+
+    Returns:
+        how often Spark evaluated the delivery.
+    """
     settings = delivery_settings(config, api_key, run_id, wave.plan, wave.number, suspects_itself=not wave.apart)
     records = ledger.add_message_id(wave.records, config.sync.name)
     arranged = engine.arrange_records(records, wave.plan)
@@ -187,10 +196,12 @@ def _deliver(
             progress.delivered,
             lambda: cancellation.overdue(config.delivery.grace_seconds),
         )
+        evaluation = engine.Evaluation(tables.spark)
         statuses = engine.deliver_records(
             arranged,
             settings,
             config.sync.name,
+            evaluation=evaluation,
             completed=watch.jobs.completed,
             barrier=watch.jobs.barrier,
             engine=config.delivery.engine,
@@ -198,14 +209,17 @@ def _deliver(
         try:
             with watch, engine.arrow_chunks(tables.spark):
                 results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
-            return
+            return evaluation.times
         except Exception as error:
             if attempt == MOST_TRIES or cancellation.requested or not _may_go_again(watch, error):
                 raise
+    raise AssertionError("the last try returns or raises")
 
 
 def _may_go_again(watch: DeliveryWatch, error: BaseException) -> bool:
     """Whether a delivery failed for want of an executor only; waits for the end of its tasks, and for a successor."""
+    if spark_errors.is_second_evaluation(error):  # which a further try would repeat
+        return False
     if not watch.jobs.barrier or not (watch.starved or any(sign in str(error) for sign in _LOST)):
         return False
     clock = SystemClock()

@@ -60,6 +60,13 @@ def test_the_status_of_a_run_follows_from_its_books(made: Books, settings: Any, 
     assert message
 
 
+def test_waves_that_were_sent_twice_are_no_balanced_books() -> None:
+    made = Books(StateCounts(source_rows=8), DeliveryCounts(accepted=8), evaluated_again=8)
+    status, message = judge(config(), made)
+    assert status is ExitStatus.BOOKS_NOT_BALANCED
+    assert message.startswith("8 records were evaluated twice by Spark")
+
+
 def test_unchanged_rows_do_not_dilute_the_error_rate() -> None:
     made = Books(StateCounts(source_rows=1000, unchanged=990), DeliveryCounts(accepted=9, invalid=1))
     assert made.error_rate_percent == pytest.approx(10.0)
