@@ -10,7 +10,16 @@ import typer
 from rich.console import Console
 
 from cio_spark import commands
-from cio_spark.cli_options import Conf, Confs, Debug, Environment, Overrides, Warehouse, run_command
+from cio_spark.cli_options import (
+    Conf,
+    Confs,
+    Debug,
+    Environment,
+    Overrides,
+    SameWorkspace,
+    Warehouse,
+    run_command,
+)
 from cio_spark.cli_reading import register
 from cio_spark.commands import Selection
 from cio_spark.errors import ExitStatus
@@ -35,13 +44,21 @@ def sync(
     retry_held: Annotated[
         bool, typer.Option("--retry-held", help="Also try records refused before with the same payload.")
     ] = False,
+    same_workspace: SameWorkspace = False,
     warehouse: Warehouse = None,
     debug: Debug = False,
 ) -> None:
     """Send what is new or changed in a source, and write down what became of every row."""
     selection = Selection(confs, environment, overrides or (), warehouse, debug)
     run_command(
-        lambda console: commands.sync(selection, console, limit=limit, dry_run=dry_run, retry_held=retry_held),
+        lambda console: commands.sync(
+            selection,
+            console,
+            limit=limit,
+            dry_run=dry_run,
+            retry_held=retry_held,
+            same_workspace=same_workspace,
+        ),
         debug=debug,
     )
 
@@ -54,13 +71,17 @@ def replay(
     run: Annotated[str | None, typer.Option(help="Only dead letters of this run.")] = None,
     category: Annotated[str | None, typer.Option(help="Only those of this error category.")] = None,
     record: Annotated[str | None, typer.Option(help="Only those of this record id.")] = None,
+    same_workspace: SameWorkspace = False,
     warehouse: Warehouse = None,
     debug: Debug = False,
 ) -> None:
     """Send dead letters again, under their own message ids; nothing older than what was accepted."""
     selection = Selection([conf], environment, overrides or (), warehouse, debug)
     run_command(
-        lambda console: commands.replay(selection, console, run=run, category=category, record=record), debug=debug
+        lambda console: commands.replay(
+            selection, console, run=run, category=category, record=record, same_workspace=same_workspace
+        ),
+        debug=debug,
     )
 
 

@@ -24,6 +24,9 @@ Warehouse = Annotated[
     typer.Option(help="Folder of local tables (CIO_SPARK_WAREHOUSE; default .cio-spark/warehouse)."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show Spark's own messages, and stack traces.")]
+SameWorkspace = Annotated[
+    bool, typer.Option("--same-workspace", help="The new address of the API leads to the same workspace as before.")
+]
 Everything = Annotated[bool, typer.Option("--all", help="Of every sync in these tables.")]
 
 _UNKNOWN_WIDTH = 80

@@ -71,7 +71,15 @@ def fail(console: Console, error: CioSparkError, sync: str | None = None) -> Exi
     return error.exit_status
 
 
-def sync(selection: Selection, console: Console, *, limit: int | None, dry_run: bool, retry_held: bool) -> ExitStatus:
+def sync(
+    selection: Selection,
+    console: Console,
+    *,
+    limit: int | None,
+    dry_run: bool,
+    retry_held: bool,
+    same_workspace: bool,
+) -> ExitStatus:
     """Runs, or previews, several syncs one after another; one that fails does not keep the others from running."""
     configs = selection.load()
     keys = {} if dry_run else {config.sync.name: runtime.find_api_key(config) for config in configs}
@@ -96,7 +104,12 @@ def sync(selection: Selection, console: Console, *, limit: int | None, dry_run: 
             try:
                 if dry_run:
                     preview = preview_sync(
-                        config, spark=opened.spark, warehouse=opened.warehouse, limit=limit, retry_held=retry_held
+                        config,
+                        spark=opened.spark,
+                        warehouse=opened.warehouse,
+                        limit=limit,
+                        retry_held=retry_held,
+                        same_workspace=same_workspace,
                     )
                     show_preview(console, name, preview)
                     continue
@@ -109,6 +122,7 @@ def sync(selection: Selection, console: Console, *, limit: int | None, dry_run: 
                     retry_held=retry_held,
                     progress=ConsoleProgress(console),
                     cancellation=cancellation,
+                    same_workspace=same_workspace,
                 )
                 status = result.exit_status
             except CioSparkError as error:
@@ -124,7 +138,13 @@ def sync(selection: Selection, console: Console, *, limit: int | None, dry_run: 
 
 
 def replay(
-    selection: Selection, console: Console, *, run: str | None, category: str | None, record: str | None
+    selection: Selection,
+    console: Console,
+    *,
+    run: str | None,
+    category: str | None,
+    record: str | None,
+    same_workspace: bool,
 ) -> ExitStatus:
     """Sends dead letters again."""
     config = selection.load()[0]
@@ -142,6 +162,7 @@ def replay(
             letters=Letters(run, category, record),
             progress=ConsoleProgress(console),
             cancellation=cancellation,
+            same_workspace=same_workspace,
         )
     return result.exit_status
 

@@ -20,6 +20,7 @@ from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.model import Books, DeliveryPlan, SyncResult
 from cio_spark.monitoring.check import check_after_run
+from cio_spark.pipeline.address import check_address
 from cio_spark.pipeline.phases import Phases, explained
 from cio_spark.pipeline.waves import Progression, Wave, deliver_waves
 from cio_spark.progress import Progress, Silence
@@ -52,6 +53,7 @@ class Frame:
         progress: listener.
         clock: time.
         cancellation: whoever may ask the run to stop.
+        same_workspace: whether the user knows that another address than the last run's leads to the same workspace.
 
     Attributes:
         tables: where the tables are.
@@ -71,6 +73,8 @@ class Frame:
         progress: Progress | None,
         clock: Clock | None,
         cancellation: Cancellation | None,
+        *,
+        same_workspace: bool = False,
     ) -> None:
         runtime.silence_quoting_loggers()
         self.config = config
@@ -81,6 +85,7 @@ class Frame:
         self.tables = Tables(spark, config.tables, warehouse)
         self.slots = engine.count_slots(spark, config.delivery.engine)
         self.progression = Progression()
+        self._same_workspace = same_workspace
         self._began, self._began_at = self.clock.monotonic(), self.clock.now()
 
     def claim_sync(self, pin: Callable[[], Pinned], pinned: Pinned) -> None:
@@ -91,6 +96,7 @@ class Frame:
             pinned: what the run reads, as pinned before.
 
         Raises:
+            ConfigurationError: the last run had another address.
             SyncAlreadyRunningError: another run holds the sync.
         """
         with explained(self.config), self.phases.phase("claim"):
@@ -101,11 +107,19 @@ class Frame:
                 owner=runtime.owner(),
                 owner_is_dead=runtime.owner_is_dead,
                 facts=lambda newest: {
-                    **(pin() if self._is_later(newest) else pinned)._asdict(),
+                    **self._pinned(newest, pin, pinned)._asdict(),
                     "configuration": json.dumps(self.config.describe()),
                     "package_version": VERSION,
                 },
             )
+
+    def _pinned(self, newest: results.ClaimState | None, pin: Callable[[], Pinned], pinned: Pinned) -> Pinned:
+        """What the run reads, once it is clear that the ledger is that of its workspace."""
+        if newest is not None and not self._same_workspace:
+            # One that only stands for another run has no configuration
+            last = newest.configuration or results.last_configuration(self.tables, self.config.sync.name)
+            check_address(self.config, self.tables, last)
+        return pin() if self._is_later(newest) else pinned
 
     def _is_later(self, newest: results.ClaimState | None) -> bool:
         """Whether a run may have been at work since this one began; clocks of other machines differ."""

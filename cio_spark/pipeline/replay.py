@@ -53,6 +53,7 @@ def replay_sync(
     progress: Progress | None = None,
     clock: Clock | None = None,
     cancellation: Cancellation | None = None,
+    same_workspace: bool = False,
 ) -> SyncResult:
     """Sends dead letters of a sync again: of each record the newest, with the message id it had.
 
@@ -69,6 +70,7 @@ def replay_sync(
         progress: listener.
         clock: time.
         cancellation: whoever may ask the run to stop.
+        same_workspace: go on although the API's address is another one than the last run's.
 
     Returns:
         what became of them, as of a run.
@@ -76,7 +78,7 @@ def replay_sync(
     Raises:
         CioSparkError: it could not start, or Spark failed.
     """
-    frame = Frame(config, spark, warehouse, progress, clock, cancellation)
+    frame = Frame(config, spark, warehouse, progress, clock, cancellation, same_workspace=same_workspace)
     tables, phases, progression = frame.tables, frame.phases, frame.progression
     with explained(config), phases.phase("check"):
         check_api(delivery_settings(config, api_key))

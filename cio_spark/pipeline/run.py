@@ -36,6 +36,7 @@ def run_sync(
     progress: Progress | None = None,
     clock: Clock | None = None,
     cancellation: Cancellation | None = None,
+    same_workspace: bool = False,
 ) -> SyncResult:
     """Runs one sync from its source to its books.
 
@@ -49,6 +50,7 @@ def run_sync(
         progress: listener.
         clock: time.
         cancellation: whoever may ask the run to stop.
+        same_workspace: go on although the API's address is another one than the last run's.
 
     Returns:
         what became of it, also when records failed or the run was cancelled; its `exit_status` says how well it went.
@@ -56,7 +58,7 @@ def run_sync(
     Raises:
         CioSparkError: the run could not start (nothing was sent), or Spark failed (the next run goes on).
     """
-    frame = Frame(config, spark, warehouse, progress, clock, cancellation)
+    frame = Frame(config, spark, warehouse, progress, clock, cancellation, same_workspace=same_workspace)
     tables, phases, progression = frame.tables, frame.phases, frame.progression
     with explained(config), phases.phase("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)

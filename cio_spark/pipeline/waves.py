@@ -143,10 +143,7 @@ def deliver_waves(
         progression.started += 1
         expected += wave.rows
         try:
-            evaluations = _deliver(config, tables, wave, run_id, api_key, progress, cancellation)
-            if evaluations > 1:
-                progression.evaluated_again += wave.rows
-                stopped = True  # the next wave would be sent twice, too
+            _deliver(config, tables, wave, run_id, api_key, progress, cancellation, progression)
         except Exception:
             # The commit may have been made all the same
             if results.count_statuses(tables, run_id, config.sync.name).persisted < expected:
@@ -158,7 +155,9 @@ def deliver_waves(
         progression.committed += 1
         if len(waves) > 1:
             counts = results.count_statuses(tables, run_id, config.sync.name)
-            stopped = stopped or counts.persisted != expected or _says_stop(config, counts)
+            stopped = counts.persisted != expected or _says_stop(config, counts)
+        # The next wave would be sent twice, too
+        stopped = stopped or progression.evaluated_again > 0
 
 
 def _says_stop(config: SyncConfig, counts: DeliveryCounts) -> bool:
@@ -179,12 +178,9 @@ def _deliver(
     api_key: ApiKey,
     progress: Progress,
     cancellation: Cancellation,
-) -> int:
-    """Delivery → results: the one action; once more, under the same ids, where an executor was lost.
-
-    Returns:
-        how often Spark evaluated the delivery.
-    """
+    progression: Progression,
+) -> None:
+    """Delivery → results: the one action; once more, under the same ids, where an executor was lost."""
     settings = delivery_settings(config, api_key, run_id, wave.plan, wave.number, suspects_itself=not wave.apart)
     records = ledger.add_message_id(wave.records, config.sync.name)
     arranged = engine.arrange_records(records, wave.plan)
@@ -209,11 +205,12 @@ def _deliver(
         try:
             with watch, engine.arrow_chunks(tables.spark):
                 results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
-            return evaluation.times
+            if evaluation.times > 1:
+                progression.evaluated_again += wave.rows
+            return
         except Exception as error:
             if attempt == MOST_TRIES or cancellation.requested or not _may_go_again(watch, error):
                 raise
-    raise AssertionError("the last try returns or raises")
 
 
 def _may_go_again(watch: DeliveryWatch, error: BaseException) -> bool:

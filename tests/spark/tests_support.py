@@ -110,6 +110,7 @@ class Bench:
         limit: int | None = None,
         retry_held: bool = False,
         cancellation: Cancellation | None = None,
+        same_workspace: bool = False,
         **sections: Any,
     ) -> SyncResult:
         return run_sync(
@@ -120,6 +121,7 @@ class Bench:
             limit=limit,
             retry_held=retry_held,
             cancellation=cancellation,
+            same_workspace=same_workspace,
         )
 
     @property
