@@ -155,7 +155,7 @@ def wave_of(batch_id: str) -> int:
 
 def staged(bench: Bench) -> list[str]:
     """What runs have left in the staging."""
-    return [folder.name for folder in (bench.warehouse / "tests").iterdir() if folder.name.startswith("staging")]
+    return [name for name in bench.tables.names() if name.startswith("staging")]
 
 
 def wait_for_messages(api: StandIn, count: int, check: Callable[[], None] = lambda: None) -> None:
