@@ -17,6 +17,7 @@ from cio_spark.cli_options import (
     Environment,
     JobAttempt,
     Overrides,
+    SameWorkspace,
     TakeOver,
     Warehouse,
     run_command,
@@ -47,6 +48,7 @@ def sync(
     ] = False,
     take_over: TakeOver = False,
     job_attempt: JobAttempt = None,
+    same_workspace: SameWorkspace = False,
     warehouse: Warehouse = None,
     debug: Debug = False,
 ) -> None:
@@ -61,6 +63,7 @@ def sync(
             retry_held=retry_held,
             take_over=take_over,
             job_attempt=job_attempt,
+            same_workspace=same_workspace,
         ),
         debug=debug,
     )
@@ -76,6 +79,7 @@ def replay(
     record: Annotated[str | None, typer.Option(help="Only those of this record id.")] = None,
     take_over: TakeOver = False,
     job_attempt: JobAttempt = None,
+    same_workspace: SameWorkspace = False,
     warehouse: Warehouse = None,
     debug: Debug = False,
 ) -> None:
@@ -90,6 +94,7 @@ def replay(
             record=record,
             take_over=take_over,
             job_attempt=job_attempt,
+            same_workspace=same_workspace,
         ),
         debug=debug,
     )

@@ -34,6 +34,9 @@ JobAttempt = Annotated[
         help="Of a Databricks task: {{job.run_id}}/{{task.name}}/{{task.execution_count}}; a retry need not wait.",
     ),
 ]
+SameWorkspace = Annotated[
+    bool, typer.Option("--same-workspace", help="The new address of the API leads to the same workspace as before.")
+]
 Everything = Annotated[bool, typer.Option("--all", help="Of every sync in these tables.")]
 
 _UNKNOWN_WIDTH = 80

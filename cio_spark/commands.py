@@ -81,6 +81,7 @@ def sync(
     retry_held: bool,
     take_over: bool,
     job_attempt: str | None,
+    same_workspace: bool,
 ) -> ExitStatus:
     """Runs, or previews, several syncs one after another; one that fails does not keep the others from running."""
     configs = selection.load()
@@ -106,7 +107,12 @@ def sync(
             try:
                 if dry_run:
                     preview = preview_sync(
-                        config, spark=opened.spark, warehouse=opened.warehouse, limit=limit, retry_held=retry_held
+                        config,
+                        spark=opened.spark,
+                        warehouse=opened.warehouse,
+                        limit=limit,
+                        retry_held=retry_held,
+                        same_workspace=same_workspace,
                     )
                     show_preview(console, name, preview)
                     continue
@@ -121,6 +127,7 @@ def sync(
                     cancellation=cancellation,
                     take_over=take_over,
                     job_attempt=job_attempt,
+                    same_workspace=same_workspace,
                 )
                 status = result.exit_status
             except CioSparkError as error:
@@ -144,6 +151,7 @@ def replay(
     record: str | None,
     take_over: bool,
     job_attempt: str | None,
+    same_workspace: bool,
 ) -> ExitStatus:
     """Sends dead letters again."""
     config = selection.load()[0]
@@ -163,6 +171,7 @@ def replay(
             cancellation=cancellation,
             take_over=take_over,
             job_attempt=job_attempt,
+            same_workspace=same_workspace,
         )
     return result.exit_status
 

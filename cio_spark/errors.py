@@ -105,6 +105,10 @@ class SyncTakenOverError(CioSparkError):
         )
 
 
+class SecondEvaluationError(CioSparkError):
+    """Spark evaluated a delivery a second time and its tasks refused; what the first evaluation sent is in doubt."""
+
+
 class BooksNotBalancedError(CioSparkError):
     """The states persisted for a run do not add up to its source rows."""
 

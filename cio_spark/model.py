@@ -124,12 +124,20 @@ class Reason:
 
 @dataclass(frozen=True)
 class Books:
-    """Source rows against the sum of all states."""
+    """Source rows against the sum of all states.
+
+    Attributes:
+        survey: rows by state before the delivery.
+        delivery: what the run wrote.
+        not_started, in_doubt: rows of waves that never started, and of one that started and never committed.
+        evaluated_again: rows of waves that Spark evaluated twice, and so sent twice.
+    """
 
     survey: StateCounts
     delivery: DeliveryCounts
     not_started: int = 0
     in_doubt: int = 0
+    evaluated_again: int = 0
 
     @property
     def accounted(self) -> int:
@@ -140,8 +148,8 @@ class Books:
 
     @property
     def balanced(self) -> bool:
-        """Whether every source row is in a state."""
-        return self.accounted == self.survey.source_rows
+        """Whether every source row is in a state, and every wave was sent once."""
+        return self.accounted == self.survey.source_rows and not self.evaluated_again
 
     @property
     def error_rate_percent(self) -> float:

@@ -96,13 +96,13 @@ class Layout(NamedTuple):
 
     Attributes:
         columns: its DDL.
-        clustered_by: columns that look-ups go by.
+        sorted_by: columns that look-ups go by; maintenance sorts by them, nothing is clustered while it is written.
         indexed: columns Delta keeps statistics of. Few on purpose: gathering them for all columns of every append
             cost more than writing the rows.
     """
 
     columns: str
-    clustered_by: tuple[str, ...]
+    sorted_by: tuple[str, ...]
     indexed: tuple[str, ...]
 
 

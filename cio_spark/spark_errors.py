@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cio_spark.errors import CioSparkError, ConfigurationError, ExpressionError, TableError
+from cio_spark.errors import CioSparkError, ConfigurationError, ExpressionError, SecondEvaluationError, TableError
 
 if TYPE_CHECKING:  # the commands import this module where pyspark may be missing
     from pyspark.sql import DataFrame
@@ -36,6 +36,11 @@ _VOLATILE = re.compile(
 _SUBQUERY = re.compile(r"\bselect\b|\(\s*table\s+['\w]", re.IGNORECASE)
 ADVICE = "use try_cast, try_divide or another try_ function, or leave such rows out with source.where"
 _OURS = re.compile(r"\[cio_spark\] (.*?) \[/cio_spark\]", re.DOTALL)
+_EVALUATED_TWICE = (
+    "Spark evaluated a wave's delivery a second time, as clustering or optimized writes may make it do, and cio_spark "
+    "refused to send the wave twice; it is in doubt and goes again, under the same ids, with the next run: end the "
+    "clustering of record_status first (cio-spark maintain, while no sync runs), and switch optimized writes off for it"
+)
 _ONCE = "in source.query, which runs once per run"
 _NO_ROW_VALUE = (
     "is not a value of one row (it has an aggregate, a window function, or a generator such as explode); "
@@ -217,6 +222,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = getattr(cause, "_cause", None) or cause.__cause__
 
 
+def is_second_evaluation(error: BaseException) -> bool:
+    """Whether a job failed because tasks refused to send what another stage had sent before them."""
+    return any(SecondEvaluationError.__name__ in str(cause) for cause in _causes(error))
+
+
 def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSparkError:
     """The error a command shows when a Spark job failed.
 
@@ -230,6 +240,8 @@ def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSpa
     text = "\n".join(map(str, causes))
     if ours := _OURS.search(text):
         return ExpressionError(ours[1])
+    if is_second_evaluation(error):
+        return SecondEvaluationError(_EVALUATED_TWICE)
     kind = error_class(error)
     if any(word in text for word in _DENIED):
         return TableError(f"no permission to write the tables ({kind}): check the rights on the database or warehouse")

@@ -70,7 +70,8 @@ def process_large_dataset_with_spark(
     if "call" not in section:
         section = {**payload_of(df.columns), **section}
     rows = df
-    if "record_id" not in section:
+    ids_of_this_call = "record_id" not in section
+    if ids_of_this_call:
         section = {**_without_row_ids(section), "record_id": RECORD_ID}
         call = F.lit(f"{uuid.uuid4().hex}-")
         rows = df.withColumn(RECORD_ID, F.concat(call, F.monotonically_increasing_id().cast("string")))
@@ -81,7 +82,8 @@ def process_large_dataset_with_spark(
     rows.createOrReplaceTempView(view)
     try:
         folder = warehouse or _own_warehouse(spark)
-        result = run_sync(sync, spark=spark, api_key=key, warehouse=folder)
+        # What earlier calls sent, and where to, says nothing about ids that they did not have
+        result = run_sync(sync, spark=spark, api_key=key, warehouse=folder, same_workspace=ids_of_this_call)
     finally:
         spark.catalog.dropTempView(view)
     batches = _batch_statistics(spark, sync, result.run_id, with_catalog=folder is None)

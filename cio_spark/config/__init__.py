@@ -7,7 +7,7 @@ from cio_spark.config.batch import (
     ErrorHandlingStrategy,
     ProcessingPriority,
 )
-from cio_spark.config.calls import CALL_RULES, Call, CallRule, OnChange
+from cio_spark.config.calls import CALL_RULES, SUPPRESSIONS_AND_DELETIONS, Call, CallRule, OnChange
 from cio_spark.config.json_schema import configuration_schema, render_schema
 from cio_spark.config.loader import load_config, load_configs
 from cio_spark.config.mapping import FieldMapping, Literal, Scalar
@@ -33,6 +33,7 @@ __all__ = [
     "CALL_RULES",
     "NEAR_MISSES",
     "RESERVED_EVENTS",
+    "SUPPRESSIONS_AND_DELETIONS",
     "ApiKey",
     "ApiSection",
     "BatchConfiguration",

@@ -80,3 +80,9 @@ CALL_RULES: dict[Call, CallRule] = {
     Call.OBJECT_DELETE: CallRule((("object_id",),), ("object_type_id", *_PERSON), _PEOPLE, OnChange.SEND),
     Call.RELATIONSHIP_DELETE: CallRule((("user_id",), ("object_id",)), ("object_type_id",), _PEOPLE, OnChange.SEND),
 }
+
+SUPPRESSIONS_AND_DELETIONS = frozenset(
+    {Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON, Call.DEVICE_DELETE, Call.OBJECT_DELETE}
+    | {Call.RELATIONSHIP_DELETE}
+)
+"""Calls that are tried on every run until the API takes them, and none of which may fail (design §2, §3)."""

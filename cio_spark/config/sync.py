@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cio_spark.config.base import ConfigModel
 from cio_spark.config.batch import BatchConfiguration
-from cio_spark.config.calls import CALL_RULES, Call, OnChange
+from cio_spark.config.calls import CALL_RULES, SUPPRESSIONS_AND_DELETIONS, OnChange
 from cio_spark.config.monitoring import MonitoringSection
 from cio_spark.config.payload import PayloadSection
 from cio_spark.config.sections import (
@@ -19,8 +19,6 @@ from cio_spark.config.sections import (
     SyncSection,
     TablesSection,
 )
-
-_NO_ERRORS = frozenset({Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON})
 
 
 class SyncConfig(ConfigModel):
@@ -55,7 +53,7 @@ class SyncConfig(ConfigModel):
     @property
     def error_threshold_percent(self) -> float:
         """The error threshold in force: a suppression or deletion that fails is a promise broken, so none may."""
-        return 0.0 if self.payload.call in _NO_ERRORS else self.batch.error_threshold_percent
+        return 0.0 if self.payload.call in SUPPRESSIONS_AND_DELETIONS else self.batch.error_threshold_percent
 
     def expressions(self) -> dict[str, str]:
         """Every SQL text of the configuration by its path, to name the one that failed."""

@@ -5,23 +5,27 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from zipimport import zipimporter
 
 import pyarrow as pa
-from pyspark import Accumulator, TaskContext
+from pyspark import Accumulator, SparkFiles, TaskContext
+from pyspark.accumulators import AccumulatorParam
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cio_spark.config import DeliveryEngine
 from cio_spark.config.batch import MOST_PARALLEL_WORKERS
+from cio_spark.delivery.evaluation import first_stage
 from cio_spark.delivery.hang_up import ended_with_its_task
 from cio_spark.delivery.partition import deliver_partition
 from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.errors import ConfigurationError
+from cio_spark.errors import ConfigurationError, SecondEvaluationError
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
 from cio_spark.spark_conf import set_for_a_while
@@ -90,21 +94,71 @@ def arrange_records(records: DataFrame, plan: DeliveryPlan) -> DataFrame:
     )
 
 
+class _Union(AccumulatorParam[frozenset[int]]):
+    """Adds up sets of numbers."""
+
+    def zero(self, value: frozenset[int]) -> frozenset[int]:
+        return value - value
+
+    def addInPlace(self, value1: frozenset[int], value2: frozenset[int]) -> frozenset[int]:  # noqa: N802  # Spark's name
+        return value1 | value2
+
+
+class Evaluation:
+    """Lets one stage of Spark evaluate a delivery, and counts the stages that did (docs/decisions/0016).
+
+    A writer may evaluate what it writes twice: one that samples its rows first does. The tasks of a second evaluation
+    refuse to send, where their executor saw the first one; where it did not, the driver counts two stages.
+
+    Args:
+        spark: the session.
+    """
+
+    def __init__(self, spark: SparkSession) -> None:
+        context = classic_context(spark)
+        self._delivery = uuid.uuid4().hex
+        self._stages = None if context is None else context.accumulator(frozenset[int](), _Union())
+
+    @property
+    def times(self) -> int:
+        """How many stages have evaluated it to their end; on Spark Connect, which has no accumulators, 1."""
+        return 1 if self._stages is None else len(self._stages.value)
+
+    def enter(self) -> int:
+        """The stage of this task.
+
+        Raises:
+            SecondEvaluationError: another stage has evaluated the delivery before.
+        """
+        context = TaskContext.get()
+        stage = context.stageId() if context is not None else 0
+        if first_stage(self._delivery, stage, Path(SparkFiles.getRootDirectory())) != stage:
+            raise SecondEvaluationError("this stage is not the first to evaluate the delivery")
+        return stage
+
+    def leave(self, stage: int) -> None:
+        """Tells the driver that a task of the stage has come to its end."""
+        if self._stages is not None:
+            self._stages.add(frozenset([stage]))
+
+
 def deliver_records(
     arranged: DataFrame,
     settings: DeliverySettings,
     sync: str,
     *,
+    evaluation: Evaluation,
     completed: Accumulator[int] | None = None,
     barrier: bool = False,
     engine: DeliveryEngine = DeliveryEngine.ARROW,
 ) -> DataFrame:
-    """The statuses of a wave, lazily: every action on the result sends everything once more.
+    """The statuses of a wave, lazily; one action on the result sends it, every further one fails.
 
     Args:
         arranged: output of `arrange_records`.
         settings: what the tasks need.
         sync: the sync's name.
+        evaluation: made for this very call.
         completed: told of completed tasks; None: nobody is.
         barrier: whether it is a barrier stage: all its tasks at once, ended as a whole.
         engine: how records reach the Python workers.
@@ -113,10 +167,10 @@ def deliver_records(
         rows of `record_status`.
     """
     if engine is DeliveryEngine.ARROW:
-        outcomes = arranged.mapInArrow(_arrow_task(settings, completed), OUTCOMES, barrier=barrier)
+        outcomes = arranged.mapInArrow(_arrow_task(settings, evaluation, completed), OUTCOMES, barrier=barrier)
     else:
         records = arranged.rdd.barrier() if barrier else arranged.rdd
-        rows = records.mapPartitions(_row_task(settings, completed))
+        rows = records.mapPartitions(_row_task(settings, evaluation, completed))
         outcomes = arranged.sparkSession.createDataFrame(rows, struct_of(OUTCOMES), verifySchema=False)
     constants = {
         "run_id": F.lit(settings.run_id),
@@ -132,15 +186,17 @@ def arrow_chunks(spark: SparkSession) -> contextlib.AbstractContextManager[None]
 
 
 def _arrow_task(
-    settings: DeliverySettings, completed: Accumulator[int] | None
+    settings: DeliverySettings, evaluation: Evaluation, completed: Accumulator[int] | None
 ) -> Callable[[Any], Iterable[pa.RecordBatch]]:
     """The function that `mapInArrow` runs in the executors' Python workers."""
 
     def run(chunks: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        stage = evaluation.enter()
         _settle_in()
         with ended_with_its_task():
             for group in deliver_partition(_partition(), chunks, settings):
                 yield group.as_arrow()
+        evaluation.leave(stage)
         if completed is not None:
             completed.add(1)
 
@@ -148,17 +204,19 @@ def _arrow_task(
 
 
 def _row_task(
-    settings: DeliverySettings, completed: Accumulator[int] | None
+    settings: DeliverySettings, evaluation: Evaluation, completed: Accumulator[int] | None
 ) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
     """The function that `rdd.mapPartitions` runs in the executors' Python workers."""
 
     def run(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+        stage = evaluation.enter()
         unread = iter(rows)
         chunks = (record_batch(chunk) for chunk in iter(lambda: list(islice(unread, ROWS_PER_CHUNK)), []))
         _settle_in()
         with ended_with_its_task():
             for group in deliver_partition(_partition(), chunks, settings):
                 yield from zip(*[column.to_pylist() for column in group.as_arrow().columns], strict=True)
+        evaluation.leave(stage)
         if completed is not None:
             completed.add(1)
 

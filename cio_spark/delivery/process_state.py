@@ -1,4 +1,4 @@
-"""What a Python worker process keeps from one task to the next: the only global state of the package."""
+"""What a Python worker process keeps from one task to the next; beside it only `evaluation` has global state."""
 
 from __future__ import annotations
 

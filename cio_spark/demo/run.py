@@ -86,6 +86,7 @@ def _send(console: Console, spark: SparkSession, warehouse: Path, api: StandIn, 
         api_key=ApiKey(api.api_key),
         warehouse=warehouse,
         progress=ConsoleProgress(console),
+        same_workspace=True,  # every demo has a stand-in of its own, at a port of its own
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -28,7 +30,7 @@ def classify_records(
     tried: DataFrame,
     *,
     ignore_changes: bool,
-    hold: bool,
+    hold: Collection[str],
     accepted_persons: DataFrame | None = None,
 ) -> DataFrame:
     """Adds `state`, `retried` and `accepted_message_id`.
@@ -37,8 +39,8 @@ def classify_records(
         records: validated records, one per record id.
         tried: `tried_records` of this sync.
         ignore_changes: `on_change: ignore`: what was accepted once is never sent again.
-        hold: records that failed for good with this very payload are left alone (`--retry-held`, suppressions and
-            deletions: False).
+        hold: statuses (rejected, invalid, failed where a dead letter waits) with which a record that ended so with this
+            very payload is left alone.
         accepted_persons: where calls overwrite state, `accepted_persons` of this sync: what was refused before and is
             older than what the person has by now stays held, whatever `hold` says.
 
@@ -52,6 +54,7 @@ def classify_records(
     unchanged = (F.col("attempted_status") == "accepted") & (F.col("attempted_hash") == F.col("payload_hash"))
     refused = (F.col("last_status") == "rejected") | ((F.col("last_status") == "invalid") & invalid)
     held = F.coalesce(same_as_last & (refused | ((F.col("last_status") == "failed") & F.col("waits"))), F.lit(False))
+    held_for_good = held & F.col("last_status").isin(*hold) if hold else F.lit(False)
     outdated = F.lit(False)
     if accepted_persons is not None:
         joined = joined.join(accepted_persons, "person_key", "left")
@@ -60,7 +63,7 @@ def classify_records(
     state = (
         F.when(unchanged, "unchanged")
         .when(F.lit(ignore_changes) & F.col("accepted_message_id").isNotNull(), "changed_ignored")
-        .when(held & (F.lit(hold) | (outdated & ~invalid)), "held")
+        .when(held_for_good | (held & outdated & ~invalid), "held")
         .when(invalid, "invalid")
         .when(F.col("attempted_status") == "accepted", "changed")
         .when(F.col("last_status").isNotNull(), "again")

@@ -20,6 +20,7 @@ from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
 from cio_spark.model import Books, DeliveryPlan, SyncResult
 from cio_spark.monitoring.check import check_after_run
+from cio_spark.pipeline.address import check_address
 from cio_spark.pipeline.lease import RunLease
 from cio_spark.pipeline.phases import Phases, explained
 from cio_spark.pipeline.take_over import settle_after_take_over
@@ -56,6 +57,7 @@ class Frame:
         cancellation: whoever may ask the run to stop.
         takes_over: whether the user knows that no other run of the sync is alive.
         job_attempt: `job run/task/execution count` of a Databricks task.
+        same_workspace: whether the user knows that another address than the last run's leads to the same workspace.
 
     Attributes:
         tables: where the tables are.
@@ -80,6 +82,7 @@ class Frame:
         *,
         takes_over: bool = False,
         job_attempt: str | None = None,
+        same_workspace: bool = False,
     ) -> None:
         runtime.silence_quoting_loggers()
         self.config = config
@@ -98,6 +101,7 @@ class Frame:
             request_seconds=config.batch.timeout_seconds,
             takes_over=takes_over,
         )
+        self._same_workspace = same_workspace
         self._began, self._began_at = self.clock.monotonic(), self.clock.now()
 
     def claim_sync(self, pin: Callable[[], Pinned], pinned: Pinned) -> None:
@@ -108,6 +112,7 @@ class Frame:
             pinned: what the run reads, as pinned before.
 
         Raises:
+            ConfigurationError: the last run had another address.
             SyncAlreadyRunningError: another run holds the sync.
         """
         with explained(self.config), self.phases.phase("claim"):
@@ -117,12 +122,20 @@ class Frame:
                 self._claimant,
                 clock=self.clock,
                 facts=lambda newest: {
-                    **(pin() if self._is_later(newest) else pinned)._asdict(),
+                    **self._pinned(newest, pin, pinned)._asdict(),
                     "configuration": json.dumps(self.config.describe()),
                     "package_version": VERSION,
                 },
             )
         self.lease = RunLease(self.tables, self.claim, self._claimant, self.clock)
+
+    def _pinned(self, newest: results.ClaimState | None, pin: Callable[[], Pinned], pinned: Pinned) -> Pinned:
+        """What the run reads, once it is clear that the ledger is that of its workspace."""
+        if newest is not None and not self._same_workspace:
+            # One that only stands for another run has no configuration
+            last = newest.configuration or results.last_configuration(self.tables, self.config.sync.name)
+            check_address(self.config, self.tables, last)
+        return pin() if self._is_later(newest) else pinned
 
     def _is_later(self, newest: results.ClaimState | None) -> bool:
         """Whether a run may have been at work since this one began; clocks of other machines differ."""

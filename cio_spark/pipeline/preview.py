@@ -8,10 +8,11 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from cio_spark import ledger, source
+from cio_spark import ledger, results, source
 from cio_spark.config import SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.model import Preview
+from cio_spark.pipeline.address import check_address
 from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
@@ -25,6 +26,7 @@ def preview_sync(
     warehouse: Path | None = None,
     limit: int | None = None,
     retry_held: bool = False,
+    same_workspace: bool = False,
     samples: int = 3,
 ) -> Preview:
     """Says what `run_sync` would do; sends nothing, writes nothing. Arguments as there.
@@ -35,6 +37,8 @@ def preview_sync(
     tables = Tables(spark, config.tables, warehouse)
     slots = engine.count_slots(spark, config.delivery.engine)
     with explained(config):
+        if not same_workspace and tables.exists("sync_runs") and tables.exists("record_status"):
+            check_address(config, tables, results.last_configuration(tables, config.sync.name))
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))

@@ -56,6 +56,7 @@ def replay_sync(
     cancellation: Cancellation | None = None,
     take_over: bool = False,
     job_attempt: str | None = None,
+    same_workspace: bool = False,
 ) -> SyncResult:
     """Sends dead letters of a sync again: of each record the newest, with the message id it had.
 
@@ -72,7 +73,7 @@ def replay_sync(
         progress: listener.
         clock: time.
         cancellation: whoever may ask the run to stop.
-        take_over, job_attempt: see `run_sync`.
+        take_over, job_attempt, same_workspace: see `run_sync`.
 
     Returns:
         what became of them, as of a run.
@@ -81,7 +82,15 @@ def replay_sync(
         CioSparkError: it could not start, or Spark failed.
     """
     frame = Frame(
-        config, spark, warehouse, progress, clock, cancellation, takes_over=take_over, job_attempt=job_attempt
+        config,
+        spark,
+        warehouse,
+        progress,
+        clock,
+        cancellation,
+        takes_over=take_over,
+        job_attempt=job_attempt,
+        same_workspace=same_workspace,
     )
     tables, phases, progression = frame.tables, frame.phases, frame.progression
     with explained(config), phases.phase("check"):
@@ -115,7 +124,7 @@ def replay_sync(
     except BaseException as error:
         frame.fail(error, None)
         raise
-    books = Books(counts, delivery, progression.not_started, progression.in_doubt)
+    books = Books(counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
     exit_status, message = judge(config, books, frame.cancellation)
     if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
         message = (

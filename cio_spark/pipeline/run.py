@@ -41,6 +41,7 @@ def run_sync(
     cancellation: Cancellation | None = None,
     take_over: bool = False,
     job_attempt: str | None = None,
+    same_workspace: bool = False,
 ) -> SyncResult:
     """Runs one sync from its source to its books.
 
@@ -56,6 +57,7 @@ def run_sync(
         cancellation: whoever may ask the run to stop.
         take_over: take the sync over from a run that has no end, whatever its claim says: it is known to be dead.
         job_attempt: `job run/task/execution count` of a Databricks task, whose earlier tries are known to be dead.
+        same_workspace: go on although the API's address is another one than the last run's.
 
     Returns:
         what became of it, also when records failed or the run was cancelled; its `exit_status` says how well it went.
@@ -64,7 +66,15 @@ def run_sync(
         CioSparkError: the run could not start (nothing was sent), or Spark failed (the next run goes on).
     """
     frame = Frame(
-        config, spark, warehouse, progress, clock, cancellation, takes_over=take_over, job_attempt=job_attempt
+        config,
+        spark,
+        warehouse,
+        progress,
+        clock,
+        cancellation,
+        takes_over=take_over,
+        job_attempt=job_attempt,
+        same_workspace=same_workspace,
     )
     tables, phases, progression = frame.tables, frame.phases, frame.progression
     with explained(config), phases.phase("check"):
@@ -122,7 +132,7 @@ def run_sync(
                 delivery = results.count_statuses(tables, claim.run_id, config.sync.name)
         frame.fail(error, Books(work.counts, delivery) if work else None)
         raise
-    books = Books(work.counts, delivery, progression.not_started, progression.in_doubt)
+    books = Books(work.counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
     exit_status, message = judge(config, books, frame.cancellation)
     return frame.end(books, exit_status, message, work.plan if delivery.persisted else None, ledger_version)
 

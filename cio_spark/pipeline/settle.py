@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
 from cio_spark.pipeline.intake import prepared, try_on_rows
-from cio_spark.pipeline.survey import NEVER_HELD, waiting_letters
+from cio_spark.pipeline.survey import held_statuses, waiting_letters
 from cio_spark.results import LostRun, Staging, Tables
 from cio_spark.schemas import RECORD_KEY
 
@@ -115,7 +115,7 @@ def surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging
         records,
         ledger.tried_records(statuses, config.sync.name, waiting_letters(config, tables)),
         ignore_changes=config.on_change == "ignore",
-        hold=config.payload.call not in NEVER_HELD,
+        hold=held_statuses(config),
     )
     return classified.where(F.col("state").isin(*ledger.DELIVERED))
 

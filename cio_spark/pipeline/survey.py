@@ -8,17 +8,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark import ledger, planning, source
-from cio_spark.config import Call, ErrorHandlingStrategy, SyncConfig
+from cio_spark.config import SUPPRESSIONS_AND_DELETIONS, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery.settings import ONE_ITEM_CALLS, overwrites_person
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
 from cio_spark.pipeline.intake import Asked
 from cio_spark.results import Tables
-
-# Suppressions and deletions are tried again on every run until they are accepted (design §3)
-NEVER_HELD = frozenset(
-    {Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON, Call.DEVICE_DELETE, Call.OBJECT_DELETE}
-    | {Call.RELATIONSHIP_DELETE}
-)
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ def survey(
             records,
             ledger.tried_records(earlier, config.sync.name, waiting_letters(config, tables)),
             ignore_changes=config.on_change == "ignore",
-            hold=not retry_held and config.payload.call not in NEVER_HELD,
+            hold=() if retry_held else held_statuses(config),
             accepted_persons=_accepted_persons(config, earlier) if retry_held else None,
         )
         deliverable = records.where(F.col("state").isin(*ledger.DELIVERED))
@@ -93,9 +87,20 @@ def survey(
     return Work(records, deliverable, counts, plan)
 
 
+def held_statuses(config: SyncConfig) -> tuple[str, ...]:
+    """Statuses with which a record is not tried again until its payload changes.
+
+    What the API said of a suppression or deletion holds nothing: it is tried on every run until it is accepted. What
+    our own validation says of the same bytes is the same every time, and would only be written down again.
+    """
+    if config.payload.call in SUPPRESSIONS_AND_DELETIONS:
+        return ("invalid",)
+    return ("rejected", "invalid", "failed")
+
+
 def _accepted_persons(config: SyncConfig, earlier: DataFrame) -> DataFrame | None:
     """What must not be overwritten by something older; None where no call does, or where it must be sent anyway."""
-    if config.payload.call in NEVER_HELD or not overwrites_person(config):
+    if config.payload.call in SUPPRESSIONS_AND_DELETIONS or not overwrites_person(config):
         return None
     return ledger.accepted_persons(earlier, config.sync.name)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark import ledger, planning, results
+from cio_spark import ledger, planning, results, spark_errors
 from cio_spark.cancellation import Cancellation
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
@@ -65,12 +65,14 @@ class Progression:
         started, committed: waves.
         in_doubt: rows of a wave that started and never committed.
         not_started: rows of waves that never started.
+        evaluated_again: rows of waves that Spark evaluated, and so sent, twice.
     """
 
     started: int = 0
     committed: int = 0
     in_doubt: int = 0
     not_started: int = 0
+    evaluated_again: int = 0
 
 
 def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) -> list[Wave]:
@@ -161,6 +163,8 @@ def deliver_waves(
                 if counts.persisted != expected or _says_stop(config, counts):
                     return
                 request_seconds = counts.request_seconds / counts.requests if counts.requests else 0.0
+            if progression.evaluated_again:
+                return  # the next wave would be sent twice, too
     finally:
         progression.in_doubt = sum(wave.rows for wave in waves[progression.committed : progression.started])
         progression.not_started = sum(wave.rows for wave in waves[progression.started :])
@@ -205,7 +209,8 @@ def _deliver(
                 may_be_barrier=may_be_barrier,
             )
             try:
-                _append(config, tables, wave, run_id, api_key, arranged, watch, send_until)
+                if _append(config, tables, wave, run_id, api_key, arranged, watch, send_until) > 1:
+                    progression.evaluated_again += wave.rows
                 return
             except Exception as error:
                 if attempt == MOST_TRIES or cancellation.requested or not _may_go_again(watch, error):
@@ -223,21 +228,24 @@ def _append(
     arranged: DataFrame,
     watch: DeliveryWatch,
     send_until: datetime,
-) -> None:
-    """Send a wave and append what became of it: one try."""
+) -> int:
+    """Send a wave and append what became of it, in one try; the result is how many stages of Spark have sent it."""
     settings = delivery_settings(
         config, api_key, run_id, wave.plan, wave.number, send_until=send_until, suspects_itself=not wave.apart
     )
+    evaluation = engine.Evaluation(tables.spark)
     statuses = engine.deliver_records(
         arranged,
         settings,
         config.sync.name,
+        evaluation=evaluation,
         completed=watch.jobs.completed,
         barrier=watch.jobs.barrier,
         engine=config.delivery.engine,
     )
     with watch, engine.arrow_chunks(tables.spark):
         results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
+    return evaluation.times
 
 
 def _planned_seconds(plan: DeliveryPlan, request_seconds: float) -> float:
@@ -248,6 +256,8 @@ def _planned_seconds(plan: DeliveryPlan, request_seconds: float) -> float:
 
 def _may_go_again(watch: DeliveryWatch, error: BaseException) -> bool:
     """Whether a delivery failed for want of an executor only; waits for the end of its tasks, and for a successor."""
+    if spark_errors.is_second_evaluation(error):  # which a further try would repeat
+        return False
     if not watch.jobs.barrier or not (watch.starved or any(sign in str(error) for sign in _LOST)):
         return False
     clock = SystemClock()

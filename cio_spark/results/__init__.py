@@ -12,6 +12,7 @@ from cio_spark.results.claims import (
 )
 from cio_spark.results.dead_letters import append_dead_letters
 from cio_spark.results.in_doubt import append_in_doubt, has_dead, has_written
+from cio_spark.results.known_workspace import has_answers, last_configuration
 from cio_spark.results.maintenance import maintain_tables
 from cio_spark.results.record_status import append_record_status, count_statuses
 from cio_spark.results.setup import set_up_tables
@@ -37,8 +38,10 @@ __all__ = [
     "claims_of",
     "count_statuses",
     "end_run",
+    "has_answers",
     "has_dead",
     "has_written",
+    "last_configuration",
     "last_runs",
     "maintain_tables",
     "mark_settled",

@@ -1,4 +1,4 @@
-"""Keeps the tables small: drops old history, compacts, vacuums, sweeps staging that a dead run has left."""
+"""Keeps the tables small: drops old history, compacts and sorts, vacuums, sweeps staging that a dead run has left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import functions as F
 
+from cio_spark.clock import as_utc
 from cio_spark.ids import smallest_run_id
+from cio_spark.results.clustering import end_clustering, sort_table
 from cio_spark.results.tables import Tables, quoted
 from cio_spark.schemas import RECORD_KEY, TABLES, WAS_SENT
 
@@ -21,7 +23,8 @@ def maintain_tables(tables: Tables, *, keep_days: int, now: datetime) -> list[st
     Args:
         tables: where the tables are.
         keep_days: history that is kept, in days. Of every record the last row, the last one that was attempted and the
-            last accepted one are kept for ever; so is the newest run of every sync.
+            last accepted one are kept for ever; so is the newest run of every sync. What a run that died has staged is
+            kept so long for the run that settles it, of a retired sync too.
         now: the time.
 
     Returns:
@@ -37,10 +40,12 @@ def maintain_tables(tables: Tables, *, keep_days: int, now: datetime) -> list[st
     ).collect()
     tables.spark.sql(f"DELETE FROM {tables.name('batch_operations')} WHERE job_id < '{oldest}'").collect()
     for table in TABLES:
-        tables.spark.sql(f"OPTIMIZE {tables.name(table)}").collect()
+        sort_table(tables, table)
         tables.spark.sql(f"VACUUM {tables.name(table)}").collect()
-    done.append(f"compacted and vacuumed {', '.join(TABLES)}")
-    swept = _sweep_staging(tables)
+    done.append(f"compacted, sorted and vacuumed {', '.join(TABLES)}")
+    # After the last sorting that the clustering does
+    done += end_clustering(tables, now=now)
+    swept = _sweep_staging(tables, now - timedelta(days=keep_days))
     return [*done, f"swept {', '.join(swept)}" if swept else "no staging was left behind"]
 
 
@@ -69,20 +74,14 @@ def _drop_old_statuses(tables: Tables, oldest: str) -> int:
     return int(result[0]["num_deleted_rows"]) if result else 0
 
 
-def _sweep_staging(tables: Tables) -> list[str]:
-    """Drops staged rows of runs that are settled, or that nobody knows."""
-    needed = {
-        row["run_id"].lower()
-        for row in tables.read("sync_runs")
-        .groupBy("run_id")
-        .agg(F.max((F.col("event") == "settled") | F.col("delivery_seconds").isNotNull()).alias("settled"))
-        .where("NOT coalesce(settled, false)")
-        .collect()
-    }
+def _sweep_staging(tables: Tables, long_ago: datetime) -> list[str]:
+    """Drops staged rows of runs that are settled, that nobody knows, or that died `long_ago` and were never settled."""
+    # Names first: a run claims its sync before it stages, so whoever has staged these rows is known below
+    staged = [(name, match.group("run")) for name in tables.names() if (match := _STAGING.match(name))]
+    needed = _unsettled_runs(tables, long_ago) if staged else set()
     swept = []
-    for name in tables.names():
-        match = _STAGING.match(name)
-        if match is None or match.group("run") in needed:
+    for name, run in staged:
+        if run in needed:
             continue
         folder = tables.folder(name)
         if folder is not None:
@@ -91,3 +90,17 @@ def _sweep_staging(tables: Tables) -> list[str]:
             tables.spark.sql(f"DROP TABLE IF EXISTS {tables.database}.{quoted(name)}")
         swept.append(name)
     return swept
+
+
+def _unsettled_runs(tables: Tables, long_ago: datetime) -> set[str]:
+    """Ids, in lower case, of runs that are at work, or that a later run may still settle from what they staged."""
+    runs = (
+        tables.read("sync_runs")
+        .groupBy("run_id")
+        .agg(
+            F.max((F.col("event") == "settled") | F.col("delivery_seconds").isNotNull()).alias("settled"),
+            F.max(F.greatest("at", "claim_expires_at")).alias("seen"),
+        )
+        .where("NOT coalesce(settled, false)")
+    )
+    return {row["run_id"].lower() for row in runs.collect() if as_utc(row["seen"]) >= long_ago}

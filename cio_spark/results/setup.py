@@ -79,10 +79,9 @@ def _is_being_made(error: BaseException) -> bool:
 )
 def _create(tables: Tables, table: str) -> list[str]:
     layout = TABLES[table]
-    cluster = f" CLUSTER BY ({', '.join(layout.clustered_by)})" if layout.clustered_by else ""
     try:
         tables.spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {tables.name(table)} ({layout.columns}) USING DELTA{cluster}"
+            f"CREATE TABLE IF NOT EXISTS {tables.name(table)} ({layout.columns}) USING DELTA"
             f"{tables.location_clause(table)} "
             f"TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(layout.indexed)}')"
         )

@@ -103,6 +103,7 @@ class ClaimState:
 
     Attributes:
         run_id: the run; ids sort by sequence.
+        sync: its sync.
         run_number: which run of its sync it is, from 1.
         owner: host and process.
         job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
@@ -120,6 +121,7 @@ class ClaimState:
     """
 
     run_id: str
+    sync: str
     run_number: int
     owner: str
     job_attempt: str | None
@@ -137,7 +139,7 @@ class ClaimState:
 
 
 _CLAIM_COLUMNS = (
-    *("run_id", "run_number", "event", "at", "owner", "claim_expires_at", "send_until", "job_attempt"),
+    *("run_id", "sync", "run_number", "event", "at", "owner", "claim_expires_at", "send_until", "job_attempt"),
     *("taken_over_run", "taken_over_wave", "delivery_seconds", "ledger_version", "configuration", "source_version"),
 )
 
@@ -198,6 +200,7 @@ def _fold(rows: Sequence[Row]) -> list[ClaimState]:
         states.append(
             ClaimState(
                 run_id=run_id,
+                sync=started["sync"],
                 run_number=started["run_number"] or 0,
                 owner=started["owner"] or "",
                 job_attempt=started["job_attempt"],

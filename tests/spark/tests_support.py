@@ -110,6 +110,7 @@ class Bench:
         limit: int | None = None,
         retry_held: bool = False,
         cancellation: Cancellation | None = None,
+        same_workspace: bool = False,
         **sections: Any,
     ) -> SyncResult:
         return run_sync(
@@ -120,6 +121,7 @@ class Bench:
             limit=limit,
             retry_held=retry_held,
             cancellation=cancellation,
+            same_workspace=same_workspace,
         )
 
     @property
@@ -153,7 +155,7 @@ def wave_of(batch_id: str) -> int:
 
 def staged(bench: Bench) -> list[str]:
     """What runs have left in the staging."""
-    return [folder.name for folder in (bench.warehouse / "tests").iterdir() if folder.name.startswith("staging")]
+    return [name for name in bench.tables.names() if name.startswith("staging")]
 
 
 def wait_for_messages(api: StandIn, count: int, check: Callable[[], None] = lambda: None) -> None:

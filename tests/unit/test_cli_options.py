@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import typer
 from rich.console import Console
+from typer.testing import CliRunner
 
+from cio_spark import commands
+from cio_spark.cli import app
 from cio_spark.cli_options import run_command
 from cio_spark.errors import ExitStatus
 
@@ -31,3 +36,19 @@ def test_a_log_is_wide_enough_for_tables(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_width_that_the_user_sets_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert width_seen() == 100
+
+
+@pytest.mark.parametrize("command", ["sync", "replay"])
+def test_that_an_address_leads_to_the_same_workspace_is_said_for_one_run(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[bool] = []
+
+    def listen(*_: Any, same_workspace: bool, **__: Any) -> ExitStatus:
+        said.append(same_workspace)
+        return ExitStatus.SUCCESS
+
+    monkeypatch.setattr(commands, command, listen)
+    for options in ([], ["--same-workspace"]):
+        assert CliRunner().invoke(app, [command, "orders.yml", *options]).exit_code == 0
+    assert said == [False, True]

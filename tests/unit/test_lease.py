@@ -37,6 +37,7 @@ def test_the_longest_wave_fits_three_times_into_the_longest_window(minutes: floa
 def run(*, owner: str = "elsewhere:1", job_attempt: str | None = None, expires: float, send_until: float) -> ClaimState:
     return ClaimState(
         run_id="R",
+        sync="S",
         run_number=1,
         owner=owner,
         job_attempt=job_attempt,

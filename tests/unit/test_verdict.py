@@ -65,6 +65,24 @@ def test_the_status_of_a_run_follows_from_its_books(made: Books, settings: Any, 
     assert message
 
 
+def test_waves_that_were_sent_twice_are_no_balanced_books() -> None:
+    made = Books(StateCounts(source_rows=8), DeliveryCounts(accepted=8), evaluated_again=8)
+    status, message = judge(config(), made)
+    assert status is ExitStatus.BOOKS_NOT_BALANCED
+    assert message.startswith("8 records were evaluated twice by Spark")
+
+
+@pytest.mark.parametrize("call", ["suppress", "unsuppress", "delete_person", "device_delete", "relationship_delete"])
+def test_of_suppressions_and_deletions_none_may_fail_and_what_is_held_is_said(call: str) -> None:
+    extra = {"device_delete": {"device_token": "id"}, "relationship_delete": {"object_id": "id"}}.get(call, {})
+    payload = {"call": call, "record_id": "id", "user_id": "id", **extra}
+    made = SyncConfig.model_validate({"sync": {"name": "s"}, "source": {"table": "t"}, "payload": payload})
+    assert judge(made, books(1000, failure("server"), accepted=999, failed=1))[0] is ExitStatus.ERROR_THRESHOLD_EXCEEDED
+    status, message = judge(made, Books(StateCounts(source_rows=3, held=1), DeliveryCounts(accepted=2)))
+    assert status is ExitStatus.SUCCESS
+    assert "1 that our validation refused before" in message
+
+
 def test_unchanged_rows_do_not_dilute_the_error_rate() -> None:
     made = Books(StateCounts(source_rows=1000, unchanged=990), DeliveryCounts(accepted=9, invalid=1))
     assert made.error_rate_percent == pytest.approx(10.0)
