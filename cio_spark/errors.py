@@ -119,3 +119,9 @@ class AuthenticationError(CustomerIOError):
     """HTTP 401 or 403: the API key was refused."""
 
     exit_status = ExitStatus.KEY_REFUSED
+
+
+class ApiRefusedError(CustomerIOError):
+    """A 4xx that speaks neither of what was sent nor of the key: every request would be refused."""
+
+    exit_status = ExitStatus.API_UNAVAILABLE

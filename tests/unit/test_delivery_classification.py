@@ -8,7 +8,7 @@ import pytest
 from delivery_world import FakeClock
 
 from cio_spark.delivery.answer import Answer, Failure
-from cio_spark.delivery.classification import Outcome, classify
+from cio_spark.delivery.classification import ApiSign, Outcome, classify
 from cio_spark.delivery.reason import describe, retry_after_seconds
 from cio_spark.delivery.retry import RetryPolicy
 
@@ -20,27 +20,32 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
     [
         (200, Outcome.ACCEPTED, None),
         (204, Outcome.ACCEPTED, None),
-        (301, Outcome.STOP, "unknown"),
-        (400, Outcome.TERMINAL, "validation"),
+        *[(status, Outcome.STOP, "unknown") for status in (300, 301, 304, 308, 399)],
+        (400, Outcome.REFUSED, "validation"),
         (401, Outcome.STOP, "authentication"),
+        *[(status, Outcome.STOP, "unknown") for status in (402, 404, 405, 407, 410, 415, 421, 426, 431, 451, 499)],
         (403, Outcome.STOP, "authentication"),
-        (404, Outcome.TERMINAL, "validation"),
         (408, Outcome.TRANSIENT, "timeout"),
-        (413, Outcome.TERMINAL, "too_large"),
+        (413, Outcome.REFUSED, "too_large"),
+        (422, Outcome.REFUSED, "validation"),
         (429, Outcome.TRANSIENT, "rate_limit"),
-        (500, Outcome.TRANSIENT, "server"),
-        (501, Outcome.TERMINAL, "server"),
-        (502, Outcome.TRANSIENT, "server"),
-        (503, Outcome.TRANSIENT, "server"),
-        (504, Outcome.TRANSIENT, "server"),
-        (522, Outcome.TRANSIENT, "server"),
-        (524, Outcome.TRANSIENT, "server"),
+        *[(status, Outcome.TRANSIENT, "server") for status in (409, 423, 425)],
+        *[(status, Outcome.TRANSIENT, "server") for status in (500, 501, 502, 503, 504, 505, 520, 521, 524, 530, 599)],
+        *[(status, Outcome.TRANSIENT, "server") for status in (100, 101, 103, 199, 600, 999)],
     ],
 )
 def test_a_status_decides(status: int, outcome: Outcome, category: str | None) -> None:
     verdict = classify(Answer(status, reason="timeout rate limit unauthorized"))
 
     assert (verdict.outcome, verdict.category and verdict.category.value) == (outcome, category)
+
+
+def test_every_status_has_a_row_and_only_stops_say_why() -> None:
+    for status in range(100, 1000):
+        verdict = classify(Answer(status))
+        assert (verdict.outcome is Outcome.STOP) == (verdict.rule.stop_code is not None)
+        assert (verdict.code is None) == verdict.accepted
+        assert verdict.rule.sign is ApiSign.FAILING or not verdict.transient
 
 
 @pytest.mark.parametrize(

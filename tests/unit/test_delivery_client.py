@@ -240,7 +240,7 @@ def test_the_key_never_comes_back_in_a_reason_and_a_netrc_file_does_not_replace_
     ("fault", "key", "outcome", "requests"),
     [
         (None, "standin-key", "accepted", 1),
-        (Fault(status=400), "standin-key", "accepted", 1),
+        (Fault(status=400), "standin-key", "refused", 1),
         (None, "wrong", "stop", 1),
         (Fault(status=307, location="https://cdp-eu.customer.io/v1/batch"), "standin-key", "stop", 1),
         (Fault(drop_connection="before_reading", times=1), "standin-key", "accepted", 2),
