@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from datetime import datetime, timezone
 
+import hypothesis.strategies as st
 import pytest
 from delivery_world import FakeClock
+from hypothesis import given
 
 from cio_spark.delivery.answer import Answer, Failure
 from cio_spark.delivery.classification import ApiSign, Outcome, classify
@@ -78,6 +82,36 @@ def test_without_a_status_the_kind_of_failure_decides(failure: Failure, outcome:
 )
 def test_only_documented_error_texts_are_quoted(body: bytes, reason: str) -> None:
     assert describe(400, body) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("before\x1b]0;title\x07after", "beforeafter"),
+        ("before\x1b]8;;http://x/\x1b\\link\x1b]8;;\x1b\\after", "beforelinkafter"),
+        ("before\x1b[2J\x1b[1;31mafter\x1b[0m", "beforeafter"),
+        ("before\x1bPq#0\x1b\\after \x1bc\x1b(B.", "beforeafter ."),
+        ("before\x9b31mafter\x9d0;title\x9c.", "beforeafter."),
+        ("never ended \x1b]0;title", "never ended 0;title"),
+        ("a\x00b\x07c\x08d\x7fe\x85f\x90g", "abcde fg"),
+        ("pay \u202egnp.exe\u202c \u2066now\u2069\u200f\u061c", "pay gnp.exe now"),
+        ("a\u2028b\u2029c\td\r\ne", "a b c d e"),
+        ("zero\u200bwidth\ufeff \ud800 surrogate", "zerowidth surrogate"),
+        ("Größe 日本 \U0001f600 [bold]", "Größe 日本 \U0001f600 [bold]"),
+    ],
+)
+def test_what_steers_a_terminal_or_turns_text_round_is_taken_out_of_a_reason(text: str, shown: str) -> None:
+    body = json.dumps({"meta": {"errors": [text]}}).encode()
+
+    assert describe(400, body) == f"HTTP 400: {shown}"
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: json.dumps({"meta": {"error": text}}).encode()))
+def test_whatever_an_answer_holds_its_reason_is_one_printable_line(body: bytes) -> None:
+    reason = describe(400, body)
+
+    assert reason.encode().decode() == reason
+    assert not {unicodedata.category(character) for character in reason} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def test_a_reason_is_bounded() -> None:
