@@ -88,12 +88,14 @@ class CustomerIOError(CioSparkError):
     Args:
         message: what happened, without payload.
         status_code: the HTTP status, None when there was no answer.
+        detail: the API's own words; they may echo what was sent, so they stand in no message, only in this attribute.
     """
 
-    def __init__(self, message: str, status_code: int | None = None) -> None:
+    def __init__(self, message: str, status_code: int | None = None, detail: str = "") -> None:
         super().__init__(message, status_code)
         self.message = message
         self.status_code = status_code
+        self.detail = detail
 
     def __str__(self) -> str:
         return self.message
