@@ -108,7 +108,7 @@ class RateLimitError(CustomerIOError):
 
 
 class ValidationError(CustomerIOError):
-    """HTTP 400 or 413: the API refused what was sent."""
+    """HTTP 400, 413 or 422: the API refused what was sent."""
 
 
 class NetworkError(CustomerIOError):

@@ -24,8 +24,9 @@ from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.records import PreparedRow, record_batch
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.sending import Sender
-from cio_spark.delivery.stopping import Stop
+from cio_spark.delivery.stopping import Stop, StopCode
 from cio_spark.errors import (
+    ApiRefusedError,
     AuthenticationError,
     ConfigurationError,
     CustomerIOError,
@@ -197,5 +198,7 @@ def _error(verdict: Verdict | None, accepted: int) -> CustomerIOError:
     if verdict is None:
         return CustomerIOError("nothing was sent")
     kind = _ERRORS.get(verdict.category, CustomerIOError) if verdict.category is not None else CustomerIOError
+    if verdict.rule.stop_code is StopCode.REFUSED_BY_API:
+        kind = ApiRefusedError
     before = f" ({accepted} records before it were accepted)" if accepted else ""
     return kind(f"{verdict.answer.brief}{before}", verdict.answer.status, verdict.answer.reason)

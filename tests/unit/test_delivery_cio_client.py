@@ -10,6 +10,7 @@ from delivery_world import FakeClock
 
 from cio_spark.delivery.cio_client import CustomerIOClient
 from cio_spark.errors import (
+    ApiRefusedError,
     AuthenticationError,
     ConfigurationError,
     CustomerIOError,
@@ -69,6 +70,9 @@ def test_what_the_api_cannot_take_is_refused_before_anything_is_sent(api: StandI
         (Fault(status=429), RateLimitError, 2),
         (Fault(status=503), NetworkError, 2),
         (Fault(drop_connection="before_reading"), NetworkError, 2),
+        (Fault(status=422), ValidationError, 1),
+        (Fault(status=409), NetworkError, 2),
+        (Fault(status=404), ApiRefusedError, 1),
         (Fault(status=302, location="https://elsewhere/"), CustomerIOError, 1),
     ],
 )
