@@ -10,7 +10,7 @@ CLEAR_TEXT: Final = (
     "starts with http://, so the API key and every record would cross the network in clear text: use https://, or say "
     "{insecure} if this network may read them (http:// to this very machine needs no such word)"
 )
-"""Why such an address is refused; `insecure` is how to take it all the same."""
+"""Says why such an address is refused; `insecure` is how to take it all the same."""
 
 
 def crosses_network_in_clear_text(url: str) -> bool:
@@ -27,7 +27,7 @@ def crosses_network_in_clear_text(url: str) -> bool:
 
 
 def _is_this_machine(host: str) -> bool:
-    """Loopback addresses (RFC 1122, RFC 4291), and names that stand for them everywhere (RFC 6761)."""
+    """Know loopback addresses (RFC 1122, RFC 4291), and the names that stand for them everywhere (RFC 6761)."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -54,7 +54,7 @@ class SyncConfig(ConfigModel):
 
     @property
     def requests_per_second(self) -> float:
-        """The rate in force: this sync's share of the limit."""
+        """Gives the rate in force: this sync's share of the limit."""
         return self.batch.rate_limit_rps * self.api.share_of_rate
 
     @property

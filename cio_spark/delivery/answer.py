@@ -40,7 +40,7 @@ class Answer:
 
     @property
     def brief(self) -> str:
-        """What went wrong in words of ours alone, for every place but the record's own row."""
+        """Says in words of ours alone what went wrong, for every place but the record's own row."""
         return self.reason if self.status is None or self.is_redirect else f"HTTP {self.status}"
 
     @property

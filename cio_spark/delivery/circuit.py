@@ -117,7 +117,7 @@ class Circuit:
 
     @property
     def seconds_left(self) -> float:
-        """What is left of the budget; infinite while there is no failure to count from."""
+        """Tells what is left of the budget: infinite while there is no failure to count from."""
         with self._changed:
             return self._seconds_left()
 

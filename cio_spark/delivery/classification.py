@@ -1,4 +1,4 @@
-"""What an answer means: decided by one table of statuses and the kind of failure, never by words in a message."""
+"""Says what an answer means: decided by one table of statuses and the kind of failure, never by words in a message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cio_spark.delivery.stopping import StopCode
 
 
 class Outcome(Enum):
-    """What happens next to the request, and what becomes of its records."""
+    """Says what happens next to the request, and what becomes of its records."""
 
     ACCEPTED = "accepted"
     TRANSIENT = "transient"
@@ -39,7 +39,7 @@ class ErrorCategory(str, Enum):
 
 
 class ApiSign(Enum):
-    """What an answer says of the API itself, for the circuit breaker."""
+    """Tells what an answer says of the API itself, for the circuit breaker."""
 
     ALIVE = "alive"
     """It is there, and does its work."""
@@ -51,7 +51,7 @@ class ApiSign(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """What an answer of one kind says.
+    """Says what an answer of one kind means.
 
     Attributes:
         outcome: of the request and its records.
@@ -74,7 +74,7 @@ STATUS_TABLE: Final[tuple[tuple[Container[int], Rule], ...]] = (
     ({400, 422}, Rule(Outcome.REFUSED, ErrorCategory.VALIDATION, ApiSign.ALIVE)),
     ({413}, Rule(Outcome.REFUSED, ErrorCategory.TOO_LARGE, ApiSign.ALIVE)),
     # Of the key
-    ({401, 403}, Rule(Outcome.STOP, ErrorCategory.AUTHENTICATION, ApiSign.ALIVE, None, StopCode.KEY_REFUSED)),
+    ({401, 403}, Rule(Outcome.STOP, ErrorCategory.AUTHENTICATION, ApiSign.ALIVE, stop_code=StopCode.KEY_REFUSED)),
     # Of the moment
     ({408}, Rule(Outcome.TRANSIENT, ErrorCategory.TIMEOUT, ApiSign.FAILING)),
     ({429}, Rule(Outcome.TRANSIENT, ErrorCategory.RATE_LIMIT, ApiSign.FAILING)),
@@ -89,7 +89,7 @@ STATUS_TABLE: Final[tuple[tuple[Container[int], Rule], ...]] = (
     # is read as a 5xx (RFC 9110, section 15), and so is a 1xx, after which the answer should have come
     (range(1000), Rule(Outcome.TRANSIENT, ErrorCategory.SERVER, ApiSign.FAILING)),
 )
-"""What each HTTP status says, the first row that has it (docs/decisions/0013-one-table-of-statuses.md)."""
+"""Says what each HTTP status means: the first row that has it counts (docs/decisions/0013-one-table-of-statuses.md)."""
 
 _FAILURES: Final = {
     Failure.CONNECTION: Rule(Outcome.TRANSIENT, ErrorCategory.NETWORK, ApiSign.FAILING, "connection"),
@@ -112,17 +112,17 @@ class Verdict:
 
     @property
     def outcome(self) -> Outcome:
-        """What happens next."""
+        """Says what happens next."""
         return self.rule.outcome
 
     @property
     def category(self) -> ErrorCategory | None:
-        """Kind of error, None when accepted."""
+        """Gives the kind of error, None when accepted."""
         return self.rule.category
 
     @property
     def code(self) -> str | None:
-        """Short, stable word for the error, None when accepted."""
+        """Gives a short, stable word for the error, None when accepted."""
         return None if self.accepted else self.rule.code or f"http_{self.answer.status}"
 
     @property

@@ -40,7 +40,7 @@ def describe(status: int, body: bytes) -> str:
 
 
 def describe_redirect(location: str | None) -> str:
-    """The host a Location header names, and what to check; text that is no plain name is not repeated."""
+    """Name the host of a Location header, and what to check; text that is no plain name is not repeated."""
     try:
         host = urlsplit(location or "").hostname or "the same host"
     except ValueError:

@@ -62,7 +62,7 @@ def _with_reason(records: pa.RecordBatch, code: str) -> pa.RecordBatch:
 
 
 def _not_utf8(records: pa.RecordBatch) -> np.ndarray[Any, Any] | None:
-    """Which records hold bytes that are not UTF-8; None: none does."""
+    """Find the records that hold bytes that are not UTF-8; None: none does."""
     found = None
     for name in _READ:
         texts = records.column(name)
@@ -82,7 +82,7 @@ def _is_utf8(text: bytes | None) -> bool:
 
 
 def _not_one_item(records: pa.RecordBatch) -> np.ndarray[Any, Any] | None:
-    """Which payloads are not exactly one JSON object with a comma behind it; None: all are."""
+    """Find the payloads that are not exactly one JSON object with a comma behind it; None: all are."""
     payloads = records.column("payload")
     if not payloads.null_count and _are_items(payloads):
         return None
@@ -132,11 +132,11 @@ def _is_item(payload: bytes | None) -> bool:
 
 
 def _parsed(text: bytes) -> Any:
-    """JSON whose numbers are left alone: some have more digits than Python takes."""
+    """Parse JSON, but leave its numbers alone: some have more digits than Python takes."""
     return json.loads(text, parse_int=str, parse_float=str)
 
 
 def _each(texts: pa.Array) -> Iterator[bytes | None]:
-    """Texts as bytes, whatever they hold."""
+    """Give texts as bytes, whatever they hold."""
     kind = pa.large_binary() if pa.types.is_large_string(texts.type) else pa.binary()
     yield from texts.view(kind).to_pylist()

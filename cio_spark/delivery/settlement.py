@@ -85,7 +85,7 @@ class Settlement:
 
     @property
     def last_reason(self) -> str:
-        """The last answer, in words of ours."""
+        """Says in words of ours what came last."""
         reasons = (sending.verdict.answer.brief for sending in reversed(self.sendings) if sending.verdict is not None)
         return next(reasons, "")
 
@@ -132,7 +132,7 @@ def fate_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None) -
 
 
 def _message_of(piece: Piece, verdict: Verdict) -> str:
-    """The API's own words where a record stood alone; of several, nobody knows whose data they echo."""
+    """Gives the API's own words where a record stood alone; of several, nobody knows whose data they echo."""
     return verdict.answer.reason if piece.batch.size == 1 else verdict.answer.brief
 
 
