@@ -47,9 +47,9 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
             f"{config.api.url} refused the API key: check that it belongs to this workspace and region; "
             "what was not sent goes with the next run",
         )
-    by_code = {reason.code: reason for reason in delivery.reasons}
+    stopped = {reason.code: reason for reason in delivery.reasons}
     for code, why in (("refused_by_api", _REFUSED), ("redirect", _REDIRECTED)):
-        if code in by_code:
+        if code in stopped:
             met = _counted(reason for reason in failed if reason.code == code)
             return (
                 ExitStatus.API_UNAVAILABLE,
@@ -62,17 +62,17 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
             ExitStatus.FAIL_FAST,
             f"stopped at the first failure (fail_fast: {_counted(refused)}); the next run goes on from there",
         )
-    if "refuses_everything" in by_code:
+    if "refuses_everything" in stopped:
         return (
             ExitStatus.ERROR_THRESHOLD_EXCEEDED,
             f"the API refuses everything that was sent ({_counted(refused)}): check payload.call, the payload's "
             "mapping and api.region; nothing was accepted",
         )
     unavailable = failed and not delivery.accepted and categories <= _UNAVAILABLE
-    if "circuit_open" in by_code or unavailable:
+    if "circuit_open" in stopped or unavailable:
         return (
             ExitStatus.API_UNAVAILABLE,
-            f"{config.api.url} could not be used ({_counted(failed or [by_code['circuit_open']])}); nothing is lost, "
+            f"{config.api.url} could not be used ({_counted(failed or [stopped['circuit_open']])}); nothing is lost, "
             "run again later",
         )
     threshold = config.error_threshold_percent

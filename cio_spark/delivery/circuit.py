@@ -56,7 +56,7 @@ class Circuit:
         self._changed = threading.Condition()
         self._state = _State.CLOSED
         self._count = 0
-        self._first_failure_at = 0.0
+        self._first_failure_at = self._last_failure_at = 0.0
         self._cool_down_seconds = 0.0
         self._trial_at = 0.0
         self._last_reason = ""
@@ -70,6 +70,8 @@ class Circuit:
         while True:
             with self._changed:
                 if self._state is _State.CLOSED:
+                    if self._has_been_idle():
+                        self._count = 0
                     if self._seconds_left() > 0:
                         return Permit.SEND
                     self._state = _State.HALF_OPEN
@@ -126,7 +128,12 @@ class Circuit:
             return math.inf
         return self._first_failure_at + self._budget_seconds - self._clock.monotonic()
 
+    def _has_been_idle(self) -> bool:
+        """Say whether nothing was sent for so long that failures before it say nothing: a pause between two waves."""
+        return self._clock.monotonic() > self._last_failure_at + self._budget_seconds + LONGEST_COOL_DOWN_SECONDS
+
     def _fail(self, trial: bool, asked_seconds: float) -> None:
+        self._last_failure_at = self._clock.monotonic()
         if trial:
             if self._seconds_left() <= 0:
                 self._state = _State.GIVEN_UP

@@ -86,6 +86,18 @@ def test_failures_far_apart_without_a_success_between_end_with_a_trial_too() -> 
     assert circuit.given_up is None
 
 
+def test_a_failure_before_a_long_pause_between_waves_is_not_held_against_the_api_after_it() -> None:
+    clock = FakeClock()
+    circuit = Circuit(5, BUDGET, clock)
+    circuit.record(circuit.ask(Stop(clock)), DOWN)
+    clock.seconds = 1000.0
+
+    assert circuit.ask(Stop(clock)) is Permit.SEND
+    circuit.record(Permit.SEND, DOWN)
+    assert circuit.seconds_left == BUDGET
+    assert circuit.given_up is None
+
+
 def test_the_reason_for_giving_up_quotes_nothing_that_the_api_said() -> None:
     clock, client = outage(Answer(429, "HTTP 429: someone@example.com is over its limit", retry_after_seconds=300.0))
 
