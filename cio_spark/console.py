@@ -142,7 +142,7 @@ def show_result(console: Console, result: SyncResult) -> None:
 
 
 def show_reasons(console: Console, reasons: Sequence[Reason]) -> None:
-    """Why records were not accepted."""
+    """Why records were not accepted: code and count, never the API's own words, which may echo what was sent."""
     if not reasons:
         return
     table = Table(title="not accepted, and why", title_justify="left")
@@ -150,8 +150,11 @@ def show_reasons(console: Console, reasons: Sequence[Reason]) -> None:
         table.add_column(column)
     table.add_column("records", justify="right")
     for reason in reasons:
-        table.add_row(reason.status, reason.code, escape(reason.message), f"{reason.records:,}")
+        said = reason.message or ("" if reason.http_status is None else f"HTTP {reason.http_status}")
+        table.add_row(reason.status, reason.code, escape(said), f"{reason.records:,}")
     console.print(table)
+    if any(reason.http_status is not None for reason in reasons):
+        console.print("[dim]what the API said of a record: cio-spark explain CONF --record ID, or record_status[/dim]")
 
 
 def show_preview(console: Console, sync: str, preview: Preview) -> None:

@@ -121,12 +121,14 @@ class CustomerIOError(CioSparkError):
     Args:
         message: what happened, without payload.
         status_code: the HTTP status, None when there was no answer.
+        detail: the API's own words; they may echo what was sent, so they stand in no message, only in this attribute.
     """
 
-    def __init__(self, message: str, status_code: int | None = None) -> None:
+    def __init__(self, message: str, status_code: int | None = None, detail: str = "") -> None:
         super().__init__(message, status_code)
         self.message = message
         self.status_code = status_code
+        self.detail = detail
 
     def __str__(self) -> str:
         return self.message
@@ -139,7 +141,7 @@ class RateLimitError(CustomerIOError):
 
 
 class ValidationError(CustomerIOError):
-    """HTTP 400 or 413: the API refused what was sent."""
+    """HTTP 400, 413 or 422: the API refused what was sent."""
 
 
 class NetworkError(CustomerIOError):
@@ -152,3 +154,9 @@ class AuthenticationError(CustomerIOError):
     """HTTP 401 or 403: the API key was refused."""
 
     exit_status = ExitStatus.KEY_REFUSED
+
+
+class ApiRefusedError(CustomerIOError):
+    """A 4xx that speaks neither of what was sent nor of the key: every request would be refused."""
+
+    exit_status = ExitStatus.API_UNAVAILABLE

@@ -9,6 +9,18 @@ from cio_spark.errors import ExitStatus
 SENT_STATUSES = ("accepted", "rejected", "failed")
 """Statuses of records that were put on the wire; `invalid` and most `not_attempted` ones never were."""
 
+OUR_WORDS = "CASE WHEN http_status IS NULL OR status IN ('invalid', 'not_attempted') THEN error_message END"
+"""SQL: what is said of a row of `record_status` in words of ours alone.
+
+Where the API answered, `error_message` is the API's, which may echo what was sent: that stays in the record's own row.
+"""
+
+STOPPED_THE_RUN = (
+    "coalesce(error_category = 'authentication' "
+    "OR error_code IN ('redirect', 'refused_by_api', 'refuses_everything'), false)"
+)
+"""SQL: a row that says that the run could not go on, and nothing of its record: it goes again without a replay."""
+
 LIMITED = ", limited to"
 """Said of a source of which a run sees only some rows: `--limit`."""
 
@@ -113,13 +125,21 @@ class DeliveryCounts:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why records were not accepted, and how many."""
+    """Why records were not accepted, and how many.
+
+    Attributes:
+        status, category, code: as in `record_status`.
+        message: for people, in words of ours; empty where only the API has words for it (`OUR_WORDS`).
+        records: how many.
+        http_status: of the answer; None: there was none.
+    """
 
     status: str
     category: str
     code: str
     message: str
     records: int
+    http_status: int | None = None
 
 
 @dataclass(frozen=True)

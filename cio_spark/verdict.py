@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cio_spark.cancellation import Cancellation
 from cio_spark.config import SUPPRESSIONS_AND_DELETIONS, ErrorHandlingStrategy, SyncConfig
 from cio_spark.errors import ExitStatus
-from cio_spark.model import Books
+from cio_spark.model import Books, Reason
 
 _UNAVAILABLE = frozenset({"network", "timeout", "server", "rate_limit"})
+_REFUSED = "refuses every request: check the address, the workspace's account and plan, and any proxy on the way"
+_REDIRECTED = "answers with a redirect: check api.region and api.base_url"
 
 
 def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = None) -> tuple[ExitStatus, str]:
@@ -49,24 +53,33 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
             f"{config.api.url} refused the API key: check that it belongs to this workspace and region; "
             "what was not sent goes with the next run",
         )
-    redirects = [reason for reason in failed if reason.code == "redirect"]
-    if redirects:
-        return (ExitStatus.CONFIGURATION_ERROR, redirects[0].message)
+    stopped = {reason.code: reason for reason in delivery.reasons}
+    for code, why in (("refused_by_api", _REFUSED), ("redirect", _REDIRECTED)):
+        if code in stopped:
+            met = _counted(reason for reason in failed if reason.code == code)
+            return (
+                ExitStatus.API_UNAVAILABLE,
+                f"{config.api.url} {why} ({met}); nothing is held against a record, what was not accepted "
+                "goes with the next run",
+            )
     refused = [reason for reason in delivery.reasons if reason.status in ("failed", "rejected")]
     if config.batch.error_handling == ErrorHandlingStrategy.FAIL_FAST and refused:
         return (
             ExitStatus.FAIL_FAST,
-            f"stopped at the first failure (fail_fast): {refused[0].message}; the next run goes on from there",
+            f"stopped at the first failure (fail_fast: {_counted(refused)}); the next run goes on from there",
         )
-    stopped = {reason.code: reason for reason in delivery.reasons}
     if "refuses_everything" in stopped:
-        return (ExitStatus.ERROR_THRESHOLD_EXCEEDED, stopped["refuses_everything"].message)
+        return (
+            ExitStatus.ERROR_THRESHOLD_EXCEEDED,
+            f"the API refuses everything that was sent ({_counted(refused)}): check payload.call, the payload's "
+            "mapping and api.region; nothing was accepted",
+        )
     unavailable = failed and not delivery.accepted and categories <= _UNAVAILABLE
     if "circuit_open" in stopped or unavailable:
-        why = stopped["circuit_open"].message if "circuit_open" in stopped else failed[0].message
         return (
             ExitStatus.API_UNAVAILABLE,
-            f"{config.api.url} could not be used: {why}; nothing is lost, run again later",
+            f"{config.api.url} could not be used ({_counted(failed or [stopped['circuit_open']])}); nothing is lost, "
+            "run again later",
         )
     if "out_of_time" in stopped:
         return (
@@ -89,3 +102,13 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
             "bytes, stay unsent: dead_letters says why",
         )
     return (ExitStatus.SUCCESS, "all is well" if not delivery.reasons else "done, within the error threshold")
+
+
+def _counted(reasons: Iterable[Reason]) -> str:
+    """Codes and counts; the API's own words may echo what was sent, and stay in the records' rows."""
+    said: dict[str, int] = {}
+    for reason in reasons:
+        has_answer = reason.http_status is not None and f"http_{reason.http_status}" != reason.code
+        name = f"{reason.code}, HTTP {reason.http_status}" if has_answer else reason.code
+        said[name] = said.get(name, 0) + reason.records
+    return "; ".join(f"{name}: {records:,} records" for name, records in said.items())

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from cio_spark.batches.error_kinds import ErrorKind, kind_of
+from cio_spark.batches.error_kinds import ErrorKind, kind_of, stops_everything
 from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import BatchConfiguration, ErrorHandlingStrategy
@@ -43,6 +43,7 @@ _RULES: Final[Mapping[ErrorKind, _Rule]] = {
     ErrorKind.AUTHENTICATION: _Rule("critical", False, "abort_job", 0.0),
     ErrorKind.UNKNOWN: _Rule("medium", True, "limited_retry", 5.0),
 }
+_STOPS: Final = _RULES[ErrorKind.AUTHENTICATION]
 _ACTIONS = {"dead_letter_queue": "move_to_dlq", "abort_job": "abort"}
 
 
@@ -77,7 +78,7 @@ class BatchErrorHandler:
             `category`, `severity` (medium, high, critical), `recoverable`, `strategy`, `delay_seconds`.
         """
         kind = kind_of(error)
-        rule = _RULES[kind]
+        rule = _STOPS if stops_everything(error) else _RULES[kind]
         return {
             "category": kind.value,
             "severity": rule.severity,

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from cio_spark.delivery.answer import Answer
-from cio_spark.delivery.classification import ErrorCategory, classify
+from cio_spark.delivery.classification import ErrorCategory, Outcome, classify
 from cio_spark.errors import AuthenticationError, CustomerIOError, NetworkError, RateLimitError, ValidationError
 
 
@@ -69,6 +69,12 @@ def kind_of(error: BaseException) -> ErrorKind:
         text = str(error).lower()
         return next((kind for word, kind in _KIND_OF_WORD.items() if word in text), ErrorKind.UNKNOWN)
     return ErrorKind.UNKNOWN
+
+
+def stops_everything(error: BaseException) -> bool:
+    """Say whether an error carries a status after which every other request would end the same way."""
+    status = _status_of(error)
+    return status is not None and classify(Answer(status)).outcome is Outcome.STOP
 
 
 def _status_of(error: BaseException) -> int | None:

@@ -39,8 +39,10 @@ class Tally:
         self.failed += group.records.num_rows
         if group.status == INVALID:
             self.add_reasons(group.records.column("error_message").to_pylist())
-        else:
+        elif group.http_status is None or group.status == NOT_ATTEMPTED:
             self.add_reasons([group.error_message or group.error_code or group.status])
+        else:  # the API's own words may echo what was sent, and reasons are logged
+            self.add_reasons([group.error_code or group.status])
 
     def merge(self, other: Tally) -> None:
         """Count the records of another batch as this one's too."""

@@ -16,12 +16,12 @@ from cio_spark.config.layers import merge_layers, origin, read_layer, read_overr
 from cio_spark.config.located import Finding, Location
 from cio_spark.config.payload_rules import payload_problems
 from cio_spark.config.problems import validation_findings
-from cio_spark.config.rules import MISSING, source_problems
+from cio_spark.config.rules import MISSING, api_problems, source_problems
 from cio_spark.config.sync import SyncConfig
 from cio_spark.errors import ConfigurationError, Problem
 
 _SECTIONS = frozenset(SyncConfig.model_fields)
-_RULES = {"source": source_problems, "payload": payload_problems}
+_RULES = {"source": source_problems, "payload": payload_problems, "api": api_problems}
 _FIRST_TO_LAST = list(reversed(ProcessingPriority))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from cio_spark.config.addresses import CLEAR_TEXT, crosses_network_in_clear_text
 from cio_spark.errors import Problem
 
 RULES_ERROR = "rules"
@@ -44,3 +45,11 @@ def source_problems(section: Mapping[str, Any]) -> list[Problem]:
             "an environment or --set that replaces one by another sets the first to null",
         )
     ]
+
+
+def api_problems(section: Mapping[str, Any]) -> list[Problem]:
+    """Refuse an address that takes the key over a network in clear text, unless that is wanted."""
+    url = section.get("base_url")
+    if section.get("insecure") or not isinstance(url, str) or not crosses_network_in_clear_text(url):
+        return []
+    return [Problem("base_url", CLEAR_TEXT.format(insecure="api.insecure: true"))]

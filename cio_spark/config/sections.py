@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from cio_spark.config.base import ConfigModel, Identifier, Name, Real, Text, TextEnum, Whole, sentence
 from cio_spark.config.batch import ProcessingPriority
 from cio_spark.config.calls import OnChange
-from cio_spark.config.rules import raise_problems, source_problems
+from cio_spark.config.rules import api_problems, raise_problems, source_problems
 from cio_spark.config.secret_ref import SecretRef
 
 
@@ -99,9 +99,26 @@ class ApiSection(ConfigModel):
         True,
         description="Ask the API to refuse malformed requests; without it, it answers 200 and drops them silently.",
     )
+    share_of_rate: Real = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="The part of batch.rate_limit_rps that is this sync's, where several jobs send with one key at a "
+        "time: their shares together must not exceed 1.",
+    )
+    insecure: bool = Field(
+        False,
+        description="Take a base_url that starts with http:// and is not this machine: the key crosses the network in "
+        "clear text.",
+    )
     secret: SecretRef | None = Field(
         None, description="The Databricks secret that holds the API key; CUSTOMERIO_API_KEY in the environment wins."
     )
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> ApiSection:
+        raise_problems(api_problems(self.model_dump()))
+        return self
 
     @property
     def url(self) -> str:

@@ -51,6 +51,11 @@ class SyncConfig(ConfigModel):
         return self.sync.on_change or CALL_RULES[self.payload.call].on_change
 
     @property
+    def requests_per_second(self) -> float:
+        """Gives the rate in force: this sync's share of the limit."""
+        return self.batch.rate_limit_rps * self.api.share_of_rate
+
+    @property
     def error_threshold_percent(self) -> float:
         """The error threshold in force: a suppression or deletion that fails is a promise broken, so none may."""
         return 0.0 if self.payload.call in SUPPRESSIONS_AND_DELETIONS else self.batch.error_threshold_percent

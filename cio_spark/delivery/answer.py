@@ -21,7 +21,8 @@ class Answer:
 
     Attributes:
         status: the HTTP status, None when none came.
-        reason: what went wrong, for people; bounded, without payload and key. Empty for a 2xx.
+        reason: what went wrong, for people; bounded, without the key. The API's own words may echo what was sent: they
+            are only for the row of the one record they speak of. Empty for a 2xx.
         retry_after_seconds: what the API asked for, clamped; None: nothing.
         failure: why there is no status.
         elapsed_seconds: the whole exchange.
@@ -36,6 +37,11 @@ class Answer:
     elapsed_seconds: float = 0.0
     sent_bytes: int = 0
     compressed_bytes: int | None = None
+
+    @property
+    def brief(self) -> str:
+        """Says in words of ours alone what went wrong, for every place but the record's own row."""
+        return self.reason if self.status is None or self.is_redirect else f"HTTP {self.status}"
 
     @property
     def is_success(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from cio_spark.clock import Clock
 from cio_spark.delivery.batching import Batch
-from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict
+from cio_spark.delivery.classification import Outcome, Verdict
 from cio_spark.delivery.held import HeldPersons
 from cio_spark.delivery.retry import RETRY_BUDGET_SECONDS
 from cio_spark.delivery.sending import Sending
@@ -116,8 +116,4 @@ class Bisection:
 def _decide(verdict: Verdict) -> Decision:
     if verdict.accepted:
         return Decision.ACCEPTED
-    refused = verdict.outcome is Outcome.TERMINAL and verdict.category in _REFUSALS
-    return Decision.REJECTED if refused else Decision.FAILED
-
-
-_REFUSALS: Final = frozenset({ErrorCategory.VALIDATION, ErrorCategory.TOO_LARGE})
+    return Decision.REJECTED if verdict.outcome is Outcome.REFUSED else Decision.FAILED

@@ -13,6 +13,7 @@ import structlog
 
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, Region
+from cio_spark.config.addresses import CLEAR_TEXT, crosses_network_in_clear_text
 from cio_spark.config.api_limits import MAX_BODY_BYTES, MAX_ITEM_BYTES
 from cio_spark.config.sections import REGION_URLS
 from cio_spark.delivery.batching import Batch, BatchBuilder
@@ -23,8 +24,9 @@ from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.records import PreparedRow, record_batch
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.sending import Sender
-from cio_spark.delivery.stopping import Stop
+from cio_spark.delivery.stopping import Stop, StopCode
 from cio_spark.errors import (
+    ApiRefusedError,
     AuthenticationError,
     ConfigurationError,
     CustomerIOError,
@@ -59,10 +61,11 @@ class CustomerIOClient:
         enable_logging: log a line per request: counts, never payload.
         spark_session: not needed; taken so that calls written for the notebook's client keep working.
         base_url: an address instead of the region's, ending in `/v1`.
+        insecure: take a `base_url` that starts with `http://` and is not this machine.
         clock: time.
 
     Raises:
-        ConfigurationError: an unknown region, or a key that cannot be one.
+        ConfigurationError: an unknown region, an address without encryption, or a key that cannot be one.
     """
 
     def __init__(
@@ -76,8 +79,11 @@ class CustomerIOClient:
         spark_session: object = None,  # noqa: ARG002  see the docstring
         base_url: str | None = None,
         *,
+        insecure: bool = False,
         clock: Clock | None = None,
     ) -> None:
+        if base_url is not None and not insecure and crosses_network_in_clear_text(base_url):
+            raise ConfigurationError.of("base_url", CLEAR_TEXT.format(insecure="insecure=True"))
         clock = clock or SystemClock()
         key = api_key if isinstance(api_key, ApiKey) else ApiKey(api_key)
         self._log = structlog.get_logger(__name__) if enable_logging else None
@@ -192,5 +198,7 @@ def _error(verdict: Verdict | None, accepted: int) -> CustomerIOError:
     if verdict is None:
         return CustomerIOError("nothing was sent")
     kind = _ERRORS.get(verdict.category, CustomerIOError) if verdict.category is not None else CustomerIOError
+    if verdict.rule.stop_code is StopCode.REFUSED_BY_API:
+        kind = ApiRefusedError
     before = f" ({accepted} records before it were accepted)" if accepted else ""
-    return kind(f"{verdict.answer.reason}{before}", verdict.answer.status)
+    return kind(f"{verdict.answer.brief}{before}", verdict.answer.status, verdict.answer.reason)

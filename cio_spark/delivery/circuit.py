@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from enum import Enum
 from typing import Final
 
 from cio_spark.clock import Clock
-from cio_spark.delivery.classification import ErrorCategory, Verdict
+from cio_spark.delivery.classification import ApiSign, Verdict
 from cio_spark.delivery.stopping import LONGEST_NAP_SECONDS, Stop
 
 FIRST_COOL_DOWN_SECONDS: Final = 5.0
 LONGEST_COOL_DOWN_SECONDS: Final = 60.0
-
-FAILURES: Final = frozenset({ErrorCategory.NETWORK, ErrorCategory.TIMEOUT, ErrorCategory.SERVER})
-"""What counts against the API. A 429 counts neither way: the API is there, and `throttle` sees to it."""
-
-_SIGNS_OF_LIFE: Final = frozenset(
-    {None, ErrorCategory.VALIDATION, ErrorCategory.TOO_LARGE, ErrorCategory.AUTHENTICATION}
-)
 
 
 class Permit(Enum):
@@ -41,15 +35,17 @@ class _State(Enum):
 class Circuit:
     """One for all lanes of a process, for one run. (Nygard, "Release It!", "Circuit Breaker".)
 
-    Closed: everybody sends. After so many failed requests with no success between it opens: lanes wait for a
-    cool-down, which starts at 5 s and doubles with every failed trial up to 60 s. Then it is half-open: one lane sends
-    a trial, the others wait. An answer that shows a working API closes it; a failure opens it again, or, once the
-    budget since the first of the failures is used up, gives the API up for the rest of the run. The last cool-down ends
-    with the budget, so every outage ends with a trial.
+    Closed: everybody sends. After so many failed requests with no sign of life between, or once the budget since the
+    first of them is used up, it opens: lanes wait for a cool-down, which starts at 5 s, doubles with every failed trial
+    up to 60 s, and is no shorter than what the API asked for. Then it is half-open: one lane sends a trial, the others
+    wait. An answer that shows a working API closes it; a failure opens it again, or, once the budget is used up, gives
+    the API up for the rest of the run. The last cool-down ends with the budget, so every outage ends with a trial.
+
+    What counts as a failure or as a sign of life stands in the table of statuses (`classification`).
 
     Args:
         failures: failed requests that open it; 0: it never opens.
-        budget_seconds: from the first of the failures to giving up.
+        budget_seconds: from the first of the failures to giving up; no wait of a lane is longer than what is left.
         clock: time.
     """
 
@@ -60,7 +56,7 @@ class Circuit:
         self._changed = threading.Condition()
         self._state = _State.CLOSED
         self._count = 0
-        self._first_failure_at = 0.0
+        self._first_failure_at = self._last_failure_at = 0.0
         self._cool_down_seconds = 0.0
         self._trial_at = 0.0
         self._last_reason = ""
@@ -74,7 +70,12 @@ class Circuit:
         while True:
             with self._changed:
                 if self._state is _State.CLOSED:
-                    return Permit.SEND
+                    if self._has_been_idle():
+                        self._count = 0
+                    if self._seconds_left() > 0:
+                        return Permit.SEND
+                    self._state = _State.HALF_OPEN
+                    return Permit.TRIAL
                 if self._state is _State.GIVEN_UP or stop.is_set():
                     return Permit.REFUSED
                 if self._state is _State.HALF_OPEN:
@@ -97,10 +98,11 @@ class Circuit:
         with self._changed:
             # An answer from before the circuit opened may have closed it meanwhile
             trial = permit is Permit.TRIAL and self._state is _State.HALF_OPEN
-            if verdict is not None and verdict.category in FAILURES:
-                self._last_reason = verdict.answer.reason
-                self._fail(trial)
-            elif verdict is not None and verdict.category in _SIGNS_OF_LIFE:
+            sign = verdict.rule.sign if verdict is not None else ApiSign.SILENT
+            if verdict is not None and sign is ApiSign.FAILING:
+                self._last_reason = verdict.answer.brief
+                self._fail(trial, verdict.answer.retry_after_seconds or 0.0)
+            elif sign is ApiSign.ALIVE:
                 if self._state is not _State.GIVEN_UP:
                     self._state, self._count, self._cool_down_seconds = _State.CLOSED, 0, 0.0
             elif trial:
@@ -115,23 +117,37 @@ class Circuit:
         reason = f" ({self._last_reason})" if self._last_reason else ""
         return f"the API could not be used for {self._budget_seconds:g} s{reason}; the rest goes with the next run"
 
-    def _fail(self, trial: bool) -> None:
-        now = self._clock.monotonic()
+    @property
+    def seconds_left(self) -> float:
+        """Tells what is left of the budget: infinite while there is no failure to count from."""
+        with self._changed:
+            return self._seconds_left()
+
+    def _seconds_left(self) -> float:
+        if not (self._count and self._failures):
+            return math.inf
+        return self._first_failure_at + self._budget_seconds - self._clock.monotonic()
+
+    def _has_been_idle(self) -> bool:
+        """Say whether nothing was sent for so long that failures before it say nothing: a pause between two waves."""
+        return self._clock.monotonic() > self._last_failure_at + self._budget_seconds + LONGEST_COOL_DOWN_SECONDS
+
+    def _fail(self, trial: bool, asked_seconds: float) -> None:
+        self._last_failure_at = self._clock.monotonic()
         if trial:
-            if now - self._first_failure_at >= self._budget_seconds:
+            if self._seconds_left() <= 0:
                 self._state = _State.GIVEN_UP
             else:
-                self._open(now)
+                self._open(asked_seconds)
         elif self._state is _State.CLOSED:  # else: it was under way when the circuit opened
             self._count += 1
             if self._count == 1:
-                self._first_failure_at = now
+                self._first_failure_at = self._clock.monotonic()
             if self._count == self._failures:
-                self._open(now)
+                self._open(asked_seconds)
 
-    def _open(self, now: float) -> None:
+    def _open(self, asked_seconds: float) -> None:
         self._state = _State.OPEN
-        self._cool_down_seconds = min(
-            max(2 * self._cool_down_seconds, FIRST_COOL_DOWN_SECONDS), LONGEST_COOL_DOWN_SECONDS
-        )
-        self._trial_at = min(now + self._cool_down_seconds, self._first_failure_at + self._budget_seconds)
+        doubled = min(max(2 * self._cool_down_seconds, FIRST_COOL_DOWN_SECONDS), LONGEST_COOL_DOWN_SECONDS)
+        self._cool_down_seconds = doubled
+        self._trial_at = self._clock.monotonic() + min(max(doubled, asked_seconds), self._seconds_left())

@@ -1,27 +1,28 @@
-"""What an answer means: decided by status and kind of failure, never by words in a message."""
+"""Says what an answer means: decided by one table of statuses and the kind of failure, never by words in a message."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from cio_spark.delivery.answer import Answer, Failure
-
-RETRYABLE_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504, 522, 524})
-"""What the official Node client tries again (customerio-node, lib/request.ts)."""
+from cio_spark.delivery.stopping import StopCode
 
 
 class Outcome(Enum):
-    """What happens next."""
+    """Says what happens next to the request, and what becomes of its records."""
 
     ACCEPTED = "accepted"
     TRANSIENT = "transient"
-    """Worth another try."""
+    """Says nothing of the records. The same request goes again; in the end its records are `failed`."""
+    REFUSED = "refused"
+    """Says that a record is bad. The batch is halved; a record that is refused alone is `rejected`, and held."""
     TERMINAL = "terminal"
-    """Another try would end the same way."""
+    """Another try would end the same way, but nothing is known of other requests. The records are `failed`."""
     STOP = "stop"
-    """Every other request would end the same way too."""
+    """Every other request would end the same way. The run stops; the records are `failed`, the rest not attempted."""
 
 
 class ErrorCategory(str, Enum):
@@ -37,72 +38,107 @@ class ErrorCategory(str, Enum):
     UNKNOWN = "unknown"
 
 
+class ApiSign(Enum):
+    """Tells what an answer says of the API itself, for the circuit breaker."""
+
+    ALIVE = "alive"
+    """It is there, and does its work."""
+    FAILING = "failing"
+    """It does not do its work now."""
+    SILENT = "silent"
+    """Nothing: somebody else may have answered, such as a proxy."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Says what an answer of one kind means.
+
+    Attributes:
+        outcome: of the request and its records.
+        category: kind of error, None when accepted.
+        sign: of the API.
+        code: short, stable word for it; None: `http_<status>`.
+        stop_code: why the run stops; None: it goes on.
+    """
+
+    outcome: Outcome
+    category: ErrorCategory | None
+    sign: ApiSign
+    code: str | None = None
+    stop_code: StopCode | None = None
+
+
+STATUS_TABLE: Final[tuple[tuple[Container[int], Rule], ...]] = (
+    (range(200, 300), Rule(Outcome.ACCEPTED, None, ApiSign.ALIVE)),
+    # Of the record
+    ({400, 422}, Rule(Outcome.REFUSED, ErrorCategory.VALIDATION, ApiSign.ALIVE)),
+    ({413}, Rule(Outcome.REFUSED, ErrorCategory.TOO_LARGE, ApiSign.ALIVE)),
+    # Of the key
+    ({401, 403}, Rule(Outcome.STOP, ErrorCategory.AUTHENTICATION, ApiSign.ALIVE, stop_code=StopCode.KEY_REFUSED)),
+    # Of the moment
+    ({408}, Rule(Outcome.TRANSIENT, ErrorCategory.TIMEOUT, ApiSign.FAILING)),
+    ({429}, Rule(Outcome.TRANSIENT, ErrorCategory.RATE_LIMIT, ApiSign.FAILING)),
+    ({409, 423, 425}, Rule(Outcome.TRANSIENT, ErrorCategory.SERVER, ApiSign.FAILING)),
+    # Of the address, the account, the way there: no request of this run fares better
+    (range(300, 400), Rule(Outcome.STOP, ErrorCategory.UNKNOWN, ApiSign.SILENT, "redirect", StopCode.STOPPED)),
+    (
+        range(400, 500),
+        Rule(Outcome.STOP, ErrorCategory.UNKNOWN, ApiSign.SILENT, "refused_by_api", StopCode.REFUSED_BY_API),
+    ),
+    # Of the moment: 5xx, those of an edge in front of the API included (520 to 530). A status that HTTP does not have
+    # is read as a 5xx (RFC 9110, section 15), and so is a 1xx, after which the answer should have come
+    (range(1000), Rule(Outcome.TRANSIENT, ErrorCategory.SERVER, ApiSign.FAILING)),
+)
+"""Says what each HTTP status means: the first row that has it counts (docs/decisions/0013-one-table-of-statuses.md)."""
+
+_FAILURES: Final = {
+    Failure.CONNECTION: Rule(Outcome.TRANSIENT, ErrorCategory.NETWORK, ApiSign.FAILING, "connection"),
+    Failure.TIMEOUT: Rule(Outcome.TRANSIENT, ErrorCategory.TIMEOUT, ApiSign.FAILING, "timeout"),
+    Failure.REQUEST: Rule(Outcome.TERMINAL, ErrorCategory.UNKNOWN, ApiSign.SILENT, "request"),
+}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """An answer, judged.
 
     Attributes:
-        outcome: what happens next.
-        category: kind of error, None when accepted.
-        code: short, stable word for it, None when accepted.
+        rule: that the answer falls under.
         answer: what was judged.
     """
 
-    outcome: Outcome
-    category: ErrorCategory | None
-    code: str | None
+    rule: Rule
     answer: Answer
 
     @property
+    def outcome(self) -> Outcome:
+        """Says what happens next."""
+        return self.rule.outcome
+
+    @property
+    def category(self) -> ErrorCategory | None:
+        """Gives the kind of error, None when accepted."""
+        return self.rule.category
+
+    @property
+    def code(self) -> str | None:
+        """Gives a short, stable word for the error, None when accepted."""
+        return None if self.accepted else self.rule.code or f"http_{self.answer.status}"
+
+    @property
     def accepted(self) -> bool:
-        """Whether the API took the request."""
-        return self.outcome is Outcome.ACCEPTED
+        """Says that the API took the request."""
+        return self.rule.outcome is Outcome.ACCEPTED
 
     @property
     def transient(self) -> bool:
-        """Whether another try is worth it."""
-        return self.outcome is Outcome.TRANSIENT
-
-    @property
-    def stop(self) -> bool:
-        """Whether every other request would end the same way."""
-        return self.outcome is Outcome.STOP
+        """Says that another try is worth it."""
+        return self.rule.outcome is Outcome.TRANSIENT
 
 
 def classify(answer: Answer) -> Verdict:
     """Judge an answer."""
     status = answer.status
     if status is None:
-        return _classify_failure(answer)
-    if answer.is_success:
-        return Verdict(Outcome.ACCEPTED, None, None, answer)
-    if answer.is_redirect:
-        return Verdict(Outcome.STOP, ErrorCategory.UNKNOWN, "redirect", answer)
-    category = _category_of(status)
-    if category is ErrorCategory.AUTHENTICATION:
-        outcome = Outcome.STOP
-    else:
-        outcome = Outcome.TRANSIENT if status in RETRYABLE_STATUSES else Outcome.TERMINAL
-    return Verdict(outcome, category, f"http_{status}", answer)
-
-
-def _classify_failure(answer: Answer) -> Verdict:
-    if answer.failure is Failure.CONNECTION:
-        return Verdict(Outcome.TRANSIENT, ErrorCategory.NETWORK, "connection", answer)
-    if answer.failure is Failure.TIMEOUT:
-        return Verdict(Outcome.TRANSIENT, ErrorCategory.TIMEOUT, "timeout", answer)
-    return Verdict(Outcome.TERMINAL, ErrorCategory.UNKNOWN, "request", answer)
-
-
-def _category_of(status: int) -> ErrorCategory:
-    if status in (401, 403):
-        return ErrorCategory.AUTHENTICATION
-    if status == 408:
-        return ErrorCategory.TIMEOUT
-    if status == 413:
-        return ErrorCategory.TOO_LARGE
-    if status == 429:
-        return ErrorCategory.RATE_LIMIT
-    if 400 <= status < 500:
-        return ErrorCategory.VALIDATION
-    return ErrorCategory.SERVER if 500 <= status < 600 else ErrorCategory.UNKNOWN
+        return Verdict(_FAILURES[answer.failure or Failure.REQUEST], answer)
+    return Verdict(next(rule for statuses, rule in STATUS_TABLE if status in statuses), answer)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -17,7 +16,7 @@ from cio_spark.config import ApiKey
 from cio_spark.delivery.answer import Answer, Failure
 from cio_spark.delivery.connection import Cord, tied_to
 from cio_spark.delivery.deadline import Watchdog
-from cio_spark.delivery.reason import describe, retry_after_seconds
+from cio_spark.delivery.reason import describe, describe_redirect, retry_after_seconds
 
 MAX_ANSWER_BYTES = 64 * 1024
 GZIP_LEVEL = 1
@@ -151,7 +150,7 @@ class PipelinesClient:
                 return status, "", None
             wait = retry_after_seconds(response.headers.get("Retry-After"), self._clock.now())
             if 300 <= status < 400:
-                return status, _describe_redirect(response.headers.get("Location")), wait
+                return status, describe_redirect(response.headers.get("Location")), wait
             return status, describe(status, body).replace(self._api_key.reveal(), str(self._api_key)), wait
 
     def _make_ready(self, call: str) -> _Ready:
@@ -235,14 +234,6 @@ def _read_bounded(response: requests.Response) -> bytes:
     except requests.RequestException:
         pass  # the status has come, and it decides
     return body
-
-
-def _describe_redirect(location: str | None) -> str:
-    try:
-        host = urlsplit(location or "").hostname or "the same host"
-    except ValueError:
-        host = "an unreadable address"
-    return f"the address answered with a redirect to {host[:255]}: check api.region / api.base_url"
 
 
 def _deepest_cause(error: BaseException) -> str:

@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 
 from cio_spark.delivery.batching import Batch
 from cio_spark.delivery.bisection import Bisection
-from cio_spark.delivery.classification import ErrorCategory
 from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.held import HeldPersons
 from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, group_of
@@ -144,11 +143,10 @@ class Lane:
             return sending
         if verdict.accepted:
             self._process.refusals.accept()
-        elif verdict.stop:
-            key_refused = verdict.category is ErrorCategory.AUTHENTICATION
-            self._stop.set(StopCode.KEY_REFUSED if key_refused else StopCode.STOPPED, verdict.answer.reason)
+        elif verdict.rule.stop_code is not None:
+            self._stop.set(verdict.rule.stop_code, verdict.answer.brief)
         elif self._settings.stops_at_first_failure:
-            self._stop.set(StopCode.FAIL_FAST, verdict.answer.reason)
+            self._stop.set(StopCode.FAIL_FAST, verdict.answer.brief)
         return sending
 
     def _deliver(self, batch: Batch, bisection: Bisection) -> Iterator[OutcomeGroup | Suspects]:

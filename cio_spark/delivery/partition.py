@@ -5,16 +5,15 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.delivery.batching import Batch, BatchBuilder
 from cio_spark.delivery.lane import Finished, Lane, LaneEnd
-from cio_spark.delivery.outcome import INVALID, Fate, OutcomeGroup, group_of
+from cio_spark.delivery.outcome import OutcomeGroup
 from cio_spark.delivery.process_state import ProcessState, process_state
+from cio_spark.delivery.record_check import refuse_unfit
 from cio_spark.delivery.refusals import Suspects, Suspended
 from cio_spark.delivery.resources import ResourceSampler
 from cio_spark.delivery.settings import DeliverySettings
@@ -51,13 +50,10 @@ def deliver_partition(
     builders = [BatchBuilder(settings.records_per_request, settings.max_bytes) for _ in range(settings.lanes)]
     try:
         for chunk in chunks:
-            valid = chunk
-            if chunk.column("error_code").null_count < chunk.num_rows:
-                is_valid = chunk.column("error_code").is_null()
-                yield group_of(_REFUSED, chunk.filter(pc.invert(is_valid)))
-                valid = chunk.filter(is_valid)
+            fit, refused = refuse_unfit(chunk)
+            yield from refused
             full = [
-                [(number, batch) for batch in builders[number].add(part)] for number, part in _by_lane(valid, builders)
+                [(number, batch) for batch in builders[number].add(part)] for number, part in _by_lane(fit, builders)
             ]
             # Turn and turn about, so that no lane waits while another one's inbox is full
             for turn in zip_longest(*full):
@@ -69,9 +65,6 @@ def deliver_partition(
         yield from lanes.drain()
     finally:
         lanes.close()
-
-
-_REFUSED: Final = Fate(INVALID, "validation")
 
 
 def _by_lane(records: pa.RecordBatch, lanes: Sequence[object]) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.delivery.answer import Answer
-from cio_spark.delivery.classification import RETRYABLE_STATUSES, ErrorCategory, Outcome, Verdict, classify
+from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict, classify
 from cio_spark.delivery.client import PipelinesClient
 from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.errors import AuthenticationError, ConfigurationError, NetworkError
+from cio_spark.errors import ApiRefusedError, AuthenticationError, ConfigurationError, NetworkError
 
 MOST_SECONDS = 10.0
 EMPTY_BATCH = b'{"batch":[]}'
-REFUSED_AS_EMPTY = 400
+
+_WRONG_ADDRESS: Final = frozenset({404, 405, 410, 421})
+"""Statuses that say of an empty batch that nobody takes batches at this address."""
 
 
 def probe(settings: DeliverySettings, clock: Clock | None = None) -> Verdict:
@@ -22,8 +26,7 @@ def probe(settings: DeliverySettings, clock: Clock | None = None) -> Verdict:
         clock: time.
 
     Returns:
-        The verdict; accepted also after a 400, because the API only refuses the batch for being empty once it has
-        taken the key.
+        The verdict on the last answer.
     """
     clock = clock or SystemClock()
     client = PipelinesClient(settings.base_url, settings.api_key, strict_mode=settings.strict_mode, clock=clock)
@@ -34,8 +37,6 @@ def probe(settings: DeliverySettings, clock: Clock | None = None) -> Verdict:
             answer = _ask(client, settings)
     finally:
         client.close()
-    if answer.status == REFUSED_AS_EMPTY:
-        return Verdict(Outcome.ACCEPTED, None, None, answer)
     return classify(answer)
 
 
@@ -46,26 +47,35 @@ def _ask(client: PipelinesClient, settings: DeliverySettings) -> Answer:
 def check_api(settings: DeliverySettings) -> None:
     """Looks at the API once before anything is written.
 
+    A status that speaks of the moment does not keep a run from starting: its retries and its circuit see to that. One
+    that speaks of a record is well: the API refuses the batch for being empty once it has taken the key.
+
     Raises:
-        CioSparkError: the key is refused, the address is wrong, or nobody answers.
+        CioSparkError: the key is refused, the address is wrong, every request is refused, or nobody answers.
     """
     verdict = probe(settings)
-    if verdict.accepted or verdict.answer.status in RETRYABLE_STATUSES:
-        return
-    reason = verdict.answer.reason
-    if verdict.category is ErrorCategory.AUTHENTICATION:
-        raise AuthenticationError(
-            f"{settings.base_url} refused the API key ({reason}): check that it is the key of this workspace's "
-            "pipeline source, and that api.region is the workspace's; nothing was sent",
-            verdict.answer.status,
-        )
-    if verdict.answer.status is None:
+    status, reason = verdict.answer.status, verdict.answer.reason
+    if status is None:
         raise NetworkError(
             f"{settings.base_url} cannot be reached ({reason}): check api.base_url, api.region and the network; "
             "nothing was sent, it is safe to run again"
         )
-    raise ConfigurationError.of(
-        "api",
-        f"{reason or f'HTTP {verdict.answer.status}'} from {settings.base_url}: "
-        "check api.region and api.base_url; nothing was sent",
+    if verdict.outcome is not Outcome.STOP:
+        return
+    if verdict.category is ErrorCategory.AUTHENTICATION:
+        raise AuthenticationError(
+            f"{settings.base_url} refused the API key ({reason}): check that it is the key of this workspace's "
+            "pipeline source, and that api.region is the workspace's; nothing was sent",
+            status,
+        )
+    if status in _WRONG_ADDRESS or verdict.answer.is_redirect:
+        raise ConfigurationError.of(
+            "api",
+            f"{reason} from {settings.base_url}: there is no Pipelines API at this address; check api.region and "
+            "api.base_url, which ends in /v1; nothing was sent",
+        )
+    raise ApiRefusedError(
+        f"{settings.base_url} refuses every request ({reason}): check the workspace's account and plan, and any proxy "
+        "on the way; nothing was sent, it is safe to run again",
+        status,
     )

@@ -1,13 +1,27 @@
-"""Why the API refused a request, read from its answer: the status first, the body second."""
+"""Says why the API refused a request, read from its answer: the status first, the body second."""
 
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 MAX_REASON_CHARACTERS = 500
 MAX_RETRY_AFTER_SECONDS = 300.0
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9. -]{1,255}")
+
+_ESCAPE_SEQUENCES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, clearing the screen
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x1b\x07\x9c]*(?:\x1b\\|\x07|\x9c)"  # OSC, DCS: titles, links
+    r"|\x1b[ -/]*[0-~]"
+)
+"""What ECMA-48 has terminals obey rather than show; a sequence that never ends loses its introducer only."""
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs"})
+"""Categories of characters that steer (C0, C1), turn text round (bidi), cannot be seen, or are half a character."""
 
 
 def describe(status: int, body: bytes) -> str:
@@ -18,11 +32,28 @@ def describe(status: int, body: bytes) -> str:
         body: as much of the body as was read. Only texts in the two documented places are quoted,
             `{"meta":{"errors":["text"]}}` and `{"meta":{"error":"text"}}`: anything else might echo the payload.
     """
-    texts = _error_texts(body)
-    if texts:
-        line = " ".join(f"HTTP {status}: {'; '.join(texts)}".split())
+    said = one_line("; ".join(_error_texts(body)))
+    if said:
+        line = f"HTTP {status}: {said}"
         return line if len(line) <= MAX_REASON_CHARACTERS else f"{line[: MAX_REASON_CHARACTERS - 1]}…"
     return f"HTTP {status} (HTML page)" if body.lstrip()[:1] == b"<" else f"HTTP {status}"
+
+
+def describe_redirect(location: str | None) -> str:
+    """Name the host of a Location header, and what to check; text that is no plain name is not repeated."""
+    try:
+        host = urlsplit(location or "").hostname or "the same host"
+    except ValueError:
+        host = ""
+    if not _PLAIN_HOST.fullmatch(host):
+        host = "an unreadable address"
+    return f"the address answered with a redirect to {host}: check api.region / api.base_url"
+
+
+def one_line(text: str) -> str:
+    """Make text of others fit to be shown on a terminal: one line, without sequences and characters that steer it."""
+    spaced = " ".join(_ESCAPE_SEQUENCES.sub("", text).split())
+    return " ".join("".join(sign for sign in spaced if unicodedata.category(sign) not in _UNSEEN).split())
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:

@@ -45,7 +45,7 @@ class Refusals:
 
         Args:
             records: those that were refused alone.
-            reason: what the API said last.
+            reason: the last answer, in words of ours.
         """
         with self._lock:
             self._batches += 1
@@ -112,5 +112,7 @@ class Suspended:
         for group in groups:
             if everything and group.status != NOT_ATTEMPTED:
                 code, cause = StopCode.REFUSES_EVERYTHING.value, self._refusals.cause
-                group = group._replace(status=FAILED, error_code=code, error_message=cause)
+                # What the API said of a single record stays in its row: it says what to mend
+                message = f"{group.error_message}; {cause}" if group.records.num_rows == 1 else cause
+                group = group._replace(status=FAILED, error_code=code, error_message=message)
             yield group

@@ -93,7 +93,8 @@ class Sender:
 
         def pause(seconds: float) -> None:
             before = self._clock.monotonic()
-            self._stop.pause(seconds)
+            # Not past the circuit's budget, whatever the API asks for: then one last request decides
+            self._stop.pause(min(seconds, self._circuit.seconds_left))
             sending.throttled_seconds += self._clock.monotonic() - before
 
         def is_over() -> bool:

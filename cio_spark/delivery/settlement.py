@@ -85,8 +85,8 @@ class Settlement:
 
     @property
     def last_reason(self) -> str:
-        """What the API said last."""
-        reasons = (sending.verdict.answer.reason for sending in reversed(self.sendings) if sending.verdict is not None)
+        """Says in words of ours what came last."""
+        reasons = (sending.verdict.answer.brief for sending in reversed(self.sendings) if sending.verdict is not None)
         return next(reasons, "")
 
     @property
@@ -113,7 +113,7 @@ def fate_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None) -
         status=_STATUSES[decision],
         error_category=verdict.category.value if verdict.category is not None else None,
         error_code=verdict.code,
-        error_message=None if verdict.accepted else verdict.answer.reason,
+        error_message=None if verdict.accepted else _message_of(piece, verdict),
         http_status=verdict.answer.status,
         batch_id=batch_id,
         attempts=piece.attempts,
@@ -123,12 +123,17 @@ def fate_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None) -
     if decision is Decision.HELD:
         return fate._replace(error_category=None, error_code=HELD_BACK, error_message=HELD.error_message)
     if decision is Decision.UNDECIDED:
-        message = f"its batch was refused, and dividing it ended before it was clear why ({verdict.answer.reason})"
+        message = f"its batch was refused, and dividing it ended before it was clear why ({verdict.answer.brief})"
         return fate._replace(error_code=BISECTION_LIMIT, error_message=message)
     if decision is Decision.STOPPED:
         message = f"its batch was refused, and this partition stopped before it was clear why: {stop.cause}"
         return fate._replace(error_code=_code_of(stop), error_message=message)
     return fate
+
+
+def _message_of(piece: Piece, verdict: Verdict) -> str:
+    """Gives the API's own words where a record stood alone; of several, nobody knows whose data they echo."""
+    return verdict.answer.reason if piece.batch.size == 1 else verdict.answer.brief
 
 
 def not_attempted(stop: Stop) -> Fate:

@@ -18,6 +18,8 @@ class StopCode(str, Enum):
     STOPPED = "stopped"
     """Any other reason: a redirect, a cancelled task."""
     KEY_REFUSED = "key_refused"
+    REFUSED_BY_API = "refused_by_api"
+    """The API refuses every request, whatever is in it: a 4xx that speaks neither of a record nor of the key."""
     FAIL_FAST = "fail_fast"
     CIRCUIT_OPEN = "circuit_open"
     """The API could not be used for longer than the circuit breaker's budget."""

@@ -70,7 +70,7 @@ def _of_window(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
         window.run_id,
         window.slowest_batch_id,
     )
-    least = config.batch.rate_limit_rps * limits.low_throughput_percent / 100
+    least = config.requests_per_second * limits.low_throughput_percent / 100
     busy = enough and window.busy_seconds >= limits.minimum_busy_seconds
     yield Judgement(
         "low_throughput",

@@ -14,6 +14,8 @@ WINDOW_SECONDS = 3.0
 # Timers wake a little late or early; a window one per cent longer than the API's keeps the count on the safe side.
 WINDOW_MARGIN = 1.01
 LEAST_RATE_USED = 0.95
+# A share of a rate is no exact number in binary: 0.29 × 100 × 3 is 87, not 86.99…
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,20 @@ class Pacing:
         return self.tasks / self.seconds_between_requests
 
 
-def pace(rate_limit_rps: int, parallel_workers: int, most_tasks: int) -> Pacing:
+def pace(rate_limit_rps: float, parallel_workers: int, most_tasks: int) -> Pacing:
     """Divides rate and workers.
 
     Args:
-        rate_limit_rps: requests per second for the whole job.
+        rate_limit_rps: requests per second for the whole job; below one per window a single task waits longer.
         parallel_workers: requests in flight for the whole job.
         most_tasks: the most tasks that could run at once (slots, partitions).
 
     Returns:
         the pacing with as many tasks as possible whose shares use at least 95 % of the rate.
     """
-    budget = round(WINDOW_SECONDS * rate_limit_rps)
+    budget = int(WINDOW_SECONDS * rate_limit_rps + _ROUNDING)
+    if budget < 1:
+        return Pacing(tasks=1, lanes=parallel_workers, seconds_between_requests=WINDOW_MARGIN / rate_limit_rps)
     tasks = min(most_tasks, parallel_workers, budget)
     while tasks > 1 and tasks * (budget // tasks) < LEAST_RATE_USED * budget:
         tasks -= 1

@@ -23,6 +23,7 @@ def plan_delivery(
     records: int,
     payload_bytes: int,
     one_item_per_request: bool = False,
+    share_of_rate: float = 1.0,
 ) -> DeliveryPlan:
     """Plans one wave.
 
@@ -32,6 +33,7 @@ def plan_delivery(
         records: records to send.
         payload_bytes: their JSON bytes in all, message ids included.
         one_item_per_request: device events: context applies to a whole batch (api_facts).
+        share_of_rate: this sync's part of `rate_limit_rps`; other jobs with the same key have the rest.
 
     Returns:
         the plan; for 0 records one partition that sends nothing.
@@ -40,16 +42,17 @@ def plan_delivery(
     max_records = records_limit(batch, records, one_item_per_request=one_item_per_request)
     batches = requests_needed(records, payload_bytes, max_records, max_bytes)
     slot_count = max(1, slots.count)
+    rate = batch.rate_limit_rps * share_of_rate
     if slots.fixed and slot_count <= batch.parallel_workers:
-        pacing = pace(batch.rate_limit_rps, batch.parallel_workers, slot_count)
+        pacing = pace(rate, batch.parallel_workers, slot_count)
         # Fewer tasks than slots may run only where there are fewer partitions than slots.
         rounds = -(-batches // (BATCHES_PER_PARTITION * slot_count))
         many = min(max(rounds, 1), MOST_PARTITIONS_PER_SLOT) * slot_count
         partitions = many if pacing.tasks == slot_count else pacing.tasks
     else:
-        pacing = pace(batch.rate_limit_rps, batch.parallel_workers, max(1, min(batches, slot_count)))
+        pacing = pace(rate, batch.parallel_workers, max(1, min(batches, slot_count)))
         partitions = pacing.tasks
-    eta_seconds, limited_by = _expectation(batch, pacing, min(slot_count, partitions), records, batches)
+    eta_seconds, limited_by = _expectation(batch, share_of_rate, pacing, min(slot_count, partitions), records, batches)
     return DeliveryPlan(
         records=records,
         batches=batches,
@@ -65,15 +68,16 @@ def plan_delivery(
 
 
 def _expectation(
-    batch: BatchConfiguration, pacing: Pacing, running: int, records: int, batches: int
+    batch: BatchConfiguration, share_of_rate: float, pacing: Pacing, running: int, records: int, batches: int
 ) -> tuple[float, str]:
     """How long it takes, and which of rate, workers and cores is the reason."""
     by_rate = batches / pacing.requests_per_second
     in_flight = max(1, min(batches, pacing.tasks * pacing.lanes))
     by_latency = batches * ASSUMED_REQUEST_SECONDS / in_flight
+    share = "" if share_of_rate == 1.0 else f", of which api.share_of_rate = {share_of_rate:g}"
     by_cores = records / (RECORDS_PER_SECOND_PER_SLOT * running)
     return max(
-        (by_rate, f"rate_limit_rps = {batch.rate_limit_rps} requests/s"),
+        (by_rate, f"rate_limit_rps = {batch.rate_limit_rps} requests/s{share}"),
         (
             by_latency,
             f"parallel_workers = {batch.parallel_workers} requests in flight at an assumed "

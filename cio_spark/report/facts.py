@@ -13,15 +13,16 @@ from pyspark.sql import functions as F
 from cio_spark.analysis.findings import Findings, find_what_holds_back
 from cio_spark.analysis.reading import Analysis, analyze_sync
 from cio_spark.config import SyncConfig
+from cio_spark.model import OUR_WORDS
 from cio_spark.report.timeline import NO_TIMELINE, Timeline, read_fill, read_timeline
 from cio_spark.results import Tables
 
 MOST_FAILURES: Final = 100
 _FAILURE = (
-    *("run_id", "record_id", "status", "error_category", "error_code", "error_message", "http_status", "attempts"),
-    *("batch_id", "attempted_at"),
+    *("run_id", "record_id", "status", "error_category", "error_code", f"{OUR_WORDS} AS error_message"),
+    *("http_status", "attempts", "batch_id", "attempted_at"),
 )
-"""Columns of a failure: no payload, and no person's key."""
+"""Columns of a failure: no payload, no person's key, and nothing that the API said, which may echo either."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _failures(tables: Tables, analysis: Analysis) -> list[Any]:
     if not run_ids:
         return []
     rows = tables.read("record_status").where((F.col("sync") == analysis.sync) & F.col("run_id").isin(*run_ids))
-    failed = rows.where(F.col("status") != "accepted").select(*_FAILURE)
+    failed = rows.where(F.col("status") != "accepted").selectExpr(*_FAILURE)
     # What the API or our validation refused before what was merely not tried
     rank = F.expr("array_position(array('rejected', 'failed', 'invalid'), status)")
     order = (F.col("run_id").desc(), F.when(rank == 0, 9).otherwise(rank), "error_code", "record_id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cio_spark.model import STOPPED_THE_RUN
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import DEAD_LETTERS, struct_of
 
@@ -21,7 +22,7 @@ def append_dead_letters(
         tables: where the tables are.
         records: the run's records with `record_id`, `payload` (without message id), `payload_hash`, `occurred_at`.
         run_id, sync: the run; its statuses must be in `record_status`.
-        include_failed: also what failed transiently (`dead_letter_queue`).
+        include_failed: also what failed transiently (`dead_letter_queue`); what stopped the run is none of it.
         store_payloads: keep payloads.
     """
     statuses = (*ALWAYS_DEAD, "failed") if include_failed else ALWAYS_DEAD
@@ -29,6 +30,7 @@ def append_dead_letters(
         tables.read("record_status", tables.version("record_status"))
         .where((F.col("sync") == sync) & (F.col("run_id") == run_id) & F.col("status").isin(*statuses))
         .where(F.col("error_code").isNull() | (F.col("error_code") != "in_doubt"))
+        .where(~F.expr(STOPPED_THE_RUN))
     )
     payloads = records.select("record_id", "payload_hash", "payload", "occurred_at").alias("records")
     # Rows without a record id are told apart by their content; equal ones need one payload only

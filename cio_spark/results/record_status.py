@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark.model import DeliveryCounts, Reason
+from cio_spark.model import OUR_WORDS, DeliveryCounts, Reason
 from cio_spark.results.tables import Tables
 
 STATUSES = ("accepted", "invalid", "rejected", "failed", "not_attempted")
@@ -36,10 +36,11 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
     rows = (
         tables.read("record_status")
         .where((F.col("sync") == sync) & (F.col("run_id") == run_id))
-        .groupBy("status", "error_category", "error_code", "error_message")
+        .groupBy("status", "error_category", "error_code", F.expr(OUR_WORDS).alias("said"))
         .agg(
             F.count(F.lit(1)).alias("records"),
             F.count("batch").alias("batches"),
+            F.max("http_status").alias("http_status"),
             *[F.sum(f"batch.{name}").alias(name) for name in _SUMS],
         )
         .collect()
@@ -53,8 +54,9 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
             row["status"],
             row["error_category"] or "",
             row["error_code"] or "",
-            row["error_message"] or "",
+            row["said"] or "",
             row["records"],
+            row["http_status"],
         )
         for row in rows
         if row["status"] != "accepted"

@@ -38,9 +38,9 @@ FAULTS: dict[int, Fault] = {
     21: Fault(status=204),
     22: Fault(trickle_body_seconds=0.1, body="x" * 60),
     23: Fault(endless_body=True),
-    24: Fault(status=501),
-    25: Fault(status=400, error_shape="error"),  # 26 and 27 are its halves
-    28: Fault(status=413),  # 29 and 30 as well
+    24: Fault(status=520, times=4),  # as many as a batch has tries
+    29: Fault(status=400, error_shape="error"),  # 30 and 31 are its halves
+    32: Fault(status=413),  # 33 and 34 as well
 }
 TRANSIENT = {
     "http_500": 10,
@@ -58,7 +58,7 @@ TAKEN_UNSEEN = {"connection": 10, "timeout": 10, "http_502": 10}
 def run(orders: Bench, setting: str) -> SyncResult:
     orders.write_sql(order_rows(ROWS, customers=ROWS))
     orders.api.script(Fault(poison=frozenset({"c395"})))
-    orders.api.script(*[replace(fault, after=number - 1, times=1) for number, fault in FAULTS.items()])
+    orders.api.script(*[replace(fault, after=number - 1, times=fault.times or 1) for number, fault in FAULTS.items()])
     result = orders.run(batch={**ONE_BY_ONE, "error_handling": setting})
     orders.api.clear_faults()
     return result
@@ -87,11 +87,11 @@ def test_patience_heals_all_but_what_no_retry_can(orders: Bench, setting: str, d
 
     assert check_against_the_api(orders, result, unseen={}) == {
         ("accepted", None): 389,
-        ("failed", "http_501"): 10,
+        ("failed", "http_520"): 10,
         ("rejected", "http_400"): 1,
     }
     assert result.exit_status is ExitStatus.SUCCESS  # 2.75 % are under the threshold
-    assert result.books.delivery.retries == 9
+    assert result.books.delivery.retries == 12
     assert set(orders.api.received.duplicates().values()) == {2}
     assert len(orders.api.received.duplicates()) == sum(TAKEN_UNSEEN.values())
     assert letters(orders) == dead
@@ -105,13 +105,13 @@ def test_going_on_without_retries_fails_what_met_a_fault_and_the_next_run_sends_
     found = check_against_the_api(orders, result, unseen=TAKEN_UNSEEN)
     assert {code: records for (status, code), records in found.items() if status == "failed"} == {
         **TRANSIENT,
-        "http_501": 10,
+        "http_520": 40,
     }
-    assert (found["accepted", None], found["rejected", "http_400"]) == (299, 1)
+    assert (found["accepted", None], found["rejected", "http_400"]) == (269, 1)
     assert result.exit_status is ExitStatus.ERROR_THRESHOLD_EXCEEDED
     assert (result.books.delivery.retries, letters(orders)) == (0, 1)
     again = orders.run()
-    assert (again.books.survey.unchanged, again.books.survey.held, again.books.delivery.accepted) == (299, 1, 100)
+    assert (again.books.survey.unchanged, again.books.survey.held, again.books.delivery.accepted) == (269, 1, 130)
     assert again.books.balanced
     assert len(set(orders.api.received.message_ids())) == ROWS - 1
     assert len(orders.api.received.duplicates()) == sum(TAKEN_UNSEEN.values())
@@ -129,4 +129,26 @@ def test_failing_fast_sends_nothing_after_the_first_failure_and_the_next_run_sen
     assert [request["status"] for request in orders.api.received.requests() if request["items"]] == [200, 500]
     again = orders.run()
     assert (again.books.survey.unchanged, again.books.delivery.accepted) == (10, 390)
+    assert orders.api.received.duplicates() == {}
+
+
+def test_a_4xx_that_speaks_of_no_record_stops_the_run_holds_nothing_and_the_next_run_sends_the_rest(
+    orders: Bench,
+) -> None:
+    batch = {**ONE_BY_ONE, "error_handling": "dead_letter_queue"}
+    orders.write_sql(order_rows(60))
+    orders.api.script(Fault(status=404, after=2))
+    result = orders.run(batch=batch)
+
+    assert Counter((row["status"], row["error_code"]) for row in orders.statuses(result.run_id)) == {
+        ("accepted", None): 10,
+        ("failed", "refused_by_api"): 10,
+        ("not_attempted", "refused_by_api"): 40,
+    }
+    assert (result.exit_status, letters(orders)) == (ExitStatus.API_UNAVAILABLE, 0)
+    assert "HTTP 404: 10 records" in result.message
+    assert len(orders.api.received.requests()) == 3  # an empty one, one that is accepted, one that is not
+    orders.api.clear_faults()
+    again = orders.run(batch=batch)
+    assert (again.books.survey.unchanged, again.books.survey.held, again.books.delivery.accepted) == (10, 0, 50)
     assert orders.api.received.duplicates() == {}

@@ -107,6 +107,19 @@ def test_type_and_status_decide(error: Exception, category: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "strategy"),
+    [
+        *[(CustomerIOError("x", status), "abort_job") for status in (302, 401, 402, 404, 451)],
+        *[(http_error(status), "abort_job") for status in (403, 404)],
+        (http_error(422), "dead_letter_queue"),
+        *[(http_error(status), "exponential_backoff") for status in (409, 423, 425, 501, 520, 530)],
+    ],
+)
+def test_a_status_has_the_consequence_it_has_in_a_sync(error: Exception, strategy: str) -> None:
+    assert handler().categorize_error(error)["strategy"] == strategy
+
+
+@pytest.mark.parametrize(
     ("words", "category"),
     [
         ("Rate Limit exceeded", "rate_limit"),

@@ -137,7 +137,8 @@ def test_all_problems_of_all_layers_come_at_once(conf: Path) -> None:
         "batch.max_batchsize": "is not a known key; did you mean 'max_batch_size'? allowed: max_batch_size, "
         "max_batch_bytes, parallel_workers, retry_attempts, retry_backoff_seconds, timeout_seconds, rate_limit_rps, "
         "error_threshold_percent, strategy, error_handling, enable_compression, enable_monitoring",
-        "api.regoin": "is not a known key; did you mean 'region'? allowed: region, base_url, strict_mode, secret",
+        "api.regoin": "is not a known key; did you mean 'region'? allowed: region, base_url, strict_mode, "
+        "share_of_rate, insecure, secret",
     }
     assert found["batch.parallel_workers"].endswith(f"[{conf / 'environments' / 'bad.yml'}]")
     assert found["batch.max_batchsize"].endswith("[--set]")
@@ -328,6 +329,16 @@ def test_an_override_with_broken_brackets_is_a_problem(conf: Path) -> None:
 def test_nothing_is_read_from_the_process_environment(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUSTOMERIO_BASE_URL", "http://127.0.0.1:1/v1")
     assert load(conf).api.url == "https://cdp.customer.io/v1"
+
+
+def test_an_address_in_clear_text_is_a_problem_whoever_says_it(conf: Path) -> None:
+    found = problems(conf, overrides=["api.base_url=http://api.example.com/v1", "api.region=asia"])
+
+    assert found["api.base_url"].startswith("starts with http://")
+    assert "api.insecure: true" in found["api.base_url"]
+    assert set(found) == {"api.base_url", "api.region"}
+    taken = load(conf, overrides=["api.base_url=http://api.example.com/v1", "api.insecure=true"])
+    assert taken.api.url == "http://api.example.com/v1"
 
 
 def test_several_syncs_come_critical_first_and_else_in_the_order_given(conf: Path) -> None:

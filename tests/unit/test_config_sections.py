@@ -59,6 +59,39 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         ApiSection(base_url=url)
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.8.9.10:8087", "localhost", "LOCALHOST.:1", "api.localhost", "[::1]:8087", "[::ffff:127.0.0.1]"],
+)
+def test_an_address_without_encryption_is_taken_on_this_machine(host: str) -> None:
+    assert ApiSection(base_url=f"http://{host}/v1").url == f"http://{host}/v1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://cdp.customer.io/v1",
+        "HTTP://cdp.customer.io/v1",
+        "http://10.0.0.7:8087/v1",
+        "http://localhost.example.com/v1",
+        "http://127.0.0.1.example.com/v1",
+        "http://0.0.0.0:8087/v1",
+        "http://[fe80::1]/v1",
+    ],
+)
+def test_an_address_without_encryption_elsewhere_is_refused_unless_that_is_wanted(url: str) -> None:
+    with pytest.raises(ValidationError, match=r"api\.insecure: true"):
+        ApiSection(base_url=url)
+
+    assert ApiSection(base_url=url, insecure=True).url == url
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1, float("nan"), True])
+def test_a_share_of_the_rate_is_a_part_of_it(share: Any) -> None:
+    with pytest.raises(ValidationError):
+        ApiSection(share_of_rate=share)
+
+
 @pytest.mark.parametrize("url", ["https://hunter2:@cdp.customer.io/v1", "https://cdp.customer.io/v1?key=hunter2"])
 def test_an_address_with_a_key_in_it_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ValidationError) as caught:

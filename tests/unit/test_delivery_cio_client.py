@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from delivery_world import FakeClock
 
 from cio_spark.delivery.cio_client import CustomerIOClient
 from cio_spark.errors import (
+    ApiRefusedError,
     AuthenticationError,
     ConfigurationError,
     CustomerIOError,
@@ -68,6 +70,9 @@ def test_what_the_api_cannot_take_is_refused_before_anything_is_sent(api: StandI
         (Fault(status=429), RateLimitError, 2),
         (Fault(status=503), NetworkError, 2),
         (Fault(drop_connection="before_reading"), NetworkError, 2),
+        (Fault(status=422), ValidationError, 1),
+        (Fault(status=409), NetworkError, 2),
+        (Fault(status=404), ApiRefusedError, 1),
         (Fault(status=302, location="https://elsewhere/"), CustomerIOError, 1),
     ],
 )
@@ -80,6 +85,25 @@ def test_errors_are_raised_by_kind(api: StandIn, fault: Fault, kind: type[Custom
     assert type(raised.value) is kind
     assert raised.value.status_code == fault.status
     assert len(api.received.requests()) == requests
+
+
+def test_what_the_api_said_is_in_no_message_and_can_be_asked_for(api: StandIn) -> None:
+    api.script(Fault(status=400, body='{"meta":{"error":"someone@example.com is no user"}}'))
+
+    with client_of(api) as client, pytest.raises(ValidationError) as raised:
+        client.track("p", "e")
+
+    error = pickle.loads(pickle.dumps(raised.value))
+    assert (str(error), error.status_code) == ("HTTP 400", 400)
+    assert "example.com" not in repr(error)
+    assert error.detail == "HTTP 400: someone@example.com is no user"
+
+
+def test_the_key_is_not_sent_in_clear_text_to_another_machine_unless_that_is_wanted() -> None:
+    with pytest.raises(ConfigurationError, match="https"):
+        CustomerIOClient("k", base_url="http://api.example.com/v1")
+
+    CustomerIOClient("k", base_url="http://api.example.com/v1", insecure=True).close()
 
 
 def test_a_region_that_does_not_exist_is_a_configuration_error() -> None:

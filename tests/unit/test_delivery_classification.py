@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from datetime import datetime, timezone
 
+import hypothesis.strategies as st
 import pytest
 from delivery_world import FakeClock
+from hypothesis import given
 
 from cio_spark.delivery.answer import Answer, Failure
-from cio_spark.delivery.classification import Outcome, classify
+from cio_spark.delivery.classification import ApiSign, Outcome, classify
 from cio_spark.delivery.reason import describe, retry_after_seconds
 from cio_spark.delivery.retry import RetryPolicy
 
@@ -20,27 +24,32 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
     [
         (200, Outcome.ACCEPTED, None),
         (204, Outcome.ACCEPTED, None),
-        (301, Outcome.STOP, "unknown"),
-        (400, Outcome.TERMINAL, "validation"),
+        *[(status, Outcome.STOP, "unknown") for status in (300, 301, 304, 308, 399)],
+        (400, Outcome.REFUSED, "validation"),
         (401, Outcome.STOP, "authentication"),
+        *[(status, Outcome.STOP, "unknown") for status in (402, 404, 405, 407, 410, 415, 421, 426, 431, 451, 499)],
         (403, Outcome.STOP, "authentication"),
-        (404, Outcome.TERMINAL, "validation"),
         (408, Outcome.TRANSIENT, "timeout"),
-        (413, Outcome.TERMINAL, "too_large"),
+        (413, Outcome.REFUSED, "too_large"),
+        (422, Outcome.REFUSED, "validation"),
         (429, Outcome.TRANSIENT, "rate_limit"),
-        (500, Outcome.TRANSIENT, "server"),
-        (501, Outcome.TERMINAL, "server"),
-        (502, Outcome.TRANSIENT, "server"),
-        (503, Outcome.TRANSIENT, "server"),
-        (504, Outcome.TRANSIENT, "server"),
-        (522, Outcome.TRANSIENT, "server"),
-        (524, Outcome.TRANSIENT, "server"),
+        *[(status, Outcome.TRANSIENT, "server") for status in (409, 423, 425)],
+        *[(status, Outcome.TRANSIENT, "server") for status in (500, 501, 502, 503, 504, 505, 520, 521, 524, 530, 599)],
+        *[(status, Outcome.TRANSIENT, "server") for status in (100, 101, 103, 199, 600, 999)],
     ],
 )
 def test_a_status_decides(status: int, outcome: Outcome, category: str | None) -> None:
     verdict = classify(Answer(status, reason="timeout rate limit unauthorized"))
 
     assert (verdict.outcome, verdict.category and verdict.category.value) == (outcome, category)
+
+
+def test_every_status_has_a_row_and_only_stops_say_why() -> None:
+    for status in range(100, 1000):
+        verdict = classify(Answer(status))
+        assert (verdict.outcome is Outcome.STOP) == (verdict.rule.stop_code is not None)
+        assert (verdict.code is None) == verdict.accepted
+        assert verdict.rule.sign is ApiSign.FAILING or not verdict.transient
 
 
 @pytest.mark.parametrize(
@@ -73,6 +82,36 @@ def test_without_a_status_the_kind_of_failure_decides(failure: Failure, outcome:
 )
 def test_only_documented_error_texts_are_quoted(body: bytes, reason: str) -> None:
     assert describe(400, body) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("before\x1b]0;title\x07after", "beforeafter"),
+        ("before\x1b]8;;http://x/\x1b\\link\x1b]8;;\x1b\\after", "beforelinkafter"),
+        ("before\x1b[2J\x1b[1;31mafter\x1b[0m", "beforeafter"),
+        ("before\x1bPq#0\x1b\\after \x1bc\x1b(B.", "beforeafter ."),
+        ("before\x9b31mafter\x9d0;title\x9c.", "beforeafter."),
+        ("never ended \x1b]0;title", "never ended 0;title"),
+        ("a\x00b\x07c\x08d\x7fe\x85f\x90g", "abcde fg"),
+        ("pay \u202egnp.exe\u202c \u2066now\u2069\u200f\u061c", "pay gnp.exe now"),
+        ("a\u2028b\u2029c\td\r\ne", "a b c d e"),
+        ("zero\u200bwidth\ufeff \ud800 surrogate", "zerowidth surrogate"),
+        ("Größe 日本 \U0001f600 [bold]", "Größe 日本 \U0001f600 [bold]"),
+    ],
+)
+def test_what_steers_a_terminal_or_turns_text_round_is_taken_out_of_a_reason(text: str, shown: str) -> None:
+    body = json.dumps({"meta": {"errors": [text]}}).encode()
+
+    assert describe(400, body) == f"HTTP 400: {shown}"
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: json.dumps({"meta": {"error": text}}).encode()))
+def test_whatever_an_answer_holds_its_reason_is_one_printable_line(body: bytes) -> None:
+    reason = describe(400, body)
+
+    assert reason.encode().decode() == reason
+    assert not {unicodedata.category(character) for character in reason} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def test_a_reason_is_bounded() -> None:

@@ -101,6 +101,21 @@ def test_a_redirect_is_not_followed_and_names_the_region(api: StandIn, status: i
     assert statuses(api) == [status]
 
 
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("https://someone%40example.com/", "an unreadable address"),
+        ("https://xn--bcher-kva.example:8443/v1", "xn--bcher-kva.example"),
+        ("https://[::1]/v1", "an unreadable address"),
+        ("/elsewhere", "the same host"),
+    ],
+)
+def test_only_the_plain_name_of_a_host_is_repeated(api: StandIn, location: str, host: str) -> None:
+    api.script(Fault(status=308, location=location))
+
+    assert f"redirect to {host}: check" in exchange(api).reason
+
+
 def test_an_endless_redirect_is_not_read_to_its_end(api: StandIn) -> None:
     api.script(Fault(status=302, location=api.url, endless_body=True))
 
@@ -240,7 +255,7 @@ def test_the_key_never_comes_back_in_a_reason_and_a_netrc_file_does_not_replace_
     ("fault", "key", "outcome", "requests"),
     [
         (None, "standin-key", "accepted", 1),
-        (Fault(status=400), "standin-key", "accepted", 1),
+        (Fault(status=400), "standin-key", "refused", 1),
         (None, "wrong", "stop", 1),
         (Fault(status=307, location="https://cdp-eu.customer.io/v1/batch"), "standin-key", "stop", 1),
         (Fault(drop_connection="before_reading", times=1), "standin-key", "accepted", 2),

@@ -22,7 +22,6 @@ class Kind(Enum):
 
     TAKEN = "a success, however odd"
     TRANSIENT = "worth another try"
-    TERMINAL = "no other try, no division"
     REFUSED = "divided until each bad record stands alone"
     STOPPING = "every other request would end the same way"
 
@@ -41,7 +40,7 @@ class Case:
 
 def status(number: int, kind: Kind, category: str, **changes: Any) -> Case:
     name = "-".join([str(number), *(f"{key}" for key in changes)])
-    code = "redirect" if 300 <= number < 400 else f"http_{number}"
+    code = {"unknown": "redirect" if number < 400 else "refused_by_api"}.get(category, f"http_{number}")
     return Case(name, Fault(status=number, **changes), kind, category, code)
 
 
@@ -51,13 +50,14 @@ CASES = [
     status(400, REFUSED, "validation", error_shape="error"),
     status(400, REFUSED, "validation", keep_batch=True),
     status(400, REFUSED, "validation", body="{not json"),
-    status(404, REFUSED, "validation"),
     status(422, REFUSED, "validation"),
     status(413, REFUSED, "too_large"),
     status(401, STOPPING, "authentication"),
     status(403, STOPPING, "authentication", retry_after="1"),
     *[status(number, STOPPING, "unknown", location=REGION_URL) for number in (301, 302, 307, 308)],
     status(303, STOPPING, "unknown"),
+    *[status(number, STOPPING, "unknown") for number in (402, 404, 405, 410, 415, 421, 451)],
+    *[status(number, TRANSIENT, "server") for number in (409, 423, 425, 520, 521, 530)],
     status(408, TRANSIENT, "timeout"),
     status(429, TRANSIENT, "rate_limit"),
     status(429, TRANSIENT, "rate_limit", retry_after="17"),
@@ -69,8 +69,8 @@ CASES = [
     status(502, TRANSIENT, "server", content_type="text/html", body=PAGE),
     Case("page", Fault.bad_gateway_page(), TRANSIENT, "server", "http_502"),
     status(500, TRANSIENT, "server", endless_body=True),
-    status(501, Kind.TERMINAL, "server"),
-    status(505, Kind.TERMINAL, "server", keep_batch=True),
+    status(501, TRANSIENT, "server"),
+    status(505, TRANSIENT, "server", keep_batch=True),
     Case("dropped-before", Fault(drop_connection="before_reading"), TRANSIENT, "network", "connection"),
     Case("dropped-after", Fault(drop_connection="after_taking"), TRANSIENT, "network", "connection"),
     Case("too-slow", Fault(latency_seconds=60), TRANSIENT, "timeout", "timeout", slow=True),
@@ -110,8 +110,6 @@ def expected(kind: Kind, times: int, setting: ErrorHandlingStrategy) -> list[str
         return STOPPED
     if kind is Kind.REFUSED:
         return ALL_GOOD if times == 1 else SECOND_REJECTED
-    if kind is Kind.TERMINAL:
-        return SECOND_FAILS if times == 1 else SECOND_AND_THIRD_FAIL
     if setting in PATIENT:
         return ALL_GOOD if times == 1 else SECOND_FAILS
     return SECOND_FAILS if times == 1 else SECOND_AND_THIRD_FAIL
@@ -208,15 +206,12 @@ def test_a_fault_that_never_ends_is_given_up_after_bounded_requests_and_nothing_
     assert bool(received) == case.fault.keeps
     stops = {code for fate, code in codes(groups).values() if fate == "not_attempted"}
     if case.kind is Kind.STOPPING or setting is FAIL_FAST:
-        own = {"authentication": "key_refused", "unknown": "stopped"}
+        own = {"authentication": "key_refused", "unknown": "stopped" if case.code == "redirect" else case.code}
         assert stops == {own[str(case.category)] if case.kind is Kind.STOPPING else "fail_fast"}
         assert len(asked) == 1
     elif case.kind is Kind.REFUSED:
         assert stops == {"refuses_everything"}
         assert len(asked) <= 50
-    elif case.category == "rate_limit":  # the API is there: each batch has its tries
-        assert stops == set()
-        assert len(asked) == 10 * (1 + (RETRIES if setting in PATIENT else 0))
     else:
         assert stops == {"circuit_open"}
         assert len(asked) <= 10

@@ -20,7 +20,7 @@ def minutes(count: float) -> datetime:
     return NOON + timedelta(minutes=count)
 
 
-def config(call: str = "track", **monitoring: Any) -> SyncConfig:
+def config(call: str = "track", share_of_rate: float = 1.0, **monitoring: Any) -> SyncConfig:
     payload = {"call": call, "record_id": "id", "user_id": "id"}
     if call == "track":
         payload["event"] = "name"
@@ -29,6 +29,7 @@ def config(call: str = "track", **monitoring: Any) -> SyncConfig:
             "sync": {"name": "s"},
             "source": {"table": "t"},
             "payload": payload,
+            "api": {"share_of_rate": share_of_rate},
             "monitoring": {"expected_every_minutes": 60, **monitoring},
         }
     )
@@ -152,6 +153,12 @@ def test_little_work_that_has_ended_resolves_what_it_shows_no_more_and_opens_not
     well = changes(judge_sync(window(total_records=99), config()), opened, sync="s", now=minutes(1))
     assert {event.type for event in well if event.event == "resolved"} == {event.type for event in opened}
     assert changes(judge_sync(window(total_records=99, **ill), config()), [], sync="s", now=minutes(1)) == []
+    # of a sync that has a share of the rate, no more than that is expected
+    judged = {
+        judgement.type: judgement
+        for judgement in judge_sync(window(requests_per_second=29.9), config(share_of_rate=0.5))
+    }
+    assert judged["low_throughput"].holds is False
     # work of a few seconds opens nothing about throughput either
     short = window(busy_seconds=9.9)
     resolved = changes(judge_sync(short, config()), opened, sync="s", now=minutes(1))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_spark.config import BatchConfiguration
 from cio_spark.config.api_limits import MAX_BODY_BYTES
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.planning import pace, plan_delivery
+from cio_spark.planning import Pacing, pace, plan_delivery
 
 rates = st.integers(1, 1000)
+shares = st.floats(0.001, 1.0)
 workers = st.integers(1, 20)
 slots = st.builds(Slots, st.integers(1, 500), st.booleans())
 
@@ -28,6 +30,32 @@ def test_all_tasks_together_never_pass_the_rate_over_three_seconds(rate: int, pa
 def test_at_least_94_percent_of_the_rate_can_be_used(rate: int, parallel: int, tasks: int) -> None:
     # 95 % by the division of the rate, less the 1 % margin for timers
     assert pace(rate, parallel, tasks).requests_per_second >= 0.94 * rate
+
+
+@given(rates, st.lists(shares, min_size=1, max_size=5), workers, st.integers(1, 500))
+def test_syncs_whose_shares_add_up_to_one_never_pass_the_rate_together(
+    rate: int, parts: list[float], parallel: int, tasks: int
+) -> None:
+    # A part of less than a request in 3 s still sends one now and then: hence half a minute
+    together = 0
+    for part in parts:
+        pacing = pace(rate * part / sum(parts), parallel, tasks)
+        together += pacing.tasks * math.ceil(30.0 / pacing.seconds_between_requests)
+        assert pacing.tasks * pacing.lanes <= parallel
+    assert together <= 30 * rate + len(parts)
+
+
+def test_a_share_of_the_rate_makes_a_plan_slower_and_says_so() -> None:
+    batch, on = BatchConfiguration(rate_limit_rps=10), Slots(2, True)
+    whole = plan(batch, on, 100_000)
+    quarter = plan_delivery(batch, on, records=100_000, payload_bytes=30_000_000, share_of_rate=0.25)
+
+    assert quarter.eta_seconds == pytest.approx(4 * whole.eta_seconds, rel=0.2)
+    assert quarter.concurrent_tasks / quarter.seconds_between_requests <= 2.5
+    assert quarter.limited_by == "rate_limit_rps = 10 requests/s, of which api.share_of_rate = 0.25"
+    assert pace(100 * 0.29, 4, 1) == pace(29, 4, 1)
+    # Half a request in 3 s: one in 6 s
+    assert pace(1 / 6, 4, 8) == Pacing(tasks=1, lanes=4, seconds_between_requests=pytest.approx(6 * 1.01))
 
 
 @given(rates, workers, st.integers(1, 500))

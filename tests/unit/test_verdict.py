@@ -83,6 +83,54 @@ def test_of_suppressions_and_deletions_none_may_fail_and_what_is_held_is_said(ca
     assert "1 that our validation refused before" in message
 
 
+@pytest.mark.parametrize(
+    ("code", "http_status", "said"),
+    [
+        ("refused_by_api", 404, "refuses every request"),
+        ("refused_by_api", 402, "account and plan"),
+        ("redirect", 307, "redirect"),
+    ],
+)
+@pytest.mark.parametrize("error_handling", ["retry_with_backoff", "fail_fast", "dead_letter_queue"])
+def test_an_api_that_refuses_every_request_is_no_error_of_the_records_nor_of_the_configuration(
+    code: str, http_status: int, said: str, error_handling: str
+) -> None:
+    met = Reason("failed", "unknown", code, "", 10, http_status)
+    rest = Reason("not_attempted", "", code if code == "refused_by_api" else "stopped", "this partition stopped", 980)
+
+    status, message = judge(
+        config(error_handling=error_handling), books(1000, met, rest, accepted=10, failed=10, not_attempted=980)
+    )
+
+    assert status is ExitStatus.API_UNAVAILABLE
+    assert said in message
+    assert f"HTTP {http_status}: 10 records" in message
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "settings", "counts"),
+    [
+        ("failed", "http_503", {"error_handling": "fail_fast"}, {"failed": 2}),
+        ("rejected", "http_400", {"error_handling": "fail_fast"}, {"rejected": 2}),
+        ("failed", "http_429", {}, {"failed": 2}),
+        ("failed", "circuit_open", {}, {"failed": 2}),
+        ("failed", "refuses_everything", {}, {"failed": 2}),
+        ("failed", "refused_by_api", {}, {"failed": 2}),
+        ("failed", "redirect", {}, {"failed": 2}),
+    ],
+)
+def test_no_sentence_about_a_run_quotes_what_was_said_of_a_record(
+    status: str, code: str, settings: dict[str, Any], counts: dict[str, int]
+) -> None:
+    category = "rate_limit" if code == "http_429" else "server"
+    reasons = [Reason(status, category, code, f"HTTP 400: someone{n}@example.com is no user", 1, 400) for n in (1, 2)]
+
+    _, message = judge(config(**settings), books(2, *reasons, **counts))
+
+    assert "example.com" not in message
+    assert "2 records" in message
+
+
 def test_unchanged_rows_do_not_dilute_the_error_rate() -> None:
     made = Books(StateCounts(source_rows=1000, unchanged=990), DeliveryCounts(accepted=9, invalid=1))
     assert made.error_rate_percent == pytest.approx(10.0)
