@@ -10,6 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "cio_spark"
 STAGES = {"source", "payload", "validation", "ledger", "planning", "delivery", "results"}
 SHARED = {
+    "json_text",
+    "utf8",
     "errors",
     "model",
     "schemas",
