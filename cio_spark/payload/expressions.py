@@ -41,6 +41,11 @@ class Expressions:
         self.columns = [name for name in rows.columns if not name.startswith(ORDER_PREFIX)]
         self.problems: list[Problem] = []
 
+    @property
+    def are_case_sensitive(self) -> bool:
+        """Whether Spark tells `plan` and `Plan` apart in this session."""
+        return str(self._rows.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
+
     def report(self, path: str, message: str) -> None:
         """Notes a problem."""
         self.problems.append(Problem(path, message))

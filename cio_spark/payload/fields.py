@@ -64,7 +64,7 @@ def build_object(
         if compiled is None:
             continue
         column, kind = compiled
-        if problem := _type_problem(field, kind):
+        if problem := _type_problem(expressions, field, kind):
             expressions.report(path, problem)
             continue
         drop = _drops_nulls(section, field)
@@ -124,7 +124,7 @@ def _whole_object(
     if not isinstance(kind, (T.StructType, T.MapType)):
         expressions.report(path, f"has type {kind.simpleString()}, but must be a struct, a map or JSON text")
         return None
-    if problem := _type_problem(sql, kind):
+    if problem := _type_problem(expressions, sql, kind):
         expressions.report(path, problem)
         return None
     in_seconds = (section.timestamps.default or default_format) == TimestampFormat.UNIX_SECONDS
@@ -154,11 +154,11 @@ def _json_text(name: str, text: Column) -> JsonObject:
     )
 
 
-def _type_problem(what: str, kind: T.DataType) -> str | None:
+def _type_problem(expressions: Expressions, what: str, kind: T.DataType) -> str | None:
     """Why JSON cannot carry a type, or Spark cannot look into it; None: nothing is wrong with it."""
     if unfit := unsupported_type(kind):
         return _cannot_carry(what, unfit)
-    if unclear := unclear_field(kind):
+    if unclear := unclear_field(kind, case_sensitive=expressions.are_case_sensitive):
         return f"{what} has the fields {unclear} in one struct, which Spark cannot tell apart: rename one of them"
     return None
 

@@ -43,22 +43,25 @@ def unsupported_type(kind: T.DataType) -> str | None:
     return kind.simpleString()
 
 
-def unclear_field(kind: T.DataType) -> str | None:
+def unclear_field(kind: T.DataType, *, case_sensitive: bool) -> str | None:
     """Two names of fields in one struct, anywhere inside, that Spark cannot tell apart; None: there are none such.
 
-    JSON could carry `plan` and `Plan`, but Spark's look-ups inside a struct take no notice of case.
+    JSON could carry `plan` and `Plan`, but Spark's look-ups inside a struct usually take no notice of case.
     """
     if isinstance(kind, T.ArrayType):
-        return unclear_field(kind.elementType)
+        return unclear_field(kind.elementType, case_sensitive=case_sensitive)
     if isinstance(kind, T.MapType):
-        return unclear_field(kind.keyType) or unclear_field(kind.valueType)
+        return unclear_field(kind.valueType, case_sensitive=case_sensitive)
     if not isinstance(kind, T.StructType):
         return None
     seen: dict[str, str] = {}
     for name in kind.fieldNames():
-        if (other := seen.setdefault(name.lower(), name)) != name or kind.fieldNames().count(name) > 1:
-            return f"`{other}` and `{name}`"
-    return next((found for item in kind.fields if (found := unclear_field(item.dataType))), None)
+        looked_up = name if case_sensitive else name.lower()
+        if looked_up in seen:
+            return f"`{seen[looked_up]}` and `{name}`"
+        seen[looked_up] = name
+    inside = (unclear_field(item.dataType, case_sensitive=case_sensitive) for item in kind.fields)
+    return next((found for found in inside if found), None)
 
 
 def _needs_work(kind: T.DataType, unix_seconds: bool) -> bool:
