@@ -164,6 +164,7 @@ class Preview:
         reasons: why records are invalid.
         samples: payloads of a few records that would be sent; they hold values, mask them before showing.
         source: what was read.
+        notes: why the run would write other bytes than the last one, a sentence each.
     """
 
     counts: StateCounts
@@ -171,6 +172,7 @@ class Preview:
     reasons: tuple[Reason, ...]
     samples: tuple[str, ...]
     source: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ class SyncResult:
         seconds: whole run.
         delivery_seconds: the one action that sends.
         phases: seconds by phase, in order.
+        notes: why the run wrote other bytes than the last one, a sentence each.
     """
 
     run_id: str
@@ -198,3 +201,4 @@ class SyncResult:
     seconds: float
     delivery_seconds: float
     phases: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

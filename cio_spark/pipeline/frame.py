@@ -18,8 +18,10 @@ from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.fixed_settings import settings_in_force
 from cio_spark.model import Books, DeliveryPlan, SyncResult
 from cio_spark.monitoring.check import check_after_run
+from cio_spark.pipeline.bytes_changes import bytes_changes
 from cio_spark.pipeline.phases import Phases, explained
 from cio_spark.pipeline.waves import Progression, Wave, deliver_waves
 from cio_spark.progress import Progress, Silence
@@ -59,9 +61,11 @@ class Frame:
         phases: seconds by phase.
         progression: how far the waves got.
         claim: of the run, from `claim_sync` on.
+        notes: why this run writes other bytes than the last one, from `claim_sync` on.
     """
 
     claim: results.Claim
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -101,11 +105,18 @@ class Frame:
                 owner=runtime.owner(),
                 owner_is_dead=runtime.owner_is_dead,
                 facts=lambda newest: {
+                    **self._settings_facts(newest),
                     **(pin() if self._is_later(newest) else pinned)._asdict(),
                     "configuration": json.dumps(self.config.describe()),
                     "package_version": VERSION,
                 },
             )
+
+    def _settings_facts(self, newest: results.ClaimState | None) -> dict[str, str]:
+        """The settings that this run has fixed, for its row; notes where they are not those of the newest run."""
+        settings = settings_in_force(self.tables.spark)
+        self.notes = bytes_changes(self.config, newest.session_settings, settings) if newest is not None else ()
+        return {"session_settings": settings.to_json()}
 
     def _is_later(self, newest: results.ClaimState | None) -> bool:
         """Whether a run may have been at work since this one began; clocks of other machines differ."""
@@ -224,6 +235,7 @@ class Frame:
             seconds=self.clock.monotonic() - self._began,
             delivery_seconds=delivery_seconds,
             phases=self.phases.seconds,
+            notes=self.notes,
         )
         self.progress.finished(result)
         return result

@@ -8,16 +8,19 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from cio_spark import ledger, source
+from cio_spark import ledger, results, source
 from cio_spark.config import SyncConfig
 from cio_spark.delivery import engine
+from cio_spark.fixed_settings import settings_in_force, with_fixed_settings
 from cio_spark.model import Preview
+from cio_spark.pipeline.bytes_changes import bytes_changes
 from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
 from cio_spark.results import Tables
 
 
+@with_fixed_settings
 def preview_sync(
     config: SyncConfig,
     *,
@@ -53,4 +56,7 @@ def preview_sync(
         )
         pending = work.records.where(F.col("state").isin("new", "changed", "again"))
         payloads = tuple(row["payload"] for row in pending.select("payload").limit(samples).collect())
-        return Preview(work.counts, work.plan, ledger.count_reasons(work.records), payloads, snapshot.description)
+        has_run, recorded = results.last_session_settings(tables, config.sync.name)
+        notes = bytes_changes(config, recorded, settings_in_force(spark)) if has_run else ()
+        reasons = ledger.count_reasons(work.records)
+        return Preview(work.counts, work.plan, reasons, payloads, snapshot.description, notes)

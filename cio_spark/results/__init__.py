@@ -8,7 +8,7 @@ from cio_spark.results.maintenance import maintain_tables
 from cio_spark.results.record_status import append_record_status, count_statuses
 from cio_spark.results.setup import set_up_tables
 from cio_spark.results.staging import Staging
-from cio_spark.results.sync_runs import ClaimState, RunEnd, claims_of, end_run, last_runs
+from cio_spark.results.sync_runs import ClaimState, RunEnd, claims_of, end_run, last_runs, last_session_settings
 from cio_spark.results.tables import Tables
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "has_dead",
     "has_written",
     "last_runs",
+    "last_session_settings",
     "maintain_tables",
     "mark_settled",
     "new_run_id",

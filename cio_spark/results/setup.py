@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -113,9 +114,14 @@ def _reconcile(tables: Tables, table: str, ddl: str) -> list[str]:
         raise TableError(
             f"table {tables.name(table)} has no column {', '.join(missing)}: its 13 columns are fixed; rename it"
         )
-    added = ", ".join(f"{name} {wanted[name].simpleString()}" for name in missing)
+    added = ", ".join(f"{name} {_in_ddl(wanted[name])}" for name in missing)
     tables.spark.sql(f"ALTER TABLE {tables.name(table)} ADD COLUMNS ({added})")
     return [f"added {', '.join(missing)} to {tables.name(table)}"]
+
+
+def _in_ddl(kind: T.DataType) -> str:
+    """A type as SQL that means the same in every session: `timestamp` alone is what a setting says."""
+    return re.sub(r"\btimestamp\b", "timestamp_ltz", kind.simpleString())
 
 
 def _same(one: T.DataType, other: T.DataType) -> bool:

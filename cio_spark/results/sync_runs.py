@@ -93,6 +93,7 @@ class ClaimState:
         settled: whether it came to its books, or a later run has settled it.
         configuration: JSON of its configuration.
         source_version: the version of the source it had pinned.
+        session_settings: JSON of the settings it had fixed; None: it recorded none.
     """
 
     run_id: str
@@ -105,13 +106,14 @@ class ClaimState:
     settled: bool
     configuration: str | None
     source_version: int | None
+    session_settings: str | None = None
 
 
 def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
     """The runs of a sync, oldest first: a few small rows a run, folded here, where a view would cost more to plan."""
     columns = (
         *("run_id", "run_number", "event", "at", "owner", "claim_expires_at"),
-        *("delivery_seconds", "configuration", "source_version"),
+        *("delivery_seconds", "configuration", "source_version", "session_settings"),
     )
     rows = tables.read("sync_runs").where(F.col("sync") == sync).select(*columns).collect()
     by_run: dict[str, list[Row]] = {}
@@ -135,9 +137,30 @@ def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
                 settled=any(event["event"] == "settled" or event["delivery_seconds"] is not None for event in events),
                 configuration=started["configuration"],
                 source_version=started["source_version"],
+                session_settings=started["session_settings"],
             )
         )
     return states
+
+
+def last_session_settings(tables: Tables, sync: str) -> tuple[bool, str | None]:
+    """The settings that the newest run of a sync recorded.
+
+    Args:
+        tables: where the tables are; an older package may have made them.
+        sync: the sync's name.
+
+    Returns:
+        whether there was a run, and the JSON of its settings; None: it recorded none.
+    """
+    if not tables.exists("sync_runs"):
+        return False, None
+    runs = tables.read("sync_runs")
+    if "session_settings" not in runs.columns:
+        runs = runs.withColumn("session_settings", F.lit(None).cast("string"))
+    started = runs.where((F.col("sync") == sync) & (F.col("event") == "started"))
+    newest = started.orderBy(F.col("run_id").desc()).select("session_settings").head(1)
+    return bool(newest), newest[0]["session_settings"] if newest else None
 
 
 def last_runs(tables: Tables, sync: str | None, limit: int) -> list[Row]:
