@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from json.encoder import encode_basestring
 from typing import Any
 
 # Some readers of JSON stop at 100 levels, and a request adds three around an object
 MAX_DEPTH = 64
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
-_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+# An escape of four digits, and before it any number of escaped backslashes, which begin none
+_CODE = re.compile(r"((?<!\\)(?:\\\\)*\\u)([0-9a-f]{4})")
 
 
 class _Number(str):
@@ -39,9 +40,7 @@ def read_object(text: str | None) -> str | None:
         value = _DECODER.decode(text)
         if not isinstance(value, dict):
             return None
-        pieces: list[str] = []
-        _write(value, pieces, 1)
-        written = "".join(pieces)
+        written = _written(value, 1)
         written.encode()
     except (ValueError, RecursionError):
         return None
@@ -71,33 +70,25 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _write(value: Any, pieces: list[str], depth: int) -> None:
-    if isinstance(value, _Number):
-        pieces.append(value)
-    elif isinstance(value, str):
-        pieces.append(_quoted(value))
-    elif value is None:
-        pieces.append("null")
-    elif isinstance(value, bool):
-        pieces.append("true" if value else "false")
-    elif depth > MAX_DEPTH:
+def _written(value: Any, depth: int) -> str:
+    kind = type(value)
+    if kind is str:
+        return _quoted(value)
+    if kind is _Number:
+        return str(value)
+    if value is None:
+        return "null"
+    if kind is bool:
+        return "true" if value else "false"
+    if depth > MAX_DEPTH:
         raise ValueError
-    elif isinstance(value, dict):
-        for number, (name, item) in enumerate(value.items()):
-            pieces.append(("," if number else "{") + _quoted(name) + ":")
-            _write(item, pieces, depth + 1)
-        pieces.append("}" if value else "{}")
-    else:
-        for number, item in enumerate(value):
-            pieces.append("," if number else "[")
-            _write(item, pieces, depth + 1)
-        pieces.append("]" if value else "[]")
+    inside = depth + 1
+    if kind is dict:
+        return "{" + ",".join([f"{_quoted(name)}:{_written(item, inside)}" for name, item in value.items()]) + "}"
+    return "[" + ",".join([_written(item, inside) for item in value]) + "]"
 
 
 def _quoted(text: str) -> str:
-    return '"' + _ESCAPED.sub(_escape, text) + '"'
-
-
-def _escape(found: re.Match[str]) -> str:
-    character = found[0]
-    return _ESCAPES.get(character) or f"\\u{ord(character):04X}"
+    quoted = encode_basestring(text)
+    # Control characters without an escape of their own: Spark writes their digits in capitals
+    return _CODE.sub(lambda found: found[1] + found[2].upper(), quoted) if "\\u00" in quoted else quoted

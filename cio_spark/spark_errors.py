@@ -21,6 +21,7 @@ _HINTS = {
     "NUMERIC_VALUE_OUT_OF_RANGE": "use a wider type or try_cast",
     "CANNOT_PARSE_TIMESTAMP": "use try_to_timestamp",
     "INVALID_ARRAY_INDEX": "use get or try_element_at",
+    "DUPLICATED_MAP_KEY": "a map must not have a key twice; use array_distinct or map_from_entries of distinct keys",
 }
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`")
 NAME = r"(?:`(?:[^`]|``)+`|[^\W\d]\w*)"

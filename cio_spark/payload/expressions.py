@@ -89,7 +89,8 @@ class Expressions:
             return text
         if blank_is_null:
             text = without_blanks(text)
-        return without_no_numbers(text) if is_id else text
+        # A constant is what the user wrote
+        return without_no_numbers(text) if is_id and not isinstance(scalar, Literal) else text
 
     def compile_instant(self, path: str, scalar: Scalar | None) -> tuple[Column, Column] | None:
         """A scalar that is a point in time: timestamp, or date as midnight UTC.

@@ -17,6 +17,7 @@ from cio_spark.config.payload import PayloadSection
 from cio_spark.errors import ConfigurationError, ExitStatus
 from cio_spark.ledger import add_message_id, mark_all_new
 from cio_spark.payload import prepare_records
+from cio_spark.spark_versions import fetched
 from cio_spark.validation import validate_records
 
 VICTIM = '{}},{"type":"track","userId":"victim","event":"User Deleted","properties":{}'
@@ -164,6 +165,46 @@ def test_rows_that_no_request_can_carry_are_invalid_and_the_others_arrive(bench:
     assert {message["userId"] for message in (m["payload"] for m in sync.api.received.all())} == {"u1", "u9", "u11"}
     again = sync.run()
     assert (again.books.survey.held, again.books.survey.unchanged) == (10, 3)
+
+
+# Latin-1, halves of characters, surrogates, too long and too large ones, and plain texts
+any_bytes = (
+    st.binary(max_size=6)
+    | st.text(max_size=4, alphabet="aé😀").map(str.encode)
+    | st.text(max_size=4, alphabet="aüö").map(lambda text: text.encode("latin-1"))
+    | st.sampled_from([b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\xef\xbf\xbd", b"\0"])
+)
+
+
+@QUICK
+@given(st.lists(st.tuples(*[any_bytes] * 5), min_size=20, max_size=60))
+def test_any_bytes_in_any_text_column_are_read_by_python_or_make_their_row_invalid(
+    spark: SparkSession, batch: list[tuple[bytes, ...]]
+) -> None:
+    columns = ("id", "u", "ev", "t", "k")
+    texts_of = [f"CAST({name} AS STRING) {name}" for name in columns]
+    binary = ", ".join(f"{name} BINARY" for name in columns)
+    rows = spark.createDataFrame([*map(list, batch)], binary).selectExpr(*texts_of)
+    fields = {"set": {"text": "t", "pairs": "map(k, t)", "list": "array(t)"}}
+    sections: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+        (columns, {"user_id": "u", "event": "ev", "properties": fields}),
+        (("id", "u", "t"), {"record_id": ["id", "u"], "user_id": "u", "properties_from": "t"}),
+        (("id", "u", "t"), {"call": "device", "event": None, "user_id": "u", "device_token": "t", "device_type": "id"}),
+    ]
+    frames = [
+        judged(rows, section).select("record_id", "person_key", "payload", "error_code") for _, section in sections
+    ]
+    found = fetched(frames[0].unionAll(frames[1]).unionAll(frames[2])).to_pylist()
+    for number, (used, _) in enumerate(sections):
+        part = found[number * len(batch) : (number + 1) * len(batch)]
+        for values, record in zip(batch, part, strict=True):
+            given_texts = {name: value for name, value in zip(columns, values, strict=True) if name in used}
+            readable = all(value.decode(errors="replace").encode() == value for value in given_texts.values())
+            assert (record["error_code"] != "not_utf8") is readable
+            if readable and number != 1:
+                assert record["record_id"] == given_texts["id"].decode()
+            if not readable and record["record_id"] is not None:
+                given_texts["id"].decode()
 
 
 def test_json_text_of_a_row_keeps_its_digits_or_is_refused(spark: SparkSession) -> None:

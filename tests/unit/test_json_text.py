@@ -26,6 +26,7 @@ from cio_spark.json_text import MAX_DEPTH, read_object
             r'{"a": "\"\\\/\b\f\n\r\t\u0001\u001f\u007f\u00e9\ud83d\ude00"}',
             '{"a":"\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001F\x7fé😀"}',
         ),
+        (r'{"a": "\\u001f\u001f\\\u000b"}', r'{"a":"\\u001f\u001F\\\u000B"}'),
         ('{"line": "one\ntwo"}', '{"line":"one\\ntwo"}'),
         ('{"\u2028": "\u2029"}', '{"\u2028":"\u2029"}'),
         ('{"a": 1, "A": 2}', '{"a":1,"A":2}'),
