@@ -69,7 +69,7 @@ def _encoding_rules(ids: T.StructType, objects: T.StructType, originals: T.Struc
     In the payload a replacement stands for such bytes: only where there is one, its texts are looked at.
     """
     replaced = F.col("payload").contains(REPLACED)
-    rules: list[Rule] = [_not_utf8("record_id", ~is_utf8(F.col("ids.record_id")))]
+    rules: list[Rule] = [_not_utf8("record_id", F.col("record_id").isNull() & ~is_utf8(F.col("ids.record_id")))]
     for item in ids.fields:
         if item.name != "record_id" and isinstance(item.dataType, T.StringType):
             rules.append(_not_utf8(item.name, replaced & ~is_utf8(F.col(f"ids.{item.name}"))))

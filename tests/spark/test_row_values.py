@@ -118,6 +118,23 @@ def test_whatever_texts_hold_a_body_has_exactly_the_records_with_their_persons_a
     assert len(sent) > 2 * len(batch)
 
 
+def test_no_text_of_a_row_adds_an_item_to_a_request(bench: Callable[..., Bench]) -> None:
+    sync = bench({"call": "track", "record_id": "id", "user_id": "u", "event": {"value": "E"}, "properties_from": "t"})
+    rows = [(f"r{number}", f"u{number}{text}", text) for number, text in enumerate(HOSTILE)]
+    sync.write(sync.spark.createDataFrame(rows, "id STRING, u STRING, t STRING"))
+    result = sync.run(batch={"error_threshold_percent": 100.0})
+    assert result.books.balanced
+    assert result.books.delivery.accepted + result.books.delivery.invalid == len(HOSTILE)
+    accepted = {row["message_id"]: row["record_id"] for row in sync.statuses() if row["status"] == "accepted"}
+    persons = {record_id: (person, fields_of(text)) for record_id, person, text in rows}
+    received = [message["payload"] for message in sync.api.received.all()]
+    assert sorted(item["messageId"] for item in received) == sorted(accepted)
+    for item in received:
+        assert (item["userId"], item["properties"]) == persons[accepted[item["messageId"]]]
+        assert (item["type"], item["event"]) == ("track", "E")
+    assert sum(request["items"] for request in sync.api.received.requests()) == len(accepted) == 3
+
+
 BROKEN = "CAST(unhex('4D{}6C6C6572') AS STRING)"
 BAD_ROWS = f"""
 SELECT 'good' id, 'u1' u, 'Seen' ev, 'text' txt, map('k', 'v') m, timestamp'2026-01-01' at, '{{"n": 1.50}}' json
