@@ -156,7 +156,7 @@ def show_reasons(console: Console, reasons: Sequence[Reason]) -> None:
 
 
 def _show_notes(console: Console, notes: Sequence[str]) -> None:
-    """Sentences on why bytes have changed."""
+    """Shows why bytes have changed."""
     for note in notes:
         console.print(f"[yellow]note:[/yellow] {escape(note)}", soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""The settings of a session that reach a byte of what is sent: a run fixes them, and records what it fixed.
+"""Fixes the settings of a session that reach a byte of what is sent, and records what was fixed.
 
 Two sessions would otherwise send two versions of one row, and so everything again
 (docs/decisions/0015-what-reaches-a-byte.md).
@@ -94,7 +94,7 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """The settings that a run's bytes depend on.
+    """Holds the settings that a run's bytes depend on.
 
     Attributes:
         values: what is in force, by name; settings that this Spark does not know, or does not show, are missing.
@@ -107,12 +107,12 @@ class SessionSettings:
     bytes_format: int = BYTES_FORMAT
 
     def to_json(self) -> str:
-        """The text that `sync_runs` keeps."""
+        """Write the text that `sync_runs` keeps."""
         return json.dumps({"bytes_format": self.bytes_format, "settings": self.values}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | None) -> SessionSettings:
-        """The settings that a run recorded; format 1 and no settings for one that recorded none."""
+        """Read the settings that a run recorded; format 1 and no settings for one that recorded none."""
         try:
             said: dict[str, Any] = json.loads(text or "")
             return cls(dict(said["settings"]), bytes_format=int(said["bytes_format"]))
@@ -153,7 +153,7 @@ def fix_settings(spark: SparkSession, time_zone: str) -> Iterator[SessionSetting
 
 
 def settings_in_force(spark: SparkSession) -> SessionSettings:
-    """The settings that the innermost `fix_settings` of a session has fixed."""
+    """Give the settings that the innermost `fix_settings` of a session has fixed."""
     return _in_force[id(spark)][-1]
 
 

@@ -1,4 +1,4 @@
-"""JSON text of a user's row: taken only where it is one JSON object from its first to its last byte, and written anew.
+"""Reads JSON text of a user's row: only one JSON object from its first to its last byte is taken, and written anew.
 
 Nothing of such a text may reach a request unread: a text that goes on behind its object would become another item of
 the batch (docs/decisions/0015-what-reaches-a-byte.md). Plain Python, for Spark's workers.
@@ -18,7 +18,7 @@ _CODE = re.compile(r"((?<!\\)(?:\\\\)*\\u)([0-9a-f]{4})")
 
 
 class _Number(str):
-    """A number as its digits stand in the text: a double would lose some of them."""
+    """Holds the digits of a number as they stand in the text: a double would lose some of them."""
 
     __slots__ = ()
 

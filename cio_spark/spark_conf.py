@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Holding:
-    """A setting that somebody needs: its value, who needs it, and what to put back once nobody does any more."""
+    """Keeps a setting that somebody needs: its value, who needs it, and what to put back once nobody does."""
 
     value: str
     before: str | None
@@ -58,7 +58,7 @@ def set_for_a_while(spark: SparkSession, settings: Mapping[str, str]) -> Iterato
 
 
 def _is_taken(spark: SparkSession, name: str, value: str, me: int) -> bool:
-    """Whether other threads alone need another value."""
+    """Tell whether other threads, and not this one, need another value."""
     holding = _holdings.get((id(spark), name))
     return holding is not None and holding.value != value and me not in holding.threads
 

@@ -1,4 +1,4 @@
-"""Texts of Spark that are no UTF-8: it takes any bytes for a text, and Python stops at the first that is none."""
+"""Finds texts of Spark that are no UTF-8: it takes any bytes for a text, and Python stops at the first that is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ REPLACED = "\ufffd"
 
 
 def is_utf8(text: Column) -> Column:
-    """Whether the bytes of a text are UTF-8; null for null.
+    """Tell whether the bytes of a text are UTF-8; null for null.
 
     `encode` reads the text and writes it anew, with a replacement for what cannot be read. Spark has a function of its
     own for this question only from version 4 on.

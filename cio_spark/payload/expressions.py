@@ -43,7 +43,7 @@ class Expressions:
 
     @property
     def are_case_sensitive(self) -> bool:
-        """Whether Spark tells `plan` and `Plan` apart in this session."""
+        """Tell whether Spark takes `plan` and `Plan` for two names in this session."""
         return str(self._rows.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
 
     def report(self, path: str, message: str) -> None:
@@ -93,7 +93,7 @@ class Expressions:
         return without_no_numbers(text) if is_id and not isinstance(scalar, Literal) else text
 
     def compile_instant(self, path: str, scalar: Scalar | None) -> tuple[Column, Column] | None:
-        """A scalar that is a point in time: timestamp, or date as midnight UTC.
+        """Compile a scalar that is a point in time: a timestamp, or a date as midnight UTC.
 
         Returns:
             the instant, null outside of the years 1 to 9999, and the value as it is; None if there is none.
@@ -112,12 +112,12 @@ class Expressions:
 
 
 def is_fractional(kind: T.DataType) -> bool:
-    """Whether a type holds fractions, which make different texts of one number: `1.2345678E7`, `1.50`."""
+    """Tell whether a type holds fractions, which make several texts of one number: `1.2345678E7`, `1.50`."""
     return isinstance(kind, (T.FloatType, T.DoubleType)) or (isinstance(kind, T.DecimalType) and kind.scale > 0)
 
 
 def no_fraction(kind: T.DataType) -> str:
-    """What is wrong with an id of a fractional type."""
+    """Say in a sentence that an id is of a fractional type."""
     return (
         f"has type {kind.simpleString()}, whose values may have fractions, so they are no ids: cast it to bigint, "
         "or to decimal(38, 0), in an expression or in the source"
@@ -137,7 +137,7 @@ def as_text(column: Column, kind: T.DataType) -> Column:
 
 
 def without_no_numbers(text: Column) -> Column:
-    """A text, or null if it is what a cast makes of NaN or an infinity."""
+    """Make null of a text that a cast has made of NaN or an infinity."""
     return F.when(~text.isin(*_NO_NUMBERS), text)
 
 

@@ -138,7 +138,7 @@ def _whole_object(
 
 
 def _json_text(name: str, text: Column) -> JsonObject:
-    """The object that the user's JSON text is; no JSON at all goes into the payload as a text, and is refused."""
+    """Read the user's JSON text as an object; what is none goes into the payload as a text, and is refused."""
     # Pickled, and so for Python's eyes replaced where it is no UTF-8, on every version of Spark: Arrow would stop at it
     read = F.udf(read_object, T.StringType(), useArrow=False)
     read_as = f"__json_{name}"
@@ -155,7 +155,7 @@ def _json_text(name: str, text: Column) -> JsonObject:
 
 
 def _type_problem(expressions: Expressions, what: str, kind: T.DataType) -> str | None:
-    """Why JSON cannot carry a type, or Spark cannot look into it; None: nothing is wrong with it."""
+    """Say why JSON cannot carry a type, or Spark cannot look into it; None: nothing is wrong with it."""
     if unfit := unsupported_type(kind):
         return _cannot_carry(what, unfit)
     if unclear := unclear_field(kind, case_sensitive=expressions.are_case_sensitive):
@@ -164,7 +164,7 @@ def _type_problem(expressions: Expressions, what: str, kind: T.DataType) -> str 
 
 
 def _has_maps_or_times(kind: T.DataType) -> bool:
-    """Whether validation has to see a value as it was: made ready, no key stands twice and no year is out of range."""
+    """Tell whether validation must see a value as it was: made ready, no key stands twice, no year is out of range."""
     if isinstance(kind, T.ArrayType):
         return _has_maps_or_times(kind.elementType)
     if isinstance(kind, T.StructType):

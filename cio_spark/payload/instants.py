@@ -1,4 +1,4 @@
-"""Times of any type as instants and as seconds, in UTC whatever the session's time zone; none of them overflows."""
+"""Turns times of any type into instants and seconds, in UTC whatever the session's time zone; none overflows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST, _LAST = "0001-01-01", "9999-12-31"
 
 
 def as_instant(column: Column, kind: T.DataType) -> Column:
-    """The TIMESTAMP of a time; null outside of the years 1 to 9999, which validation refuses.
+    """Make a TIMESTAMP of a time; null outside of the years 1 to 9999, which validation refuses.
 
     Args:
         column: the value; a date is its midnight, and a date or TIMESTAMP_NTZ is read as UTC.
@@ -29,14 +29,14 @@ def as_instant(column: Column, kind: T.DataType) -> Column:
 
 
 def as_seconds(column: Column, kind: T.DataType) -> Column:
-    """Whole seconds since 1970 of a time; arguments and nulls as of `as_instant`."""
+    """Count the whole seconds from 1970 to a time; arguments and nulls as of `as_instant`."""
     if isinstance(kind, T.DateType):
         return _midnight(column)
     return F.unix_seconds(as_instant(column, kind))
 
 
 def without_zone_as_utc(column: Column) -> Column:
-    """A TIMESTAMP_NTZ read as UTC; null outside of the years 1 to 9999.
+    """Read a TIMESTAMP_NTZ as UTC; null outside of the years 1 to 9999.
 
     It is put together from its parts, which no time zone changes: Spark's differences and casts read it in the
     session's zone, where the hour that summer time leaves out moves.

@@ -44,7 +44,7 @@ def unsupported_type(kind: T.DataType) -> str | None:
 
 
 def unclear_field(kind: T.DataType, *, case_sensitive: bool) -> str | None:
-    """Two names of fields in one struct, anywhere inside, that Spark cannot tell apart; None: there are none such.
+    """Find two names of fields in one struct, anywhere inside, that Spark cannot tell apart; None: there are none.
 
     JSON could carry `plan` and `Plan`, but Spark's look-ups inside a struct usually take no notice of case.
     """
@@ -109,7 +109,7 @@ def json_ready(column: Column, kind: T.DataType, *, unix_seconds: bool, drop_nul
 def _sorted_map(
     column: Column, kind: T.MapType, inner: Callable[[Column, T.DataType], Column], drop_nulls: bool
 ) -> Column:
-    """Equal maps in one order: their JSON, and so its hash, would differ otherwise.
+    """Put equal maps into one order: their JSON, and so its hash, would differ otherwise.
 
     `from_json`, and files of other engines, give maps that have a key twice. Spark's builder of maps would end the
     whole job on one; here each key stands once, and validation refuses the row.

@@ -101,7 +101,7 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
 
 
 def _struct_of(columns: Mapping[str, Column | None]) -> Column:
-    """A struct of columns by name; Spark has none without any field."""
+    """Put columns into a struct by their names; one without any field is no struct for Spark."""
     given = [column.alias(name) for name, column in columns.items() if column is not None]
     return F.struct(*(given or [F.lit(None).alias("none")]))
 
@@ -126,7 +126,7 @@ def subject_column(rows: DataFrame, section: PayloadSection, name: str) -> Colum
 
 
 def _person_key(texts: Mapping[str, Column | None]) -> Column:
-    """Whose record it is; null where that is no UTF-8, which Python could not read."""
+    """Name the person of a record; null where the name is no UTF-8, which Python could not read."""
     key = F.coalesce(*[text for name in PERSON_KEYS if (text := texts[name]) is not None])
     return F.when(is_utf8(key), key)
 
@@ -160,10 +160,10 @@ def _constants(section: PayloadSection, expressions: Expressions) -> set[str]:
 
 
 def _record_id(expressions: Expressions, names: list[str]) -> tuple[Column, Column]:
-    """The record id, and the text that validation sees of it.
+    """Make the record id, and the text that validation sees of it.
 
-    It is one column as text, or several as a JSON array, which cannot collide; null as soon as one is null, or is no
-    UTF-8: what is replaced there would make one record of several.
+    The id is one column as text, or several as a JSON array, which cannot collide. It is null as soon as one is null,
+    or is no UTF-8: what is replaced there would make one record of several.
     """
     parts: list[Column] = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Why a run writes other bytes than the last run of its sync: another package or other settings, not other rows."""
+"""Says why a run writes other bytes than the last run of its sync: by another package or setting, not other rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def bytes_changes(config: SyncConfig, recorded: str | None, now: SessionSettings
 
 
 def _of_format_2(config: SyncConfig, now: SessionSettings) -> Iterator[str]:
-    """Causes since format 1, in which the session's own settings decided."""
+    """Find the causes since format 1, in which the session's own settings decided."""
     payload = config.payload
     for name in ("properties", "traits", "context"):
         mapping = getattr(payload, name)

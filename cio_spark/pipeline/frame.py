@@ -113,7 +113,7 @@ class Frame:
             )
 
     def _settings_facts(self, newest: results.ClaimState | None) -> dict[str, str]:
-        """The settings that this run has fixed, for its row; notes where they are not those of the newest run."""
+        """Give the settings that this run has fixed, for its row; note where they are not those of the newest run."""
         settings = settings_in_force(self.tables.spark)
         self.notes = bytes_changes(self.config, newest.session_settings, settings) if newest is not None else ()
         return {"session_settings": settings.to_json()}

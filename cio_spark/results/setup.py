@@ -120,7 +120,7 @@ def _reconcile(tables: Tables, table: str, ddl: str) -> list[str]:
 
 
 def _in_ddl(kind: T.DataType) -> str:
-    """A type as SQL that means the same in every session: `timestamp` alone is what a setting says."""
+    """Write a type as SQL that means the same in every session: `timestamp` alone is what a setting says."""
     return re.sub(r"\btimestamp\b", "timestamp_ltz", kind.simpleString())
 
 

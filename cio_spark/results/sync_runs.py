@@ -144,7 +144,7 @@ def claims_of(tables: Tables, sync: str) -> list[ClaimState]:
 
 
 def last_session_settings(tables: Tables, sync: str) -> tuple[bool, str | None]:
-    """The settings that the newest run of a sync recorded.
+    """Read the settings that the newest run of a sync recorded.
 
     Args:
         tables: where the tables are; an older package may have made them.

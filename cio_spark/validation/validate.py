@@ -64,7 +64,7 @@ def _struct(records: DataFrame, name: str) -> T.StructType:
 
 
 def _encoding_rules(ids: T.StructType, objects: T.StructType, originals: T.StructType) -> list[Rule]:
-    """Rules for texts that are no UTF-8; first of all, for a record id that is none goes no further.
+    """Make the rules for texts that are no UTF-8; they come first, for a record id that is none goes no further.
 
     In the payload a replacement stands for such bytes: only where there is one, its texts are looked at.
     """
@@ -122,7 +122,7 @@ def _identity_rules(call: Call, ids: T.StructType) -> list[Rule]:
 
 
 def _original_rules(originals: T.StructType) -> list[Rule]:
-    """Rules for what is no longer seen once a value is ready for JSON."""
+    """Make the rules for what is no longer seen once a value is ready for JSON."""
     rules: list[Rule] = []
     for item in originals.fields:
         column, kind = F.col(f"originals.{item.name}"), item.dataType
@@ -180,7 +180,7 @@ def _key_rules(name: str, keys: Column) -> list[Rule]:
 
 
 def _json_text_rules(name: str, text: Column) -> list[Rule]:
-    """Rules for JSON text that is a whole object, as it was read: it must keep to the same limits."""
+    """Make the rules for JSON text that is a whole object, as it was read: it must keep to the same limits."""
     fields = F.from_json(text, "map<string,string>")
     # nested objects and arrays come out as JSON text; the limit is on texts, and on what a value adds up to
     long_value = F.exists(

@@ -28,7 +28,7 @@ def any_of(conditions: list[Column]) -> Column | None:
 
 
 def any_value(column: Column, kind: T.DataType, check: Check) -> Column | None:
-    """Whether a value anywhere inside fulfils `check`; None where no value's type can.
+    """Tell whether a value anywhere inside fulfils `check`; None where no value's type can.
 
     Args:
         column: the value; its type is `kind`.
@@ -71,7 +71,7 @@ def value_too_long(column: Column, kind: T.DataType) -> Column | None:
 
 
 def not_utf8(column: Column, kind: T.DataType) -> Column | None:
-    """Texts, and keys of maps, whose bytes are no UTF-8: `to_json` would replace them, and make one of several."""
+    """Find texts, and keys of maps, that are no UTF-8: `to_json` would replace bytes, and make one text of several."""
     if isinstance(kind, T.StringType):
         return ~is_utf8(column)
     if isinstance(kind, T.MapType) and isinstance(kind.keyType, T.StringType):
@@ -80,7 +80,7 @@ def not_utf8(column: Column, kind: T.DataType) -> Column | None:
 
 
 def key_twice(column: Column, kind: T.DataType) -> Column | None:
-    """Maps that have a key twice, as `from_json` makes them."""
+    """Find maps that have a key twice, as `from_json` makes them."""
     if not isinstance(kind, T.MapType):
         return None
     keys = F.map_keys(column)
@@ -88,7 +88,7 @@ def key_twice(column: Column, kind: T.DataType) -> Column | None:
 
 
 def out_of_range(column: Column, kind: T.DataType) -> Column | None:
-    """Times, and keys of maps, outside of the years 1 to 9999, which ISO 8601 has no four digits for.
+    """Find times, also as keys of maps, outside of the years 1 to 9999, which ISO 8601 has no four digits for.
 
     Milliseconds read as seconds give years around 57,000.
     """
