@@ -137,6 +137,7 @@ def show_result(console: Console, result: SyncResult) -> None:
     table.add_row("seconds", f"{result.seconds:.1f}")
     console.print(table)
     show_reasons(console, delivery.reasons)
+    _show_notes(console, result.notes)
     colour = "green" if result.exit_status is ExitStatus.SUCCESS else "red"
     console.print(f"[{colour}]{escape(result.message)}[/{colour}]")
 
@@ -157,6 +158,12 @@ def show_reasons(console: Console, reasons: Sequence[Reason]) -> None:
         console.print("[dim]what the API said of a record: cio-spark explain CONF --record ID, or record_status[/dim]")
 
 
+def _show_notes(console: Console, notes: Sequence[str]) -> None:
+    """Shows why bytes have changed."""
+    for note in notes:
+        console.print(f"[yellow]note:[/yellow] {escape(note)}", soft_wrap=True)
+
+
 def show_preview(console: Console, sync: str, preview: Preview) -> None:
     """The plan of `--dry-run`."""
     counts, plan = preview.counts, preview.plan
@@ -172,6 +179,7 @@ def show_preview(console: Console, sync: str, preview: Preview) -> None:
         table.add_row(name, value)
     console.print(table)
     show_reasons(console, preview.reasons)
+    _show_notes(console, preview.notes)
     for payload in preview.samples:
         console.print(mask_payload(payload), markup=False, highlight=False)
 

@@ -193,6 +193,7 @@ class Preview:
         reasons: why records are invalid.
         samples: payloads of a few records that would be sent; they hold values, mask them before showing.
         source: what was read.
+        notes: why the run would write other bytes than the last one, a sentence each.
     """
 
     counts: StateCounts
@@ -200,6 +201,7 @@ class Preview:
     reasons: tuple[Reason, ...]
     samples: tuple[str, ...]
     source: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,7 @@ class SyncResult:
         seconds: whole run.
         delivery_seconds: the one action that sends.
         phases: seconds by phase, in order.
+        notes: why the run wrote other bytes than the last one, a sentence each.
     """
 
     run_id: str
@@ -227,3 +230,4 @@ class SyncResult:
     seconds: float
     delivery_seconds: float
     phases: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,4 +1,7 @@
-"""The columns that cross a stage or are kept in a table, as DDL constants; a test holds them to what fills them."""
+"""The columns that cross a stage or are kept in a table, as DDL constants; a test holds them to what fills them.
+
+TIMESTAMP alone is what a setting of the session says; TIMESTAMP_LTZ is an instant in every session.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,16 @@ from pyspark.sql import types as T
 from cio_spark.model import SENT_STATUSES
 
 BATCH_COLUMNS = (
-    "wave INT, partition INT, lane INT, worker STRING, started_at TIMESTAMP, completed_at TIMESTAMP, records INT, "
-    "bytes BIGINT, compressed_bytes BIGINT, requests INT, attempts INT, splits INT, request_seconds DOUBLE, "
-    "throttled_seconds DOUBLE, memory_usage_mb DOUBLE, cpu_usage_percent DOUBLE"
+    "wave INT, partition INT, lane INT, worker STRING, started_at TIMESTAMP_LTZ, completed_at TIMESTAMP_LTZ, "
+    "records INT, bytes BIGINT, compressed_bytes BIGINT, requests INT, attempts INT, splits INT, "
+    "request_seconds DOUBLE, throttled_seconds DOUBLE, memory_usage_mb DOUBLE, cpu_usage_percent DOUBLE"
 )
 
 # What the partition function yields (delivery.outcome.OUTCOMES): `record_status` but for what a run's rows share
 OUTCOMES = (
     "record_id STRING, person_key STRING, message_id STRING, payload_hash BIGINT, status STRING, "
     "error_category STRING, error_code STRING, error_message STRING, http_status INT, batch_id STRING, attempts INT, "
-    f"payload_bytes INT, attempted_at TIMESTAMP, batch STRUCT<{BATCH_COLUMNS}>"
+    f"payload_bytes INT, attempted_at TIMESTAMP_LTZ, batch STRUCT<{BATCH_COLUMNS}>"
 )
 
 # What tells the records of a sync apart: the record id, or the content for rows that have none
@@ -49,7 +52,7 @@ RECORD_STATUS = f"run_id STRING, sync STRING, operation_type STRING, {OUTCOMES}"
 BATCH_OPERATIONS = (
     "job_id STRING, batch_id STRING, operation_type STRING, status STRING, total_records INT, processed_records INT, "
     "failed_records INT, processing_time_seconds DOUBLE, throughput_rps DOUBLE, error_rate_percent DOUBLE, "
-    "started_at TIMESTAMP, completed_at TIMESTAMP, metadata MAP<STRING, STRING>"
+    "started_at TIMESTAMP_LTZ, completed_at TIMESTAMP_LTZ, metadata MAP<STRING, STRING>"
 )
 
 RUN_COUNTS = (
@@ -72,22 +75,25 @@ RUN_COUNTS = (
 )
 
 SYNC_RUNS = (
-    "run_id STRING, sync STRING, run_number BIGINT, event STRING, at TIMESTAMP, status STRING, owner STRING, "
-    "claim_expires_at TIMESTAMP, send_until TIMESTAMP, job_attempt STRING, taken_over_run STRING, taken_over_wave INT, "
-    "source STRING, source_version BIGINT, ledger_version BIGINT, configuration STRING, "
-    "package_version STRING, exit_status INT, error STRING, throttled_seconds DOUBLE, delivery_seconds DOUBLE, "
+    "run_id STRING, sync STRING, run_number BIGINT, event STRING, at TIMESTAMP_LTZ, status STRING, owner STRING, "
+    "claim_expires_at TIMESTAMP_LTZ, source STRING, source_version BIGINT, ledger_version BIGINT, "
+    "configuration STRING, package_version STRING, exit_status INT, error STRING, throttled_seconds DOUBLE, "
+    "delivery_seconds DOUBLE, "
     + ", ".join(f"{name} BIGINT" for name in RUN_COUNTS)
+    # Columns that came later stand behind those that older tables have
+    + ", session_settings STRING, send_until TIMESTAMP_LTZ, job_attempt STRING, taken_over_run STRING, "
+    "taken_over_wave INT"
 )
 
 DEAD_LETTERS = (
     "run_id STRING, sync STRING, record_id STRING, message_id STRING, payload STRING, error_category STRING, "
-    "error_code STRING, error_message STRING, batch_id STRING, dead_at TIMESTAMP, status STRING, person_key STRING, "
-    "payload_hash BIGINT, payload_bytes INT, occurred_at TIMESTAMP"
+    "error_code STRING, error_message STRING, batch_id STRING, dead_at TIMESTAMP_LTZ, status STRING, "
+    "person_key STRING, payload_hash BIGINT, payload_bytes INT, occurred_at TIMESTAMP_LTZ"
 )
 
 ALERTS = (
     "alert_id STRING, type STRING, severity STRING, event STRING, message STRING, sync STRING, run_id STRING, "
-    "batch_id STRING, at TIMESTAMP"
+    "batch_id STRING, at TIMESTAMP_LTZ"
 )
 
 

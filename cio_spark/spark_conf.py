@@ -3,29 +3,92 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+@dataclass
+class _Holding:
+    """Keeps a setting that somebody needs: its value, who needs it, and what to put back once nobody does."""
+
+    value: str
+    before: str | None
+    is_changed: bool
+    outer: _Holding | None
+    threads: list[int] = field(default_factory=list)
+
+
+_holdings: dict[tuple[int, str], _Holding] = {}
+_FREED = threading.Condition()
+
+
 @contextlib.contextmanager
 def set_for_a_while(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
     """Sets what the session lets us set, and sets it back; serverless compute refuses most settings.
+
+    Threads that need the same values share them, and the last one sets them back. One that needs other values waits
+    until those are free, for a setting is the whole session's; within one thread the inner value stands until its block
+    ends.
 
     Args:
         spark: the session; other queries that run in it meanwhile see the settings too.
         settings: values by name.
     """
-    before: dict[str, str | None] = {}
-    for name, value in settings.items():
-        with contextlib.suppress(Exception):
-            before[name] = spark.conf.get(name, None)
-            spark.conf.set(name, value)
+    me = threading.get_ident()
+    held: list[str] = []
+    with _FREED:
+        while any(_is_taken(spark, name, value, me) for name, value in settings.items()):
+            _FREED.wait()
+        for name, value in settings.items():
+            with contextlib.suppress(Exception):
+                _take(spark, name, value, me)
+                held.append(name)
     try:
         yield
     finally:
-        for name, earlier in before.items():
-            with contextlib.suppress(Exception):
-                spark.conf.unset(name) if earlier is None else spark.conf.set(name, earlier)
+        with _FREED:
+            for name in held:
+                _give_back(spark, name, me)
+            _FREED.notify_all()
+
+
+def _is_taken(spark: SparkSession, name: str, value: str, me: int) -> bool:
+    """Tell whether other threads, and not this one, need another value."""
+    holding = _holdings.get((id(spark), name))
+    return holding is not None and holding.value != value and me not in holding.threads
+
+
+def _take(spark: SparkSession, name: str, value: str, me: int) -> None:
+    holding = _holdings.get((id(spark), name))
+    if holding is None or holding.value != value:
+        before = spark.conf.get(name, None)
+        is_changed = value not in (before, _default(spark, name) if before is None else None)
+        if is_changed:
+            spark.conf.set(name, value)
+        holding = _holdings[id(spark), name] = _Holding(value, before, is_changed, holding)
+    holding.threads.append(me)
+
+
+def _default(spark: SparkSession, name: str) -> str | None:
+    with contextlib.suppress(Exception):  # it has none
+        return spark.conf.get(name)
+    return None
+
+
+def _give_back(spark: SparkSession, name: str, me: int) -> None:
+    holding = _holdings[id(spark), name]
+    holding.threads.remove(me)
+    if holding.threads:
+        return
+    if holding.outer is None:
+        del _holdings[id(spark), name]
+    else:
+        _holdings[id(spark), name] = holding.outer
+    if holding.is_changed:
+        with contextlib.suppress(Exception):
+            spark.conf.unset(name) if holding.before is None else spark.conf.set(name, holding.before)

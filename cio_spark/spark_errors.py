@@ -21,6 +21,7 @@ _HINTS = {
     "NUMERIC_VALUE_OUT_OF_RANGE": "use a wider type or try_cast",
     "CANNOT_PARSE_TIMESTAMP": "use try_to_timestamp",
     "INVALID_ARRAY_INDEX": "use get or try_element_at",
+    "DUPLICATED_MAP_KEY": "a map must not have a key twice; use array_distinct or map_from_entries of distinct keys",
 }
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`")
 NAME = r"(?:`(?:[^`]|``)+`|[^\W\d]\w*)"
@@ -92,12 +93,20 @@ def analysis_problem(error: BaseException, columns: Sequence[str]) -> str:
         return f"function {parameters.get('routineName', '?').replace('`', '')} does not exist"
     if kind.startswith(_NO_ROW_VALUE_CLASSES):
         return _NO_ROW_VALUE
+    if kind == "AMBIGUOUS_REFERENCE":
+        return _ambiguous(parameters.get("name", "").split(".")[-1].replace("`", ""), columns)
     if kind.startswith("PARSE_"):
         near = parameters.get("error", "").strip("'")
         return "is not a valid Spark SQL expression" + (f", near {near!r}" if near else "")
     detail = str(getattr(error, "desc", "") or "").split("\n")[0]
     detail = _ERROR_CLASS.sub("", detail).split("SQLSTATE")[0].strip(" .;")
     return f"Spark refuses it: {kind}" + (f" ({detail})" if detail else "")
+
+
+def _ambiguous(name: str, columns: Sequence[str]) -> str:
+    alike = [f"`{column}`" for column in columns if column.lower() == name.lower()]
+    those = " and ".join(alike) if len(alike) > 1 else f"`{name}`, which there is more than one of"
+    return f"names {those}: Spark cannot tell them apart, rename one in source.query or a view"
 
 
 class UnfitExpressionError(Exception):

@@ -13,5 +13,8 @@ MAX_ATTRIBUTES = 300
 OBJECT_TYPE = "[0-9]{1,9}"
 # The whole text but for white space, as Spark is told; its `try_to_number` raises in 4.0 where it should give null
 WHOLE_OBJECT_TYPE = rf"\A\s*{OBJECT_TYPE}\s*\z"
+# Years 1 to 9999 in seconds since 1970, the end left out: what ISO 8601 writes with four digits
+EARLIEST_SECOND = -62_135_596_800
+LATEST_SECOND = 253_402_300_800
 # What a message id adds to a call: the key, its quotes and colon, 26 characters, a comma
 MESSAGE_ID_BYTES = len('"messageId":"",') + 26

@@ -54,7 +54,7 @@ class CallRule:
         return tuple(name for alternatives in self.needs for name in alternatives) + self.may
 
 
-COMMON_FIELDS = ("call", "record_id", "timestamp", "nulls", "timestamps")
+COMMON_FIELDS = ("call", "record_id", "timestamp", "nulls", "timestamps", "time_zone")
 
 _PERSON = ("user_id", "anonymous_id")
 _PROPERTIES = ("properties", "properties_from", "context")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
@@ -39,6 +40,16 @@ RecordId: TypeAlias = Annotated[
 ]
 
 
+# `Europe/Berlin`, `UTC`, `+02:00`; which regions there are Spark knows
+_TIME_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*|[+-]\d\d:\d\d")
+
+
+def _as_a_zone(name: str) -> str:
+    if _TIME_ZONE.fullmatch(name) is None:
+        raise sentence("must be a time zone, such as UTC, Europe/Berlin or +02:00")
+    return name
+
+
 class PayloadSection(ConfigModel):
     """What is said to Customer.io about a row. Every scalar is a Spark SQL expression, or {value: x} for a constant."""
 
@@ -72,6 +83,11 @@ class PayloadSection(ConfigModel):
     nulls: NullPolicy = Field(default_factory=NullPolicy, description="What becomes of nulls.")
     timestamps: TimestampPolicy = Field(
         default_factory=TimestampPolicy, description="How timestamps in properties, traits and context are written."
+    )
+    time_zone: Annotated[Text, AfterValidator(_as_a_zone)] = Field(
+        "UTC",
+        description="The time zone in which expressions read and write times (date_format, casts), in every session. "
+        "What is sent as a timestamp is UTC in any case.",
     )
 
     @model_validator(mode="after")

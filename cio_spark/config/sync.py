@@ -20,6 +20,9 @@ from cio_spark.config.sections import (
     TablesSection,
 )
 
+# Texts of the payload section that are no SQL
+_NO_SQL = ("call", "record_id", "time_zone")
+
 
 class SyncConfig(ConfigModel):
     """One sync: rows of a source, sent as one call each."""
@@ -67,13 +70,13 @@ class SyncConfig(ConfigModel):
             "source.where": self.source.where,
             "source.query": self.source.query,
             **{f"source.order_by.{index}": text for index, text in enumerate(self.source.order_by)},
-            **{f"payload.{name}": getattr(payload, name) for name in type(payload).model_fields if name != "record_id"},
+            **{f"payload.{name}": getattr(payload, name) for name in type(payload).model_fields if name not in _NO_SQL},
         }
         for name in ("properties", "traits", "context"):
             mapping = getattr(payload, name)
             if mapping is not None:
                 texts |= {f"payload.{name}.set.{field}": scalar for field, scalar in mapping.set.items()}
-        return {path: text for path, text in texts.items() if isinstance(text, str) and path != "payload.call"}
+        return {path: text for path, text in texts.items() if isinstance(text, str)}
 
     def describe(self) -> dict[str, Any]:
         """The resolved configuration as JSON-able data; it names where the key is kept, and never holds the key."""

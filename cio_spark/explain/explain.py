@@ -13,6 +13,7 @@ from cio_spark.explain.explanation import Explanation, InSource, SourceRecord
 from cio_spark.explain.source import find_in_source
 from cio_spark.explain.subject import Subject
 from cio_spark.explain.tables import find_in_tables
+from cio_spark.fixed_settings import fix_settings
 from cio_spark.model import Slots
 from cio_spark.pipeline.intake import ask_records
 from cio_spark.pipeline.phases import explained
@@ -32,7 +33,8 @@ def explain_subject(config: SyncConfig, tables: Tables, subject: Subject) -> Exp
     Raises:
         CioSparkError: Spark failed. A source that cannot be read is part of the answer.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool, explained(config):
+    fixed = fix_settings(tables.spark, config.payload.time_zone)
+    with ThreadPoolExecutor(max_workers=1) as pool, explained(config), fixed:
         telling = pool.submit(find_in_tables, tables, config.sync.name, subject)
         try:
             with explained(config):

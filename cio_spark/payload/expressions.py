@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 from cio_spark import spark_errors
 from cio_spark.config.payload import Literal
 from cio_spark.errors import Problem
+from cio_spark.payload.instants import as_instant
 from cio_spark.schemas import ORDER_PREFIX
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
 _INSTANT_OPTIONS = {"timeZone": "UTC", "timestampFormat": _INSTANT, "timestampNTZFormat": _INSTANT}
 _WHITE_SPACE = " \t\n\r\x0b\x0c"
+# Texts that Spark's casts make of a number which is none
+_NO_NUMBERS = ("NaN", "Infinity", "-Infinity")
 
 
 class Expressions:
@@ -38,6 +41,11 @@ class Expressions:
         self.columns = [name for name in rows.columns if not name.startswith(ORDER_PREFIX)]
         self.problems: list[Problem] = []
 
+    @property
+    def are_case_sensitive(self) -> bool:
+        """Tell whether Spark takes `plan` and `Plan` for two names in this session."""
+        return str(self._rows.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
+
     def report(self, path: str, message: str) -> None:
         """Notes a problem."""
         self.problems.append(Problem(path, message))
@@ -54,13 +62,17 @@ class Expressions:
             return None
         return F.expr(scalar), kind
 
-    def compile_text(self, path: str, scalar: Scalar | None, *, blank_is_null: bool = False) -> Column | None:
+    def compile_text(
+        self, path: str, scalar: Scalar | None, *, blank_is_null: bool = False, is_id: bool = False
+    ) -> Column | None:
         """A scalar that is sent as text: ids, names.
 
         Args:
             path: of the scalar.
             scalar: None: there is none.
             blank_is_null: an empty text, or one of white space only, becomes null.
+            is_id: it tells persons, rows or things apart: it must be no fraction, and what a cast makes of NaN or an
+                infinity becomes null.
         """
         compiled = None if scalar is None else self.compile(path, scalar)
         if compiled is None:
@@ -69,21 +81,29 @@ class Expressions:
         if isinstance(kind, (T.ArrayType, T.MapType, T.StructType, T.BinaryType)):
             self.report(path, f"has type {kind.simpleString()}, which cannot be an id or a name; use an expression")
             return None
+        if is_id and is_fractional(kind):
+            self.report(path, no_fraction(kind))
+            return None
         text = as_text(column, kind)
-        return without_blanks(text) if blank_is_null and isinstance(kind, T.StringType) else text
+        if not isinstance(kind, T.StringType):
+            return text
+        if blank_is_null:
+            text = without_blanks(text)
+        # A constant is what the user wrote
+        return without_no_numbers(text) if is_id and not isinstance(scalar, Literal) else text
 
-    def compile_instant(self, path: str, scalar: Scalar | None) -> Column | None:
-        """A scalar that is a point in time: timestamp, or date as midnight UTC."""
+    def compile_instant(self, path: str, scalar: Scalar | None) -> tuple[Column, Column] | None:
+        """Compile a scalar that is a point in time: a timestamp, or a date as midnight UTC.
+
+        Returns:
+            the instant, null outside of the years 1 to 9999, and the value as it is; None if there is none.
+        """
         compiled = None if scalar is None else self.compile(path, scalar)
         if compiled is None:
             return None
         column, kind = compiled
-        if isinstance(kind, T.TimestampType):
-            return column
-        if isinstance(kind, T.TimestampNTZType):
-            return without_zone_as_utc(column)
-        if isinstance(kind, T.DateType):
-            return F.timestamp_seconds(F.unix_date(column).cast("bigint") * 86400)
+        if isinstance(kind, (T.TimestampType, T.TimestampNTZType, T.DateType)):
+            return as_instant(column, kind), column
         advice = "use timestamp_seconds(…) or timestamp_millis(…)"
         if isinstance(kind, T.StringType):
             advice = "use try_to_timestamp(…)"
@@ -91,10 +111,17 @@ class Expressions:
         return None
 
 
-def without_zone_as_utc(column: Column) -> Column:
-    """A TIMESTAMP_NTZ read as UTC, whatever the session's time zone."""
-    micros = F.timestamp_diff("MICROSECOND", F.lit("1970-01-01 00:00:00").cast("timestamp_ntz"), column)
-    return F.timestamp_micros(micros)
+def is_fractional(kind: T.DataType) -> bool:
+    """Tell whether a type holds fractions, which make several texts of one number: `1.2345678E7`, `1.50`."""
+    return isinstance(kind, (T.FloatType, T.DoubleType)) or (isinstance(kind, T.DecimalType) and kind.scale > 0)
+
+
+def no_fraction(kind: T.DataType) -> str:
+    """Say in a sentence that an id is of a fractional type."""
+    return (
+        f"has type {kind.simpleString()}, whose values may have fractions, so they are no ids: cast it to bigint, "
+        "or to decimal(38, 0), in an expression or in the source"
+    )
 
 
 def as_text(column: Column, kind: T.DataType) -> Column:
@@ -107,6 +134,11 @@ def as_text(column: Column, kind: T.DataType) -> Column:
     if isinstance(kind, (T.TimestampType, T.TimestampNTZType)):
         return F.when(column.isNotNull(), F.to_csv(F.struct(column), _INSTANT_OPTIONS))
     return column.cast("string")
+
+
+def without_no_numbers(text: Column) -> Column:
+    """Make null of a text that a cast has made of NaN or an infinity."""
+    return F.when(~text.isin(*_NO_NUMBERS), text)
 
 
 def without_blanks(text: Column) -> Column:

@@ -11,8 +11,13 @@ from pyspark.sql import types as T
 from cio_spark import spark_errors
 from cio_spark.config.api_limits import MAX_ATTRIBUTES, MAX_NAME_BYTES
 from cio_spark.config.payload import FieldMapping, NullHandling, PayloadSection, Scalar, TimestampFormat
+from cio_spark.json_text import read_object
 from cio_spark.payload.expressions import Expressions
-from cio_spark.payload.json_values import JSON_OPTIONS, json_ready, unsupported_type
+from cio_spark.payload.instants import TIMES
+from cio_spark.payload.json_values import JSON_OPTIONS, json_ready, unclear_field, unsupported_type
+from cio_spark.utf8 import is_utf8
+
+_SEND_NULLS = {**JSON_OPTIONS, "ignoreNullFields": "false"}
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,21 @@ class JsonObject:
     Attributes:
         value: a struct or map that goes into the call's own `to_json`; None where the object is text.
         text: JSON text of the object, spliced into the call's JSON; None where it is a value.
-        checked: what validation looks into: the struct or map of JSON-ready values, or the user's JSON text.
+        checked: what validation looks into: the struct or map of JSON-ready values, or the JSON text as it was read. A
+            struct's fields are called by number, for Spark's look-ups take `plan` and `Plan` for one name.
+        original: what validation looks for in the values before they are ready for JSON: the struct of the fields with
+            maps or times, the map, or the user's JSON text; None: nothing.
+        read: where the object is the user's JSON text, the column of the read text, to be added under the name
+            `read_as` before the others, so that it is read once.
+        read_as: see `read`.
     """
 
     value: Column | None
     text: Column | None
     checked: Column
+    original: Column | None = None
+    read: Column | None = None
+    read_as: str = ""
 
 
 def build_object(
@@ -42,34 +56,44 @@ def build_object(
         return None
     dropped: list[Column] = []
     sent: list[Column] = []
+    checked: list[Column] = []
+    original: list[Column] = []
     for field, scalar in _scalars(expressions, mapping, f"payload.{name}").items():
         path = f"payload.{name}.set.{field}" if field in mapping.set else f"payload.{name}.include"
         compiled = expressions.compile(path, scalar)
         if compiled is None:
             continue
         column, kind = compiled
-        if unfit := unsupported_type(kind):
-            expressions.report(path, _cannot_carry(field, unfit))
+        if problem := _type_problem(expressions, field, kind):
+            expressions.report(path, problem)
             continue
         drop = _drops_nulls(section, field)
         ready = json_ready(column, kind, unix_seconds=_in_seconds(section, field, default_format), drop_nulls=drop)
         (dropped if drop else sent).append(ready.alias(field))
+        checked.append(ready.alias(str(len(checked))))
+        if _has_maps_or_times(kind):
+            original.append(column.alias(str(len(original))))
     if len(dropped) + len(sent) > MAX_ATTRIBUTES:
         expressions.report(
             f"payload.{name}", f"has {len(dropped) + len(sent)} fields, Customer.io takes {MAX_ATTRIBUTES}"
         )
-    checked = F.struct(*dropped, *sent)
-    if not sent:
-        return JsonObject(value=F.struct(*dropped), text=None, checked=checked)
-    return JsonObject(value=None, text=_with_nulls(dropped, sent), checked=checked)
+    return JsonObject(
+        value=None if sent else F.struct(*dropped),
+        text=_with_nulls(dropped, sent) if sent else None,
+        checked=F.struct(*checked),
+        original=F.struct(*original) if original else None,
+    )
 
 
 def _scalars(expressions: Expressions, mapping: FieldMapping, path: str) -> dict[str, Scalar]:
-    """Fields by name: included columns first, in order, then what is set; a set field wins."""
+    """Fields by name: included columns first, in order, then what is set; a set field wins.
+
+    Of "all columns" the order is that of their names: a column that moves within its table must not change payloads.
+    """
     columns = expressions.columns
     unknown = [name for name in mapping.except_ if name not in columns]
     if mapping.include == "*":
-        names = [name for name in columns if name not in mapping.except_]
+        names = sorted(name for name in columns if name not in mapping.except_)
     else:
         names = list(mapping.include or [])
         unknown += [name for name in names if name not in columns]
@@ -96,25 +120,61 @@ def _whole_object(
         return None
     column, kind = compiled
     if isinstance(kind, T.StringType):
-        return JsonObject(value=None, text=F.coalesce(F.get_json_object(column, "$"), F.lit("{}")), checked=column)
+        return _json_text(name, column.cast("string"))
     if not isinstance(kind, (T.StructType, T.MapType)):
         expressions.report(path, f"has type {kind.simpleString()}, but must be a struct, a map or JSON text")
         return None
-    if unfit := unsupported_type(kind):
-        expressions.report(path, _cannot_carry(sql, unfit))
+    if problem := _type_problem(expressions, sql, kind):
+        expressions.report(path, problem)
         return None
     in_seconds = (section.timestamps.default or default_format) == TimestampFormat.UNIX_SECONDS
     drop = section.nulls.default == NullHandling.DROP
     ready = json_ready(column, kind, unix_seconds=in_seconds, drop_nulls=drop)
+    original = column if _has_maps_or_times(kind) else None
     if drop:
-        return JsonObject(value=ready, text=None, checked=ready)
-    text = F.coalesce(F.to_json(ready, {**JSON_OPTIONS, "ignoreNullFields": "false"}), F.lit("{}"))
-    return JsonObject(value=None, text=text, checked=ready)
+        return JsonObject(value=ready, text=None, checked=ready, original=original)
+    text = F.coalesce(F.to_json(ready, _SEND_NULLS), F.lit("{}"))
+    return JsonObject(value=None, text=text, checked=ready, original=original)
+
+
+def _json_text(name: str, text: Column) -> JsonObject:
+    """Read the user's JSON text as an object; what is none goes into the payload as a text, and is refused."""
+    # Pickled, and so for Python's eyes replaced where it is no UTF-8, on every version of Spark: Arrow would stop at it
+    read = F.udf(read_object, T.StringType(), useArrow=False)
+    read_as = f"__json_{name}"
+    quoted = F.to_json(F.array(text), JSON_OPTIONS)
+    as_text = quoted.substr(F.lit(2), F.char_length(quoted) - 2)
+    return JsonObject(
+        value=None,
+        text=F.when(text.isNull(), "{}").otherwise(F.coalesce(F.col(read_as), as_text)),
+        checked=F.col(read_as),
+        original=text,
+        read=read(F.when(is_utf8(text), text)),
+        read_as=read_as,
+    )
+
+
+def _type_problem(expressions: Expressions, what: str, kind: T.DataType) -> str | None:
+    """Say why JSON cannot carry a type, or Spark cannot look into it; None: nothing is wrong with it."""
+    if unfit := unsupported_type(kind):
+        return _cannot_carry(what, unfit)
+    if unclear := unclear_field(kind, case_sensitive=expressions.are_case_sensitive):
+        return f"{what} has the fields {unclear} in one struct, which Spark cannot tell apart: rename one of them"
+    return None
+
+
+def _has_maps_or_times(kind: T.DataType) -> bool:
+    """Tell whether validation must see a value as it was: made ready, no key stands twice, no year is out of range."""
+    if isinstance(kind, T.ArrayType):
+        return _has_maps_or_times(kind.elementType)
+    if isinstance(kind, T.StructType):
+        return any(_has_maps_or_times(item.dataType) for item in kind.fields)
+    return isinstance(kind, (T.MapType, *TIMES))
 
 
 def _with_nulls(dropped: list[Column], sent: list[Column]) -> Column:
     """JSON text of an object some of whose nulls are sent: two objects, joined at their braces."""
-    with_nulls = F.to_json(F.struct(*sent), {**JSON_OPTIONS, "ignoreNullFields": "false"})
+    with_nulls = F.to_json(F.struct(*sent), _SEND_NULLS)
     if not dropped:
         return with_nulls
     without = F.to_json(F.struct(*dropped), JSON_OPTIONS)

@@ -11,10 +11,13 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark.payload.expressions import as_text, without_zone_as_utc
+from cio_spark.payload.expressions import as_text
+from cio_spark.payload.instants import TIMES, as_seconds
 
-# to_json options: every timestamp in ISO 8601, UTC, milliseconds (api_facts, Payload), at any depth
+# to_json options: every timestamp in ISO 8601, UTC, milliseconds (api_facts, Payload), at any depth. What is not said
+# here the session decides.
 JSON_OPTIONS = {
+    "ignoreNullFields": "true",
     "timeZone": "UTC",
     "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'",
     "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'",
@@ -23,7 +26,6 @@ JSON_OPTIONS = {
 
 _PLAIN = (T.StringType, T.BooleanType, T.ByteType, T.ShortType, T.IntegerType, T.LongType)
 _NUMBERS = (T.FloatType, T.DoubleType, T.DecimalType)
-_TIMES = (T.TimestampType, T.TimestampNTZType, T.DateType)
 
 
 def unsupported_type(kind: T.DataType) -> str | None:
@@ -36,9 +38,30 @@ def unsupported_type(kind: T.DataType) -> str | None:
         return unsupported_type(kind.valueType)
     if isinstance(kind, T.StructType):
         return next((name for item in kind.fields if (name := unsupported_type(item.dataType))), None)
-    if isinstance(kind, _PLAIN + _NUMBERS + _TIMES + (T.NullType,)):
+    if isinstance(kind, _PLAIN + _NUMBERS + TIMES + (T.NullType,)):
         return None
     return kind.simpleString()
+
+
+def unclear_field(kind: T.DataType, *, case_sensitive: bool) -> str | None:
+    """Find two names of fields in one struct, anywhere inside, that Spark cannot tell apart; None: there are none.
+
+    JSON could carry `plan` and `Plan`, but Spark's look-ups inside a struct usually take no notice of case.
+    """
+    if isinstance(kind, T.ArrayType):
+        return unclear_field(kind.elementType, case_sensitive=case_sensitive)
+    if isinstance(kind, T.MapType):
+        return unclear_field(kind.valueType, case_sensitive=case_sensitive)
+    if not isinstance(kind, T.StructType):
+        return None
+    seen: dict[str, str] = {}
+    for name in kind.fieldNames():
+        looked_up = name if case_sensitive else name.lower()
+        if looked_up in seen:
+            return f"`{seen[looked_up]}` and `{name}`"
+        seen[looked_up] = name
+    inside = (unclear_field(item.dataType, case_sensitive=case_sensitive) for item in kind.fields)
+    return next((found for found in inside if found), None)
 
 
 def _needs_work(kind: T.DataType, unix_seconds: bool) -> bool:
@@ -49,7 +72,7 @@ def _needs_work(kind: T.DataType, unix_seconds: bool) -> bool:
         return any(_needs_work(item.dataType, unix_seconds) for item in kind.fields)
     if isinstance(kind, (T.MapType, T.NullType)):
         return True
-    return unix_seconds and isinstance(kind, _TIMES)
+    return unix_seconds and isinstance(kind, TIMES)
 
 
 def json_ready(column: Column, kind: T.DataType, *, unix_seconds: bool, drop_nulls: bool) -> Column:
@@ -70,12 +93,8 @@ def json_ready(column: Column, kind: T.DataType, *, unix_seconds: bool, drop_nul
 
     if isinstance(kind, T.NullType):
         return column.cast("string")
-    if isinstance(kind, T.TimestampType):
-        return F.unix_seconds(column)
-    if isinstance(kind, T.TimestampNTZType):
-        return F.unix_seconds(without_zone_as_utc(column))
-    if isinstance(kind, T.DateType):
-        return F.unix_date(column).cast("bigint") * 86400
+    if isinstance(kind, TIMES):
+        return as_seconds(column, kind)
     if isinstance(kind, T.ArrayType):
         element = kind.elementType
         return F.transform(column, lambda value: inner(value, element))
@@ -90,9 +109,13 @@ def json_ready(column: Column, kind: T.DataType, *, unix_seconds: bool, drop_nul
 def _sorted_map(
     column: Column, kind: T.MapType, inner: Callable[[Column, T.DataType], Column], drop_nulls: bool
 ) -> Column:
-    """Equal maps in one order: their JSON, and so its hash, would differ otherwise."""
+    """Put equal maps into one order: their JSON, and so its hash, would differ otherwise.
+
+    `from_json`, and files of other engines, give maps that have a key twice. Spark's builder of maps would end the
+    whole job on one; here each key stands once, and validation refuses the row.
+    """
     values = F.map_filter(column, lambda _, value: value.isNotNull()) if drop_nulls else column
-    keys = F.array_sort(F.map_keys(values))
+    keys = F.array_sort(F.array_distinct(F.map_keys(values)))
     key_kind, value_kind = kind.keyType, kind.valueType
-    names = F.transform(keys, lambda key: as_text(key, key_kind)) if isinstance(key_kind, _TIMES) else keys
+    names = F.transform(keys, lambda key: as_text(key, key_kind)) if isinstance(key_kind, TIMES) else keys
     return F.map_from_arrays(names.cast("array<string>"), F.transform(keys, lambda key: inner(values[key], value_kind)))

@@ -15,9 +15,11 @@ from cio_spark.config import api_limits as limits
 from cio_spark.config.payload import Call, FieldMapping, Literal, PayloadSection, TimestampFormat
 from cio_spark.errors import ConfigurationError
 from cio_spark.payload.calls import call_json
-from cio_spark.payload.expressions import Expressions, as_text
+from cio_spark.payload.expressions import Expressions, as_text, is_fractional, no_fraction, without_no_numbers
 from cio_spark.payload.fields import build_object
+from cio_spark.payload.json_values import JSON_OPTIONS
 from cio_spark.schemas import ORDER_PREFIX
+from cio_spark.utf8 import is_utf8
 
 SCALARS = (
     "user_id",
@@ -34,6 +36,8 @@ SCALARS = (
 )
 # Blank, they name nobody and nothing; of the others, a blank is what the user wants to send
 NAMING = ("user_id", "anonymous_id", "email", "event", "group_id", "object_id", "previous_id", "device_token")
+# They tell persons and things apart: no fractions, and no text that a cast makes of NaN
+IDS = ("user_id", "anonymous_id", "email", "group_id", "object_id", "object_type_id", "previous_id", "device_token")
 PERSON_KEYS = ("user_id", "anonymous_id", "email", "group_id", "object_id")
 DEFAULT_FORMATS = {
     "properties": TimestampFormat.ISO,
@@ -50,10 +54,11 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
         section: the payload section.
 
     Returns:
-        `record_id`, `person_key` STRING, `occurred_at` TIMESTAMP, `payload` STRING (JSON without messageId),
-        `payload_hash` BIGINT, `payload_bytes` INT (UTF-8, without messageId), and for validation `ids`
-        STRUCT<user_id, …> of all scalars that are sent, blank ones null, constants (which are checked here) of type
-        VOID, and `objects` STRUCT<properties, traits, context>.
+        `record_id`, `person_key` STRING (null where they are no UTF-8), `occurred_at` TIMESTAMP, `payload` STRING (JSON
+        without messageId), `payload_hash` BIGINT, `payload_bytes` INT (UTF-8, without messageId), and for validation
+        `ids` STRUCT<record_id, user_id, …>: of all scalars that are sent, blank ones null, constants (which are checked
+        here) of type VOID; `objects` STRUCT<properties, traits, context>, ready for JSON; and `originals`
+        STRUCT<timestamp, properties, …>: what of these may be out of range or have a key twice, as it was.
 
     Raises:
         ConfigurationError: everything that is wrong with columns, expressions and types, at once.
@@ -61,33 +66,49 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
     expressions = Expressions(rows)
     section = _with_traits_of_scalars(section, expressions)
     constants = _constants(section, expressions)
-    texts = {
-        name: expressions.compile_text(f"payload.{name}", getattr(section, name), blank_is_null=name in NAMING)
-        for name in SCALARS
-    }
-    record_id = _record_id(expressions, section.record_id_columns)
-    occurred_at = expressions.compile_instant("payload.timestamp", section.timestamp)
+    texts = {name: _compile_scalar(expressions, section, name) for name in SCALARS}
+    record_id, record_id_as_it_is = _record_id(expressions, section.record_id_columns)
+    instant = expressions.compile_instant("payload.timestamp", section.timestamp)
     objects = {
         name: build_object(expressions, section, name, default_format)
         for name, default_format in DEFAULT_FORMATS.items()
     }
     if expressions.problems:
         raise ConfigurationError(expressions.problems)
+    occurred_at, time = instant or (None, None)
     sent = {name: F.lit(None) if name in constants else column for name, column in texts.items() if column is not None}
-    checked = [item.checked.alias(name) for name, item in objects.items() if item is not None]
+    built = {name: item for name, item in objects.items() if item is not None}
+    originals = {"timestamp": time, **{name: item.original for name, item in built.items()}}
+    read = [item.read.alias(item.read_as) for item in built.values() if item.read is not None]
+    if read:
+        rows = rows.select("*", *read)
     return rows.select(
         record_id.alias("record_id"),
         _person_key(texts).alias("person_key"),
         (F.lit(None).cast("timestamp") if occurred_at is None else occurred_at).alias("occurred_at"),
         call_json(section.call, texts, occurred_at, objects).alias("payload"),
-        F.struct(*[column.alias(name) for name, column in sent.items()]).alias("ids"),
-        (F.struct(*checked) if checked else F.struct(F.lit(None).cast("string").alias("none"))).alias("objects"),
+        F.struct(record_id_as_it_is.alias("record_id"), *[column.alias(name) for name, column in sent.items()]).alias(
+            "ids"
+        ),
+        _struct_of({name: item.checked for name, item in built.items()}).alias("objects"),
+        _struct_of(originals).alias("originals"),
         *[column for column in rows.columns if column.startswith(ORDER_PREFIX)],
     ).select(
         "*",
         F.xxhash64("payload").alias("payload_hash"),
         F.octet_length("payload").alias("payload_bytes"),
     )
+
+
+def _struct_of(columns: Mapping[str, Column | None]) -> Column:
+    """Put columns into a struct by their names; one without any field is no struct for Spark."""
+    given = [column.alias(name) for name, column in columns.items() if column is not None]
+    return F.struct(*(given or [F.lit(None).alias("none")]))
+
+
+def _compile_scalar(expressions: Expressions, section: PayloadSection, name: str) -> Column | None:
+    path, scalar = f"payload.{name}", getattr(section, name)
+    return expressions.compile_text(path, scalar, blank_is_null=name in NAMING, is_id=name in IDS)
 
 
 def subject_column(rows: DataFrame, section: PayloadSection, name: str) -> Column:
@@ -100,17 +121,14 @@ def subject_column(rows: DataFrame, section: PayloadSection, name: str) -> Colum
     """
     expressions = Expressions(rows)
     if name == "record_id":
-        return _record_id(expressions, section.record_id_columns)
-    return _person_key(
-        {
-            key: expressions.compile_text(f"payload.{key}", getattr(section, key), blank_is_null=True)
-            for key in PERSON_KEYS
-        }
-    )
+        return _record_id(expressions, section.record_id_columns)[0]
+    return _person_key({key: _compile_scalar(expressions, section, key) for key in PERSON_KEYS})
 
 
 def _person_key(texts: Mapping[str, Column | None]) -> Column:
-    return F.coalesce(*[text for name in PERSON_KEYS if (text := texts[name]) is not None])
+    """Name the person of a record; null where the name is no UTF-8, which Python could not read."""
+    key = F.coalesce(*[text for name in PERSON_KEYS if (text := texts[name]) is not None])
+    return F.when(is_utf8(key), key)
 
 
 def _with_traits_of_scalars(section: PayloadSection, expressions: Expressions) -> PayloadSection:
@@ -141,8 +159,12 @@ def _constants(section: PayloadSection, expressions: Expressions) -> set[str]:
     return {name for name, value in values.items() if value is not None}
 
 
-def _record_id(expressions: Expressions, names: list[str]) -> Column:
-    """One column as text; several as a JSON array, which cannot collide; null as soon as one is null."""
+def _record_id(expressions: Expressions, names: list[str]) -> tuple[Column, Column]:
+    """Make the record id, and the text that validation sees of it.
+
+    The id is one column as text, or several as a JSON array, which cannot collide. It is null as soon as one is null,
+    or is no UTF-8: what is replaced there would make one record of several.
+    """
     parts: list[Column] = []
     for name in names:
         if name not in expressions.columns:
@@ -154,8 +176,13 @@ def _record_id(expressions: Expressions, names: list[str]) -> Column:
         column, kind = compiled
         if isinstance(kind, (T.ArrayType, T.MapType, T.StructType, T.BinaryType)):
             expressions.report("payload.record_id", f"`{name}` has type {kind.simpleString()}, which cannot name a row")
-        parts.append(as_text(column, kind))
-    if len(parts) <= 1:
-        return parts[0] if parts else F.lit(None).cast("string")
-    complete = reduce(lambda one, other: one & other, [part.isNotNull() for part in parts])
-    return F.when(complete, F.to_json(F.array(*parts)))
+        if is_fractional(kind):
+            expressions.report("payload.record_id", f"`{name}` {no_fraction(kind)}")
+        text = as_text(column, kind)
+        parts.append(without_no_numbers(text) if isinstance(kind, T.StringType) else text)
+    if not parts:
+        return F.lit(None).cast("string"), F.lit(None).cast("string")
+    # Null for null, which `when` takes for no; the blank keeps bytes of two parts from making one character
+    complete = reduce(lambda one, other: one & other, [is_utf8(part) for part in parts])
+    whole = parts[0] if len(parts) == 1 else F.to_json(F.array(*parts), JSON_OPTIONS)
+    return F.when(complete, whole), parts[0] if len(parts) == 1 else F.concat_ws(" ", *parts)

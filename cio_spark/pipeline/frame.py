@@ -18,9 +18,11 @@ from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
+from cio_spark.fixed_settings import settings_in_force
 from cio_spark.model import Books, DeliveryPlan, SyncResult
 from cio_spark.monitoring.check import check_after_run
 from cio_spark.pipeline.address import check_address
+from cio_spark.pipeline.bytes_changes import bytes_changes
 from cio_spark.pipeline.lease import RunLease
 from cio_spark.pipeline.phases import Phases, explained
 from cio_spark.pipeline.take_over import settle_after_take_over
@@ -66,10 +68,12 @@ class Frame:
         progression: how far the waves got.
         claim: of the run, from `claim_sync` on.
         lease: keeps the claim, from `claim_sync` on.
+        notes: why this run writes other bytes than the last one, from `claim_sync` on.
     """
 
     claim: results.Claim
     lease: RunLease
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -122,6 +126,7 @@ class Frame:
                 self._claimant,
                 clock=self.clock,
                 facts=lambda newest: {
+                    **self._settings_facts(newest),
                     **self._pinned(newest, pin, pinned)._asdict(),
                     "configuration": json.dumps(self.config.describe()),
                     "package_version": VERSION,
@@ -132,10 +137,14 @@ class Frame:
     def _pinned(self, newest: results.ClaimState | None, pin: Callable[[], Pinned], pinned: Pinned) -> Pinned:
         """What the run reads, once it is clear that the ledger is that of its workspace."""
         if newest is not None and not self._same_workspace:
-            # One that only stands for another run has no configuration
-            last = newest.configuration or results.last_configuration(self.tables, self.config.sync.name)
-            check_address(self.config, self.tables, last)
+            check_address(self.config, self.tables, newest.configuration)
         return pin() if self._is_later(newest) else pinned
+
+    def _settings_facts(self, newest: results.ClaimState | None) -> dict[str, str]:
+        """Give the settings that this run has fixed, for its row; note where they are not those of the newest run."""
+        settings = settings_in_force(self.tables.spark)
+        self.notes = bytes_changes(self.config, newest.session_settings, settings) if newest is not None else ()
+        return {"session_settings": settings.to_json()}
 
     def _is_later(self, newest: results.ClaimState | None) -> bool:
         """Whether a run may have been at work since this one began; clocks of other machines differ."""
@@ -252,6 +261,7 @@ class Frame:
             seconds=self.clock.monotonic() - self._began,
             delivery_seconds=delivery_seconds,
             phases=self.phases.seconds,
+            notes=self.notes,
         )
         self.progress.finished(result)
         return result

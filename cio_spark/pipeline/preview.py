@@ -11,14 +11,17 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results, source
 from cio_spark.config import SyncConfig
 from cio_spark.delivery import engine
+from cio_spark.fixed_settings import settings_in_force, with_fixed_settings
 from cio_spark.model import Preview
 from cio_spark.pipeline.address import check_address
+from cio_spark.pipeline.bytes_changes import bytes_changes
 from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
 from cio_spark.results import Tables
 
 
+@with_fixed_settings
 def preview_sync(
     config: SyncConfig,
     *,
@@ -37,8 +40,9 @@ def preview_sync(
     tables = Tables(spark, config.tables, warehouse)
     slots = engine.count_slots(spark, config.delivery.engine)
     with explained(config):
-        if not same_workspace and tables.exists("sync_runs") and tables.exists("record_status"):
-            check_address(config, tables, results.last_configuration(tables, config.sync.name))
+        newest = results.newest_run(tables, config.sync.name)
+        if newest is not None and not same_workspace and tables.exists("record_status"):
+            check_address(config, tables, newest.configuration)
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
@@ -57,4 +61,7 @@ def preview_sync(
         )
         pending = work.records.where(F.col("state").isin("new", "changed", "again"))
         payloads = tuple(row["payload"] for row in pending.select("payload").limit(samples).collect())
-        return Preview(work.counts, work.plan, ledger.count_reasons(work.records), payloads, snapshot.description)
+        settings = settings_in_force(spark)
+        notes = () if newest is None else bytes_changes(config, newest.session_settings, settings)
+        reasons = ledger.count_reasons(work.records)
+        return Preview(work.counts, work.plan, reasons, payloads, snapshot.description, notes)

@@ -15,6 +15,7 @@ from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
+from cio_spark.fixed_settings import with_fixed_settings
 from cio_spark.model import Books, DeliveryCounts, StateCounts, SyncResult
 from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.phases import explained
@@ -44,6 +45,7 @@ class Letters:
     record: str | None = None
 
 
+@with_fixed_settings
 def replay_sync(
     config: SyncConfig,
     *,

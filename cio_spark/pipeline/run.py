@@ -13,6 +13,7 @@ from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
+from cio_spark.fixed_settings import with_fixed_settings
 from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
 from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.intake import ask, prepared
@@ -28,6 +29,7 @@ from cio_spark.runtime import owner_is_dead
 from cio_spark.verdict import judge
 
 
+@with_fixed_settings
 def run_sync(
     config: SyncConfig,
     *,

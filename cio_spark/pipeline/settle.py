@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
+from cio_spark.fixed_settings import fix_settings
 from cio_spark.pipeline.intake import prepared, try_on_rows
 from cio_spark.pipeline.survey import held_statuses, waiting_letters
 from cio_spark.results import LostRun, Staging, Tables
@@ -50,6 +51,12 @@ def settle_lost_run(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
     """
     staging = Staging(tables, lost.run_id)
     then = configuration_of(lost) or config
+    with fix_settings(tables.spark, then.payload.time_zone):
+        _settle_as(then, tables, lost, staging)
+
+
+def _settle_as(then: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> None:
+    """Settle a lost run under the configuration that it had."""
     dead = results.has_dead(tables, lost.run_id, then.sync.name)
     if then.on_change != "send" and not dead:
         staging.drop()  # what was sent once is never sent in another version: there is nothing to say of it

@@ -12,12 +12,20 @@ from cio_spark.results.claims import (
 )
 from cio_spark.results.dead_letters import append_dead_letters
 from cio_spark.results.in_doubt import append_in_doubt, has_dead, has_written
-from cio_spark.results.known_workspace import has_answers, last_configuration
 from cio_spark.results.maintenance import maintain_tables
-from cio_spark.results.record_status import append_record_status, count_statuses
+from cio_spark.results.record_status import append_record_status, count_statuses, has_answers
 from cio_spark.results.setup import set_up_tables
 from cio_spark.results.staging import Staging
-from cio_spark.results.sync_runs import ClaimState, RunEnd, append_events, claims_of, end_run, last_runs, open_runs
+from cio_spark.results.sync_runs import (
+    ClaimState,
+    RunEnd,
+    append_events,
+    claims_of,
+    end_run,
+    last_runs,
+    newest_run,
+    open_runs,
+)
 from cio_spark.results.tables import Tables
 
 __all__ = [
@@ -41,10 +49,10 @@ __all__ = [
     "has_answers",
     "has_dead",
     "has_written",
-    "last_configuration",
     "last_runs",
     "maintain_tables",
     "mark_settled",
+    "newest_run",
     "open_runs",
     "register_taken_over",
     "set_up_tables",

@@ -75,6 +75,12 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
     )
 
 
+def has_answers(tables: Tables, sync: str) -> bool:
+    """Whether a record of the sync may be left alone for what an API said of it."""
+    answered = F.col("status").isin("accepted", "rejected")
+    return not tables.read("record_status").where((F.col("sync") == sync) & answered).limit(1).isEmpty()
+
+
 def most_frequent(reasons: list[Reason]) -> tuple[Reason, ...]:
     """The most frequent, and at least one of each status, category and code: verdicts are drawn from these."""
     first = {(reason.status, reason.category, reason.code): reason for reason in reversed(reasons)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -165,9 +166,14 @@ def _add_columns(tables: Tables, table: str) -> list[str]:
     missing = _missing_columns(tables, table, TABLES[table].columns)
     if not missing:
         return []
-    added = ", ".join(f"{name} {kind.simpleString()}" for name, kind in missing.items())
+    added = ", ".join(f"{name} {_in_ddl(kind)}" for name, kind in missing.items())
     tables.spark.sql(f"ALTER TABLE {tables.name(table)} ADD COLUMNS ({added})")
     return [f"added {', '.join(missing)} to {tables.name(table)}"]
+
+
+def _in_ddl(kind: T.DataType) -> str:
+    """Write a type as SQL that means the same in every session: `timestamp` alone is what a setting says."""
+    return re.sub(r"\btimestamp\b", "timestamp_ltz", kind.simpleString())
 
 
 def _same(one: T.DataType, other: T.DataType) -> bool:

@@ -118,6 +118,7 @@ class ClaimState:
         source_version: the version of the source it had pinned.
         taken_over_run: the run that this one only stands for, see `claims.register_taken_over`.
         taken_over_wave: the wave of that run.
+        session_settings: JSON of the settings it had fixed; None: it recorded none.
     """
 
     run_id: str
@@ -136,11 +137,13 @@ class ClaimState:
     source_version: int | None
     taken_over_run: str | None
     taken_over_wave: int | None
+    session_settings: str | None = None
 
 
 _CLAIM_COLUMNS = (
     *("run_id", "sync", "run_number", "event", "at", "owner", "claim_expires_at", "send_until", "job_attempt"),
     *("taken_over_run", "taken_over_wave", "delivery_seconds", "ledger_version", "configuration", "source_version"),
+    "session_settings",
 )
 
 
@@ -216,6 +219,7 @@ def _fold(rows: Sequence[Row]) -> list[ClaimState]:
                 source_version=started["source_version"],
                 taken_over_run=started["taken_over_run"],
                 taken_over_wave=started["taken_over_wave"],
+                session_settings=started["session_settings"],
             )
         )
     return states
@@ -225,6 +229,16 @@ def _in_commit_time(event: Row, name: str) -> datetime:
     """A time that an event names, counted from its commit; the commit itself where it names none."""
     committed = as_utc(event["committed_at"])
     return committed if event[name] is None else committed + (as_utc(event[name]) - as_utc(event["at"]))
+
+
+def newest_run(tables: Tables, sync: str) -> ClaimState | None:
+    """Read the newest run of a sync; None: there is none, or there are no tables."""
+    if not tables.exists("sync_runs"):
+        return None
+    mine = F.col("sync") == sync
+    newest = tables.read("sync_runs").where(mine).agg(F.max("run_id").alias("run_id")).collect()[0]["run_id"]
+    runs = _fold(_events(tables, mine, F.col("run_id") == newest)) if newest else []
+    return runs[0] if runs else None
 
 
 def last_runs(tables: Tables, sync: str | None, limit: int) -> list[Row]:

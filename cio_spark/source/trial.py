@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
@@ -18,8 +17,6 @@ from cio_spark.spark_conf import set_for_a_while
 # Spark would evaluate what two expressions have in common ahead of both, and from 4.2 on what BETWEEN is about ahead of
 # the rest, where nothing is caught
 _EACH_ALONE = {"spark.sql.subexpressionElimination.enabled": "false", "spark.sql.alwaysInlineCommonExpr": "true"}
-_ONE_AT_A_TIME = threading.Lock()
-"""The setting is the session's."""
 _NAME = rf"\s*{spark_errors.NAME}\s*"
 _TEXT = r"\s*'(?:[^'\\]|\\.)*'\s*"
 _CANNOT_FAIL = re.compile(
@@ -61,7 +58,7 @@ def try_expressions(rows: DataFrame, expressions: Mapping[str, str]) -> None:
 def _count(rows: DataFrame, expressions: list[str]) -> tuple[int, ...]:
     """On how many rows each expression fails."""
     texts = [F.coalesce(F.expr(sql).cast("string"), F.lit("")) for sql in expressions]
-    with _ONE_AT_A_TIME, set_for_a_while(rows.sparkSession, _EACH_ALONE):
+    with set_for_a_while(rows.sparkSession, _EACH_ALONE):
         # Said of each row first: an aggregate of Spark 3.5 does not keep to the setting
         failed = rows.select(*[caught(text).isNull().alias(str(number)) for number, text in enumerate(texts)])
         return tuple(failed.agg(*[F.count_if(F.col(name)).alias(name) for name in failed.columns]).collect()[0])

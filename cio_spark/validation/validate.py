@@ -12,6 +12,7 @@ from cio_spark.config import api_limits as limits
 from cio_spark.config.calls import CALL_RULES
 from cio_spark.config.payload import Call
 from cio_spark.config.semantic_events import NEAR_MISSES
+from cio_spark.utf8 import REPLACED, is_utf8
 from cio_spark.validation import values
 
 _IDS = ("user_id", "anonymous_id", "group_id", "object_id", "previous_id", "device_token")
@@ -30,18 +31,21 @@ def validate_records(records: DataFrame, call: Call) -> DataFrame:
     """Adds `error_code` and `error_message` (null for valid records) and drops what only validation needed.
 
     Args:
-        records: output of the payload stage: `record_id`, `payload_bytes`, `ids`, `objects` and the rest.
+        records: output of the payload stage: `record_id`, `payload`, `payload_bytes`, `ids`, `objects`, `originals` and
+            the rest.
         call: the configured call.
 
     Returns:
-        the records without `ids` and `objects`, with `error_code`, `error_message`.
+        the records without `ids`, `objects` and `originals`, with `error_code`, `error_message`.
     """
-    schema = records.schema
-    ids = schema["ids"].dataType
-    objects = schema["objects"].dataType
-    assert isinstance(ids, T.StructType)
-    assert isinstance(objects, T.StructType)
-    rules = _identity_rules(call, ids) + _object_rules(objects) + _size_rules()
+    ids, objects, originals = (_struct(records, name) for name in ("ids", "objects", "originals"))
+    rules = [
+        *_encoding_rules(ids, objects, originals),
+        *_identity_rules(call, ids),
+        *_original_rules(originals),
+        *_object_rules(objects),
+        *_size_rules(),
+    ]
     verdict = F.coalesce(
         *[F.when(broken, F.struct(F.lit(code).alias("c"), F.lit(text).alias("m"))) for code, text, broken in rules]
     )
@@ -49,14 +53,43 @@ def validate_records(records: DataFrame, call: Call) -> DataFrame:
         records.withColumn("__verdict", verdict)
         .withColumn("error_code", F.col("__verdict.c"))
         .withColumn("error_message", F.col("__verdict.m"))
-        .drop("__verdict", "ids", "objects")
+        .drop("__verdict", "ids", "objects", "originals")
     )
+
+
+def _struct(records: DataFrame, name: str) -> T.StructType:
+    kind = records.schema[name].dataType
+    assert isinstance(kind, T.StructType)
+    return kind
+
+
+def _encoding_rules(ids: T.StructType, objects: T.StructType, originals: T.StructType) -> list[Rule]:
+    """Make the rules for texts that are no UTF-8; they come first, for a record id that is none goes no further.
+
+    In the payload a replacement stands for such bytes: only where there is one, its texts are looked at.
+    """
+    replaced = F.col("payload").contains(REPLACED)
+    rules: list[Rule] = [_not_utf8("record_id", F.col("record_id").isNull() & ~is_utf8(F.col("ids.record_id")))]
+    for item in ids.fields:
+        if item.name != "record_id" and isinstance(item.dataType, T.StringType):
+            rules.append(_not_utf8(item.name, replaced & ~is_utf8(F.col(f"ids.{item.name}"))))
+    # JSON text that could not be read is null among the objects
+    texts = [("originals", item) for item in originals.fields if isinstance(item.dataType, T.StringType)]
+    for parent, item in [*texts, *(("objects", item) for item in objects.fields)]:
+        broken = values.any_value(F.col(f"{parent}.{item.name}"), item.dataType, values.not_utf8)
+        if broken is not None:
+            rules.append(_not_utf8(item.name, replaced & broken))
+    return rules
+
+
+def _not_utf8(name: str, broken: Column) -> Rule:
+    return ("not_utf8", f"{name} has bytes that are no UTF-8 text", broken)
 
 
 def _identity_rules(call: Call, ids: T.StructType) -> list[Rule]:
     """Rules of scalars; a constant (VOID) was looked at when the configuration was, so no record is asked about it."""
     constants = {item.name for item in ids.fields if isinstance(item.dataType, T.NullType)}
-    given = set(ids.fieldNames()) - constants
+    given = set(ids.fieldNames()) - constants - {"record_id"}
     rules: list[Rule] = [("missing_record_id", "record_id is null", F.col("record_id").isNull())]
     for alternatives in CALL_RULES[call].needs:
         if constants & set(alternatives):
@@ -88,18 +121,41 @@ def _identity_rules(call: Call, ids: T.StructType) -> list[Rule]:
     return rules
 
 
+def _original_rules(originals: T.StructType) -> list[Rule]:
+    """Make the rules for what is no longer seen once a value is ready for JSON."""
+    rules: list[Rule] = []
+    for item in originals.fields:
+        column, kind = F.col(f"originals.{item.name}"), item.dataType
+        if isinstance(kind, T.StringType):
+            unread = column.isNotNull() & F.col(f"objects.{item.name}").isNull()
+            rules.append(("invalid_json", f"{item.name}_from is not the JSON text of exactly one object", unread))
+        for code, text, check in (
+            (
+                "timestamp_out_of_range",
+                "a time outside of the years 1 to 9999: is it in milliseconds?",
+                values.out_of_range,
+            ),
+            ("duplicate_key", "a map that has a key twice, which JSON cannot carry", values.key_twice),
+        ):
+            broken = values.any_value(column, kind, check)
+            if broken is not None:
+                says = "is" if item.name == "timestamp" else "hold"
+                rules.append((code, f"{item.name} {says} {text}", broken))
+    return rules
+
+
 def _object_rules(objects: T.StructType) -> list[Rule]:
     rules: list[Rule] = []
     for item in objects.fields:
         column, kind = F.col(f"objects.{item.name}"), item.dataType
-        if isinstance(kind, T.StringType) and item.name != "none":
+        if isinstance(kind, T.StringType):
             rules += _json_text_rules(item.name, column)
             continue
         for code, text, check in (
             ("not_json_number", "hold NaN or an infinity, which JSON cannot carry", values.not_json_number),
             ("value_too_long", f"hold a text longer than {limits.MAX_VALUE_BYTES} bytes", values.value_too_long),
         ):
-            broken = values.any_leaf(column, kind, check)
+            broken = values.any_value(column, kind, check)
             if broken is not None:
                 rules.append((code, f"{item.name} {text}", broken))
         for keys in values.map_keys_of(column, kind):
@@ -124,16 +180,13 @@ def _key_rules(name: str, keys: Column) -> list[Rule]:
 
 
 def _json_text_rules(name: str, text: Column) -> list[Rule]:
-    """Rules for JSON text that is a whole object: it must be one, and keep to the same limits."""
-    normalised = F.get_json_object(text, "$")
-    is_object = F.coalesce(normalised.startswith("{"), F.lit(False))
-    fields = F.from_json(F.when(is_object, normalised), "map<string,string>")
+    """Make the rules for JSON text that is a whole object, as it was read: it must keep to the same limits."""
+    fields = F.from_json(text, "map<string,string>")
     # nested objects and arrays come out as JSON text; the limit is on texts, and on what a value adds up to
     long_value = F.exists(
         F.map_values(fields), lambda value: (F.octet_length(value) > limits.MAX_VALUE_BYTES) & ~value.rlike(r"^[\[{]")
     )
     return [
-        ("invalid_json", f"{name}_from is not the JSON text of an object", text.isNotNull() & ~is_object),
         (
             "value_too_long",
             f"{name} hold a text longer than {limits.MAX_VALUE_BYTES} bytes",

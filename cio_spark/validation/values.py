@@ -9,9 +9,17 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark.config.api_limits import MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES
+from cio_spark.config.api_limits import (
+    EARLIEST_SECOND,
+    LATEST_SECOND,
+    MAX_ATTRIBUTES,
+    MAX_NAME_BYTES,
+    MAX_VALUE_BYTES,
+)
+from cio_spark.utf8 import is_utf8
 
-LeafCheck = Callable[[Column, T.DataType], Column | None]
+Check = Callable[[Column, T.DataType], Column | None]
+_FIRST, _AFTER_LAST = "0001-01-01", "+10000-01-01"
 
 
 def any_of(conditions: list[Column]) -> Column | None:
@@ -19,31 +27,32 @@ def any_of(conditions: list[Column]) -> Column | None:
     return reduce(lambda one, other: one | other, conditions) if conditions else None
 
 
-def any_leaf(column: Column, kind: T.DataType, check: LeafCheck) -> Column | None:
-    """Whether a leaf value anywhere inside fulfils `check`; None where no leaf's type can.
+def any_value(column: Column, kind: T.DataType, check: Check) -> Column | None:
+    """Tell whether a value anywhere inside fulfils `check`; None where no value's type can.
 
     Args:
         column: the value; its type is `kind`.
         kind: a type `to_json` carries.
-        check: gives a condition for a leaf, or None for leaf types it has nothing to say about.
+        check: gives a condition for a value, or None for types it has nothing to say about. It is asked about structs,
+            arrays and maps, and about what is inside them.
     """
-    if isinstance(kind, T.StructType):
-        found = [any_leaf(column.getField(item.name), item.dataType, check) for item in kind.fields]
-        return any_of([item for item in found if item is not None])
-    if isinstance(kind, T.ArrayType):
-        return _any_element(column, kind.elementType, check)
-    if isinstance(kind, T.MapType):
-        return _any_element(F.map_values(column), kind.valueType, check)
     condition = check(column, kind)
-    return None if condition is None else F.coalesce(condition, F.lit(False))
+    found = [None if condition is None else F.coalesce(condition, F.lit(False))]
+    if isinstance(kind, T.StructType):
+        found += [any_value(column.getField(item.name), item.dataType, check) for item in kind.fields]
+    if isinstance(kind, T.ArrayType):
+        found.append(_any_element(column, kind.elementType, check))
+    if isinstance(kind, T.MapType):
+        found.append(_any_element(F.map_values(column), kind.valueType, check))
+    return any_of([item for item in found if item is not None])
 
 
-def _any_element(column: Column, kind: T.DataType, check: LeafCheck) -> Column | None:
-    if any_leaf(F.lit(None).cast(kind), kind, check) is None:
+def _any_element(column: Column, kind: T.DataType, check: Check) -> Column | None:
+    if any_value(F.lit(None).cast(kind), kind, check) is None:
         return None
 
     def holds(value: Column) -> Column:
-        found = any_leaf(value, kind, check)
+        found = any_value(value, kind, check)
         return F.lit(False) if found is None else found
 
     return F.coalesce(F.exists(column, holds), F.lit(False))
@@ -59,6 +68,45 @@ def not_json_number(column: Column, kind: T.DataType) -> Column | None:
 def value_too_long(column: Column, kind: T.DataType) -> Column | None:
     """Texts above the limit of an attribute's value."""
     return F.octet_length(column) > MAX_VALUE_BYTES if isinstance(kind, T.StringType) else None
+
+
+def not_utf8(column: Column, kind: T.DataType) -> Column | None:
+    """Find texts, and keys of maps, that are no UTF-8: `to_json` would replace bytes, and make one text of several."""
+    if isinstance(kind, T.StringType):
+        return ~is_utf8(column)
+    if isinstance(kind, T.MapType) and isinstance(kind.keyType, T.StringType):
+        return F.exists(F.map_keys(column), lambda key: ~is_utf8(key))
+    return None
+
+
+def key_twice(column: Column, kind: T.DataType) -> Column | None:
+    """Find maps that have a key twice, as `from_json` makes them."""
+    if not isinstance(kind, T.MapType):
+        return None
+    keys = F.map_keys(column)
+    return F.size(F.array_distinct(keys)) < F.size(keys)
+
+
+def out_of_range(column: Column, kind: T.DataType) -> Column | None:
+    """Find times, also as keys of maps, outside of the years 1 to 9999, which ISO 8601 has no four digits for.
+
+    Milliseconds read as seconds give years around 57,000.
+    """
+    if isinstance(kind, T.TimestampType):
+        first, after_last = F.timestamp_seconds(F.lit(EARLIEST_SECOND)), F.timestamp_seconds(F.lit(LATEST_SECOND))
+    elif isinstance(kind, T.TimestampNTZType):
+        first, after_last = _constant(_FIRST, "timestamp_ntz"), _constant(_AFTER_LAST, "timestamp_ntz")
+    elif isinstance(kind, T.DateType):
+        first, after_last = _constant(_FIRST, "date"), _constant(_AFTER_LAST, "date")
+    elif isinstance(kind, T.MapType) and isinstance(kind.keyType, (T.TimestampType, T.TimestampNTZType, T.DateType)):
+        return _any_element(F.map_keys(column), kind.keyType, out_of_range)
+    else:
+        return None
+    return (column < first) | (column >= after_last)
+
+
+def _constant(text: str, kind: str) -> Column:
+    return F.lit(text).cast(kind)
 
 
 def map_keys_of(column: Column, kind: T.DataType) -> list[Column]:

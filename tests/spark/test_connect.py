@@ -92,6 +92,8 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     rdd = orders.write_config(tmp_path / "rdd.yml", delivery={"engine": "rdd"})
     failing = {**ORDERS, "properties": {"set": {"n": "cast(customer AS INT)"}}}
     bad = orders.write_config(tmp_path / "bad.yml", payload=failing)
+    text = {**ORDERS, "properties": None, "properties_from": """concat('{"n": 1.50, "id": "', id, '"}')"""}
+    json_text = orders.write_config(tmp_path / "json.yml", payload=text, **where)
     over_rows = {**ORDERS, "properties": {"set": {"n": "count(*) over ()"}}}
     not_of_one_row = orders.write_config(tmp_path / "over.yml", payload=over_rows)
     no_condition = orders.write_config(tmp_path / "where.yml", source={"path": str(orders.source), "where": "amount"})
@@ -101,6 +103,7 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     commands = [
         ["sync", str(good)],
         ["sync", str(good), "--dry-run"],
+        ["sync", str(json_text), "--dry-run"],
         ["sync", str(good)],
         ["sync", str(rdd)],
         ["sync", str(not_of_one_row)],
@@ -135,7 +138,7 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     # One invalid row is within the threshold
     statuses = [int(status) for status in re.findall(r"exit status: (\d+)", said)]
     # The last run before monitoring was the one with the bad expression, which is critical
-    assert statuses == [0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 9, 143], said
+    assert statuses == [0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 9, 143], said
     assert "delivery.engine: is rdd, which there is none of on Spark Connect" in said
     assert "payload.properties.set.n: is not a value of one row" in said
     assert "DATATYPE_MISMATCH" in said

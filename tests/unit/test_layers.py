@@ -10,6 +10,9 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "cio_spark"
 STAGES = {"source", "payload", "validation", "ledger", "planning", "delivery", "results"}
 SHARED = {
+    "fixed_settings",
+    "json_text",
+    "utf8",
     "errors",
     "ids",
     "model",

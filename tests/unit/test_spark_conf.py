@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,3 +36,51 @@ def test_settings_hold_inside_and_are_as_before_afterwards() -> None:
         assert conf.values == {"known": "2", "new": "3", "locked": "0"}
         _ = 1 / 0
     assert conf.values == {"known": "1", "locked": "0"}
+
+
+def test_an_inner_block_of_one_thread_has_its_own_value_until_it_ends() -> None:
+    conf = Conf(known="1")
+    session: Any = SimpleNamespace(conf=conf)
+    with set_for_a_while(session, {"known": "2"}):
+        with set_for_a_while(session, {"known": "3"}):
+            assert conf.values == {"known": "3"}
+        assert conf.values == {"known": "2"}
+    assert conf.values == {"known": "1"}
+
+
+def test_threads_that_need_one_value_share_it_and_the_last_one_sets_it_back() -> None:
+    conf = Conf(known="1")
+    session: Any = SimpleNamespace(conf=conf)
+    inside, leave = threading.Event(), threading.Event()
+
+    def share() -> None:
+        with set_for_a_while(session, {"known": "2"}):
+            inside.set()
+            leave.wait(10)
+
+    other = threading.Thread(target=share)
+    with set_for_a_while(session, {"known": "2"}):
+        other.start()
+        assert inside.wait(10)
+    assert conf.values == {"known": "2"}
+    leave.set()
+    other.join(10)
+    assert conf.values == {"known": "1"}
+
+
+def test_a_thread_that_needs_another_value_waits_until_the_first_one_is_done() -> None:
+    conf = Conf(known="1")
+    session: Any = SimpleNamespace(conf=conf)
+    seen: list[dict[str, str]] = []
+
+    def need_another() -> None:
+        with set_for_a_while(session, {"known": "3"}):
+            seen.append(dict(conf.values))
+
+    other = threading.Thread(target=need_another)
+    with set_for_a_while(session, {"known": "2"}):
+        other.start()
+        other.join(0.05)
+        assert (seen, conf.values) == ([], {"known": "2"})
+    other.join(10)
+    assert (seen, conf.values) == ([{"known": "3"}], {"known": "1"})

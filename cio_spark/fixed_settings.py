@@ -1,0 +1,192 @@
+"""Fixes the settings of a session that reach a byte of what is sent, and records what was fixed.
+
+Two sessions would otherwise send two versions of one row, and so everything again
+(docs/decisions/0015-what-reaches-a-byte.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from cio_spark.errors import ConfigurationError
+from cio_spark.spark_conf import set_for_a_while
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+BYTES_FORMAT = 2
+"""The version of what a row becomes on the wire; a run that recorded none had format 1."""
+
+TIME_ZONE = "spark.sql.session.timeZone"
+# As Spark 4 has them unless told otherwise
+FIXED = {
+    # Times: what a literal, a cast or a pattern makes of them
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.legacy.typeCoercion.datetimeToString.enabled": "false",
+    "spark.sql.legacy.interval.enabled": "false",
+    "spark.sql.legacy.fromDayTimeString.enabled": "false",
+    # JSON
+    "spark.sql.jsonGenerator.ignoreNullFields": "true",
+    "spark.sql.jsonGenerator.writeNullIfWithDefaultValue": "true",
+    "spark.sql.json.enablePartialResults": "true",
+    "spark.sql.json.enableExactStringParsing": "true",
+    "spark.sql.legacy.json.allowEmptyString.enabled": "false",
+    "spark.sql.variant.allowDuplicateKeys": "false",
+    # Numbers: which type an expression has, and what becomes of what does not fit into it
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
+    "spark.sql.legacy.decimal.retainFractionDigitsOnTruncate": "false",
+    "spark.sql.legacy.literal.pickMinimumPrecision": "true",
+    "spark.sql.legacy.exponentLiteralAsDecimal.enabled": "false",
+    "spark.sql.legacy.allowNegativeScaleOfDecimal": "false",
+    # Texts and bytes
+    "spark.sql.binaryOutputStyle": "UTF-8",
+    "spark.sql.chunkBase64String.enabled": "true",
+    "spark.sql.legacy.castComplexTypesToString.enabled": "false",
+    "spark.sql.legacy.charVarcharAsString": "false",
+    "spark.sql.charAsVarchar": "false",
+    "spark.sql.readSideCharPadding": "true",
+    "spark.sql.legacy.noCharPaddingInPredicate": "false",
+    "spark.sql.preserveCharVarcharTypeInfo": "false",
+    "spark.sql.legacy.javaCharsets": "false",
+    "spark.sql.legacy.codingErrorAction": "false",
+    "spark.sql.legacy.lpadRpadAlwaysReturnString": "false",
+    "spark.sql.legacy.truncateForEmptyRegexSplit": "false",
+    "spark.sql.legacy.allowZeroIndexInFormatString": "false",
+    "spark.sql.function.concatBinaryAsString": "false",
+    "spark.sql.function.eltOutputAsString": "false",
+    # Maps, arrays and hashes
+    "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
+    "spark.sql.legacy.disableMapKeyNormalization": "false",
+    "spark.sql.legacy.sizeOfNull": "true",
+    "spark.sql.legacy.createEmptyCollectionUsingStringType": "false",
+    "spark.sql.legacy.negativeIndexInArrayInsert": "false",
+    "spark.sql.legacy.followThreeValuedLogicInArrayExists": "true",
+    "spark.sql.legacy.allowNullComparisonResultInArraySort": "false",
+    "spark.sql.legacy.collationAwareHashFunctions": "false",
+    "spark.sql.legacy.allowHashOnMapType": "false",
+    # How SQL is read
+    "spark.sql.ansi.doubleQuotedIdentifiers": "false",
+    "spark.sql.parser.escapedStringLiterals": "false",
+    "spark.sql.parser.quotedRegexColumnNames": "false",
+    "spark.sql.variable.substitute": "true",
+    "spark.sql.legacy.consecutiveStringLiterals.enabled": "false",
+    "spark.sql.legacy.bangEqualsNot": "false",
+    "spark.sql.legacy.duplicateBetweenInput": "false",
+    "spark.sql.legacy.setopsPrecedence.enabled": "false",
+}
+# The table decides what these must be (its columns, and who wrote its files), so the session's word stands
+RECORDED = (
+    "spark.sql.caseSensitive",
+    "spark.sql.parquet.datetimeRebaseModeInRead",
+    "spark.sql.parquet.int96RebaseModeInRead",
+)
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """Holds the settings that a run's bytes depend on.
+
+    Attributes:
+        values: what is in force, by name; settings that this Spark does not know, or does not show, are missing.
+        replaced: what the session itself says, where the run has put another value in its place.
+        bytes_format: `BYTES_FORMAT` of the package.
+    """
+
+    values: dict[str, str]
+    replaced: dict[str, str] = field(default_factory=dict)
+    bytes_format: int = BYTES_FORMAT
+
+    def to_json(self) -> str:
+        """Write the text that `sync_runs` keeps."""
+        return json.dumps({"bytes_format": self.bytes_format, "settings": self.values}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | None) -> SessionSettings:
+        """Read the settings that a run recorded; format 1 and no settings for one that recorded none."""
+        try:
+            said: dict[str, Any] = json.loads(text or "")
+            return cls(dict(said["settings"]), bytes_format=int(said["bytes_format"]))
+        except (ValueError, KeyError, TypeError):
+            return cls({}, bytes_format=1)
+
+
+_in_force: dict[int, list[SessionSettings]] = {}
+
+
+@contextlib.contextmanager
+def fix_settings(spark: SparkSession, time_zone: str) -> Iterator[SessionSettings]:
+    """Fix the settings that reach a byte, for as long as the block lasts.
+
+    Where a session refuses one, its own value stays and is told as what is in force.
+
+    Args:
+        spark: the session; a block for another time zone waits for the end of this one.
+        time_zone: the sync's.
+
+    Raises:
+        ConfigurationError: Spark knows no such time zone.
+    """
+    wanted = {TIME_ZONE: time_zone, **FIXED}
+    before = {name: value for name in (*wanted, *RECORDED) if (value := _value(spark, name)) is not None}
+    known = {name: value for name, value in wanted.items() if name in before}
+    with set_for_a_while(spark, known):
+        values = {name: value for name in (*known, *RECORDED) if (value := _value(spark, name)) is not None}
+        if values.get(TIME_ZONE) != time_zone and before.get(TIME_ZONE) == values.get(TIME_ZONE):
+            _check_time_zone(spark, time_zone)
+        replaced = {name: before[name] for name in known if name in before and not _same(before[name], values[name])}
+        settings = SessionSettings(values, replaced)
+        _in_force.setdefault(id(spark), []).append(settings)
+        try:
+            yield settings
+        finally:
+            _in_force[id(spark)].remove(settings)
+
+
+def settings_in_force(spark: SparkSession) -> SessionSettings:
+    """Give the settings that the innermost `fix_settings` of a session has fixed."""
+    return _in_force[id(spark)][-1]
+
+
+def with_fixed_settings(run: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Make a function of a sync, `run(config, …, spark=…)`, fix the settings of the session while it runs."""
+
+    @functools.wraps(run)
+    def fixed(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        config: Any = args[0] if args else kwargs["config"]
+        spark: Any = kwargs["spark"]
+        with fix_settings(spark, config.payload.time_zone):
+            return run(*args, **kwargs)
+
+    return fixed
+
+
+def _value(spark: SparkSession, name: str) -> str | None:
+    with contextlib.suppress(Exception):  # this Spark does not know it, or does not show it
+        return spark.conf.get(name)
+    return None
+
+
+def _same(one: str, other: str) -> bool:
+    return one.lower() == other.lower()
+
+
+def _check_time_zone(spark: SparkSession, time_zone: str) -> None:
+    """Tell a time zone that Spark does not know from a setting that a session keeps to itself."""
+    try:
+        spark.conf.set(TIME_ZONE, time_zone)
+    except Exception as error:
+        if "TIME_ZONE" in str(error).upper():
+            raise ConfigurationError.of(
+                "payload.time_zone",
+                f"is {time_zone!r}, a time zone that Spark does not know; write UTC or Europe/Berlin",
+            ) from None

@@ -1,0 +1,56 @@
+"""Turns times of any type into instants and seconds, in UTC whatever the session's time zone; none overflows."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from cio_spark.config.api_limits import EARLIEST_SECOND, LATEST_SECOND
+
+TIMES = (T.TimestampType, T.TimestampNTZType, T.DateType)
+_DAY_SECONDS = 86_400
+_FIRST, _LAST = "0001-01-01", "9999-12-31"
+
+
+def as_instant(column: Column, kind: T.DataType) -> Column:
+    """Make a TIMESTAMP of a time; null outside of the years 1 to 9999, which validation refuses.
+
+    Args:
+        column: the value; a date is its midnight, and a date or TIMESTAMP_NTZ is read as UTC.
+        kind: its type, one of `TIMES`.
+    """
+    if isinstance(kind, T.DateType):
+        return F.timestamp_seconds(_midnight(column))
+    if isinstance(kind, T.TimestampNTZType):
+        return without_zone_as_utc(column)
+    earliest, end = (F.timestamp_seconds(F.lit(second)) for second in (EARLIEST_SECOND, LATEST_SECOND))
+    return F.when((column >= earliest) & (column < end), column)
+
+
+def as_seconds(column: Column, kind: T.DataType) -> Column:
+    """Count the whole seconds from 1970 to a time; arguments and nulls as of `as_instant`."""
+    if isinstance(kind, T.DateType):
+        return _midnight(column)
+    return F.unix_seconds(as_instant(column, kind))
+
+
+def without_zone_as_utc(column: Column) -> Column:
+    """Read a TIMESTAMP_NTZ as UTC; null outside of the years 1 to 9999.
+
+    It is put together from its parts, which no time zone changes: Spark's differences and casts read it in the
+    session's zone, where the hour that summer time leaves out moves.
+    """
+    day = column.cast("date")
+    seconds = F.hour(column) * 3600 + F.minute(column) * 60
+    micros = _midnight(day) * 1_000_000 + seconds.cast("bigint") * 1_000_000 + _micros_of_minute(column)
+    return F.timestamp_micros(micros)
+
+
+def _micros_of_minute(column: Column) -> Column:
+    return (F.extract(F.lit("SECOND"), column) * 1_000_000).cast("bigint")
+
+
+def _midnight(day: Column) -> Column:
+    known = F.when((day >= F.lit(_FIRST).cast("date")) & (day <= F.lit(_LAST).cast("date")), day)
+    return F.unix_date(known).cast("bigint") * _DAY_SECONDS
