@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -17,7 +17,6 @@ from cio_spark.errors import ConfigurationError
 from cio_spark.payload.calls import call_json
 from cio_spark.payload.expressions import Expressions, as_text
 from cio_spark.payload.fields import build_object
-from cio_spark.schemas import ORDER_PREFIX
 
 SCALARS = (
     "user_id",
@@ -42,12 +41,13 @@ DEFAULT_FORMATS = {
 }
 
 
-def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
+def prepare_records(rows: DataFrame, section: PayloadSection, order: Sequence[Column] = ()) -> DataFrame:
     """Maps every source row to a prepared record.
 
     Args:
         rows: the source's rows.
         section: the payload section.
+        order: named columns that go along with the records: what the source stage ranks duplicates by.
 
     Returns:
         `record_id`, `person_key` STRING, `occurred_at` TIMESTAMP, `payload` STRING (JSON without messageId),
@@ -82,7 +82,7 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
         call_json(section.call, texts, occurred_at, objects).alias("payload"),
         F.struct(*[column.alias(name) for name, column in sent.items()]).alias("ids"),
         (F.struct(*checked) if checked else F.struct(F.lit(None).cast("string").alias("none"))).alias("objects"),
-        *[column for column in rows.columns if column.startswith(ORDER_PREFIX)],
+        *order,
     ).select(
         "*",
         F.xxhash64("payload").alias("payload_hash"),

@@ -15,6 +15,7 @@ from cio_spark.model import Preview
 from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
+from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.results import Tables
 
 
@@ -39,6 +40,8 @@ def preview_sync(
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
         records = prepared(config, snapshot.rows)
+        if not snapshot.repeatable or limit is not None:  # a run would stage them
+            used_columns(config, snapshot.rows)
         known = tables.exists("record_status")
         version = tables.version("record_status") if known else None
         work = survey(

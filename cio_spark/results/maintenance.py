@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from pyspark.sql import functions as F
 
 from cio_spark.results.claims import smallest_run_id
-from cio_spark.results.tables import Tables, quoted
+from cio_spark.results.tables import Tables
 from cio_spark.schemas import RECORD_KEY, TABLES, WAS_SENT
+from cio_spark.sql import quoted
 
 _STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|waves)$")
 

@@ -14,7 +14,7 @@ from cio_spark import runtime
 from cio_spark.config.sections import SourceSection, TablesSection
 from cio_spark.errors import ConfigurationError, TableError
 from cio_spark.results import Tables, set_up_tables
-from cio_spark.source import open_source, with_order
+from cio_spark.source import open_source, order_columns
 
 _names = itertools.count()
 ORDERS = "SELECT '1' AS id, 2D AS amount, array(1, 2) AS items, 'u' AS uuid"
@@ -134,14 +134,15 @@ def test_an_order_that_is_no_fixed_value_of_one_row_is_refused(
     spark: SparkSession, order_by: str, sentence: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        with_order(spark.sql(ORDERS), [order_by])
+        order_columns(spark.sql(ORDERS), [order_by])
     (problem,) = caught.value.problems
     assert problem.path == "source.order_by"
     assert sentence in problem.message
 
 
 def test_a_column_may_be_called_like_a_function(spark: SparkSession) -> None:
-    assert with_order(spark.sql(ORDERS), ["uuid DESC", "`uuid`", "upper(uuid) NULLS LAST"]).count() == 1
+    rows = spark.sql(ORDERS)
+    assert rows.select(*order_columns(rows, ["uuid DESC", "`uuid`", "upper(uuid) NULLS LAST"])).count() == 1
 
 
 @pytest.mark.parametrize(
