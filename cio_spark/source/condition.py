@@ -46,16 +46,17 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
     plain = reduce(lambda kept, part: kept.where(F.expr(part)), safe, rows)
     others = [part for part in parts if part not in safe]
     try:
-        return analysed(plain.where(_guarded(others, where)))
+        return analysed(plain.where(_guarded(others, where, rows.columns)))
     except AnalysisException:  # what may stand in no lambda: a Python UDF, a subquery of VALUES
         return analysed(rows.where(F.expr(where)))
 
 
-def _guarded(parts: list[str], where: str) -> Column:
+def _guarded(parts: list[str], where: str, columns: list[str]) -> Column:
+    # A comment at the end of a text ends with its line
     first = reversed(parts if len(parts) > 1 else [])
-    holds = reduce(lambda rest, part: F.when(F.expr(part), rest).otherwise(False), first, F.expr(where))
+    holds = reduce(lambda rest, part: f"CASE WHEN {part}\n THEN {rest} ELSE false END", first, f"({where}\n)")
     failure = F.raise_error(F.lit(spark_errors.marked(f"source.where: `{where}`")))
-    return F.coalesce(caught(alone(holds.cast("string"))), failure) == F.lit(b"true")
+    return F.coalesce(caught(alone(f"cast({holds} AS STRING)", columns)), failure) == F.lit(b"true")
 
 
 def _parts(where: str, rows: DataFrame) -> list[str]:
