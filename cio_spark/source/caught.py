@@ -1,4 +1,4 @@
-"""What is put around an expression of the user's, so that Spark never raises, and quotes, the value it fails on.
+"""Puts a guard around a user's expression, so that Spark never raises, and quotes, the value it fails on.
 
 Spark quotes such a value in its own logs and its event log, out of our reach. All `try_` functions give null for
 whatever is raised inside them; `try_to_binary` takes any text (docs/decisions/0011-expressions-that-fail.md).

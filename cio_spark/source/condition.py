@@ -54,13 +54,13 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
 def _guarded(parts: list[str], where: str, columns: list[str]) -> Column:
     # A comment at the end of a text ends with its line
     first = reversed(parts if len(parts) > 1 else [])
-    holds = reduce(lambda rest, part: f"CASE WHEN {part}\n THEN {rest} ELSE false END", first, f"({where}\n)")
+    holds = reduce(lambda rest, part: f"CASE WHEN ({part}\n) THEN {rest} ELSE false END", first, f"({where}\n)")
     failure = F.raise_error(F.lit(spark_errors.marked(f"source.where: `{where}`")))
     return F.coalesce(caught(alone(f"cast({holds} AS STRING)", columns)), failure) == F.lit(b"true")
 
 
 def _parts(where: str, rows: DataFrame) -> list[str]:
-    """What must hold at once, cut only where Spark says that it means the same; else the whole condition."""
+    """Find the parts that must hold at once, cut where Spark says that it means the same; else the whole condition."""
     cuts = users_sql.and_cuts(where)
     if not cuts:
         return [where]
@@ -77,7 +77,7 @@ def _parts(where: str, rows: DataFrame) -> list[str]:
 
 
 def _without_those_of_between(where: str, cuts: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """The cuts but the first one behind each BETWEEN: a first guess, which saves asking about each."""
+    """Leave out the first cut behind each BETWEEN: a first guess, which saves asking about each."""
     betweens = [token.start for token in users_sql.read_tokens(where) if token.says("BETWEEN") and token.depth == 0]
     theirs = {next((cut for cut in cuts if cut[0] > start), None) for start in betweens}
     return tuple(cut for cut in cuts if cut not in theirs)
@@ -100,7 +100,7 @@ def _means(rows: DataFrame, whole: DataFrame, parts: list[str]) -> bool:
 
 
 def _is_safe(part: str, rows: DataFrame) -> bool:
-    """Whether a part of a condition cannot fail because of a row, and is the same whenever it is asked."""
+    """Tell whether a part of a condition cannot fail because of a row, and is the same whenever it is asked."""
     comparisons = users_sql.read_comparisons(part)
     if comparisons is None or users_sql.is_random(part):
         return False
@@ -111,7 +111,7 @@ def _is_safe(part: str, rows: DataFrame) -> bool:
 
 
 def _is_comparable(comparison: users_sql.Comparison, rows: DataFrame) -> bool:
-    """Whether no column of a comparison is made another type for it.
+    """Tell whether no column of a comparison is made another type for it.
 
     A text is made a number or a date to be compared with one, and that may fail.
     """
@@ -133,7 +133,7 @@ def _is_comparable(comparison: users_sql.Comparison, rows: DataFrame) -> bool:
 
 
 def _fit_as_decimals(kinds: list[T.DataType | None]) -> bool:
-    """Whether decimals are compared without losing a digit, which is an error where it happens."""
+    """Tell whether decimals are compared without losing a digit, which is an error where it happens."""
     decimals = [kind for kind in kinds if isinstance(kind, T.DecimalType)]
     if not decimals:
         return True
@@ -143,7 +143,7 @@ def _fit_as_decimals(kinds: list[T.DataType | None]) -> bool:
 
 
 def _kind(sql: str, rows: DataFrame) -> T.DataType | None:
-    """The type of an expression; None if it is none."""
+    """Ask Spark for the type of an expression; None if it is none."""
     try:
         return type_of(rows, sql)
     except (AnalysisException, ParseException):

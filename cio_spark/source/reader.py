@@ -151,7 +151,7 @@ def _open_table(spark: SparkSession, name: str, found: str, version: int | None)
 
 
 def _is_view(spark: SparkSession, name: str) -> bool:
-    """Whether a name is a view's, as the catalog says it: DESCRIBE mixes that with the columns."""
+    """Tell whether a name is a view's, as the catalog says it: DESCRIBE mixes that with the columns."""
     try:
         entry = spark.catalog.getTable(name)
     except AnalysisException:  # a table by its folder is in no catalog
@@ -160,7 +160,7 @@ def _is_view(spark: SparkSession, name: str) -> bool:
 
 
 def _version_of_delta(spark: SparkSession, name: str) -> int | None:
-    """The newest version of a table; None for a table without versions, which is no Delta table."""
+    """Find the newest version of a table; None for a table without versions, which is no Delta table."""
     try:
         return _version(spark, name)
     except AnalysisException as error:

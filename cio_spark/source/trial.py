@@ -65,7 +65,7 @@ def _count(rows: DataFrame, expressions: list[str]) -> tuple[int, ...]:
 
 
 def cannot_fail(sql: str, rows: DataFrame) -> bool:
-    """Whether an expression is a column, or a text that a function which takes any text makes of columns."""
+    """Tell whether an expression is a column, or a text that a function which takes any text makes of columns."""
     try:
         tokens = users_sql.read_tokens(sql)
     except users_sql.UnreadableSqlError:
@@ -76,7 +76,7 @@ def cannot_fail(sql: str, rows: DataFrame) -> bool:
 
 
 def _makes_a_text(tokens: tuple[users_sql.Token, ...]) -> bool:
-    """Whether these are `concat(a, 'b')` or its like: names and texts, between commas, in one pair of brackets."""
+    """Tell whether these are `concat(a, 'b')` or its like: names and texts, between commas, in one pair of brackets."""
     if len(tokens) < 4 or not tokens[0].says(*_TEXT_MAKERS) or not tokens[1].says("(") or not tokens[-1].says(")"):
         return False
     values, commas = tokens[2:-1:2], tokens[3:-1:2]

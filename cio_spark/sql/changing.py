@@ -33,7 +33,7 @@ FILE_COLUMN = "_metadata"
 
 @dataclass(frozen=True)
 class ChangingParts:
-    """What may make an expression change by itself.
+    """Lists what may make an expression change by itself.
 
     Attributes:
         surely: something does, whatever the columns are.
