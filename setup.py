@@ -53,6 +53,7 @@ setup(
         "requests>=2.32.2,<3",
         "urllib3>=2,<3",
         "rich>=13",
+        "sqlglot>=26,<31",
         "structlog>=23.1",
         "tenacity>=8.2",
         "typer>=0.12",

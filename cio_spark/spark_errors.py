@@ -5,13 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cio_spark.errors import CioSparkError, ConfigurationError, ExpressionError, SecondEvaluationError, TableError
-
-if TYPE_CHECKING:  # the commands import this module where pyspark may be missing
-    from pyspark.sql import DataFrame
-    from pyspark.sql.types import DataType
 
 _ERROR_CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
 _HINTS = {
@@ -23,18 +19,6 @@ _HINTS = {
     "INVALID_ARRAY_INDEX": "use get or try_element_at",
     "DUPLICATED_MAP_KEY": "a map must not have a key twice; use array_distinct or map_from_entries of distinct keys",
 }
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`")
-NAME = r"(?:`(?:[^`]|``)+`|[^\W\d]\w*)"
-"""A name in SQL, as a regular expression."""
-# What gives another value within one query
-_RANDOM_CALLS = "rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id"
-_RANDOM = re.compile(rf"\b(?:{_RANDOM_CALLS}|input_file_\w+)\s*\(", re.IGNORECASE)
-_VOLATILE = re.compile(
-    r"\b(?:current_date|current_time|current_timestamp|localtimestamp)\b|"  # callable without parentheses
-    rf"\b(?:curdate|now|{_RANDOM_CALLS}|input_file_name)\s*\(|\bunix_timestamp\s*\(\s*\)",
-    re.IGNORECASE,
-)
-_SUBQUERY = re.compile(r"\bselect\b|\(\s*table\s+['\w]", re.IGNORECASE)
 ADVICE = "use try_cast, try_divide or another try_ function, or leave such rows out with source.where"
 _OURS = re.compile(r"\[cio_spark\] (.*?) \[/cio_spark\]", re.DOTALL)
 _EVALUATED_TWICE = (
@@ -42,12 +26,12 @@ _EVALUATED_TWICE = (
     "refused to send the wave twice; it is in doubt and goes again, under the same ids, with the next run: end the "
     "clustering of record_status first (cio-spark maintain, while no sync runs), and switch optimized writes off for it"
 )
-_ONCE = "in source.query, which runs once per run"
-_NO_ROW_VALUE = (
+ONCE = "in source.query, which runs once per run"
+NO_ROW_VALUE = (
     "is not a value of one row (it has an aggregate, a window function, or a generator such as explode); "
-    f"compute it {_ONCE}"
+    f"compute it {ONCE}"
 )
-_NO_STAR_HERE = "INVALID_USAGE_OF_STAR_OR_REGEX"
+NO_STAR_HERE = "INVALID_USAGE_OF_STAR_OR_REGEX"
 _NO_ROW_VALUE_CLASSES = ("MISSING_AGGREGATION", "MISSING_GROUP_BY", "UNSUPPORTED_GENERATOR")
 _DENIED = (
     "AccessDenied",
@@ -92,7 +76,7 @@ def analysis_problem(error: BaseException, columns: Sequence[str]) -> str:
     if kind.startswith("UNRESOLVED_ROUTINE"):
         return f"function {parameters.get('routineName', '?').replace('`', '')} does not exist"
     if kind.startswith(_NO_ROW_VALUE_CLASSES):
-        return _NO_ROW_VALUE
+        return NO_ROW_VALUE
     if kind == "AMBIGUOUS_REFERENCE":
         return _ambiguous(parameters.get("name", "").split(".")[-1].replace("`", ""), columns)
     if kind.startswith("PARSE_"):
@@ -107,93 +91,6 @@ def _ambiguous(name: str, columns: Sequence[str]) -> str:
     alike = [f"`{column}`" for column in columns if column.lower() == name.lower()]
     those = " and ".join(alike) if len(alike) > 1 else f"`{name}`, which there is more than one of"
     return f"names {those}: Spark cannot tell them apart, rename one in source.query or a view"
-
-
-class UnfitExpressionError(Exception):
-    """A user's expression cannot be used; the text says why, for whoever knows its path."""
-
-
-def is_volatile(sql: str, columns: Sequence[str] = ()) -> bool:
-    """Whether an expression gives another value each time it is evaluated (quoted texts and names aside)."""
-    names = {name.lower() for name in columns}
-    return any(found.group().lower() not in names for found in _VOLATILE.finditer(_without_quoted(sql)))
-
-
-def is_random(sql: str) -> bool:
-    """Whether an expression may give another value for each row, or each time within one query."""
-    return _RANDOM.search(_without_quoted(sql)) is not None
-
-
-def has_subquery(sql: str) -> bool:
-    """Whether an expression reads rows of its own (quoted texts and names aside)."""
-    return _SUBQUERY.search(_without_quoted(sql)) is not None
-
-
-def blanked(sql: str) -> str:
-    """A text of SQL in which the insides of quoted texts and names are x's: everything stays in its place."""
-    return _QUOTED.sub(lambda found: found[0][0] + "x" * (len(found[0]) - 2) + found[0][-1], sql)
-
-
-def _without_quoted(sql: str) -> str:
-    """A text of SQL with the insides of its quoted texts and names left out."""
-    return _QUOTED.sub("''", sql)
-
-
-def fixed_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataType:
-    """The type of an expression that is a value of one row, the same for the whole run. Runs no job.
-
-    Args:
-        rows: what the expression is about.
-        sql: the user's expression.
-        columns: the columns there are.
-
-    Raises:
-        UnfitExpressionError: Spark refuses it, or it is no such value.
-    """
-    if is_volatile(sql, columns):
-        raise UnfitExpressionError(
-            f"has another value on every run, so what is sent would change by itself; compute it {_ONCE}"
-        )
-    if has_subquery(sql):
-        raise UnfitExpressionError(f"has a subquery, whose rows may change during the run; join them {_ONCE}")
-    return row_value_type(rows, sql, columns)
-
-
-def row_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataType:
-    """The type of an expression that is a value of one row; arguments and errors as of `fixed_value_type`."""
-    from pyspark.errors import AnalysisException, ParseException
-    from pyspark.sql import functions as F
-
-    try:
-        kind = type_of(rows, sql)
-    except (AnalysisException, ParseException) as error:
-        raise UnfitExpressionError(analysis_problem(error, columns)) from None
-    if "(" in sql:
-        try:
-            # Alone in a SELECT, aggregates, generators and windows pass; a WHERE takes values of one row only
-            analysed(rows.where(F.expr(sql).isNotNull()))
-        except AnalysisException as error:
-            if error_class(error) != _NO_STAR_HERE:  # Spark 3.5 takes none there, and what there is besides is unknown
-                raise UnfitExpressionError(_NO_ROW_VALUE) from None
-    return kind
-
-
-def analysed(rows: DataFrame) -> DataFrame:
-    """The rows of a query, once Spark has found nothing wrong with it; raises what Spark raises. Runs no job.
-
-    Spark Connect looks at a query when it is run, and takes the schema of a filter from what it filters.
-    """
-    from pyspark.sql import functions as F
-
-    _ = rows.select(F.lit(1).alias("x")).schema
-    return rows
-
-
-def type_of(rows: DataFrame, sql: str) -> DataType:
-    """The type of an expression, as Spark sees it; raises what Spark raises. Runs no job."""
-    from pyspark.sql import functions as F
-
-    return rows.select(F.expr(sql).alias("x")).schema[0].dataType
 
 
 def unknown_column(name: str, columns: Sequence[str]) -> str:

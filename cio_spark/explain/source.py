@@ -34,7 +34,7 @@ class Found:
     left_out: int
 
 
-def find_in_source(spark: SparkSession, config: SyncConfig, attach: Callable[[str], None], subject: Subject) -> Found:
+def find_in_source(spark: SparkSession, config: SyncConfig, attach: Callable[[str], str], subject: Subject) -> Found:
     """Looks the subject up at the source's newest version.
 
     Args:

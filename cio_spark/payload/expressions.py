@@ -8,11 +8,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark import spark_errors
 from cio_spark.config.payload import Literal
 from cio_spark.errors import Problem
 from cio_spark.payload.instants import as_instant
-from cio_spark.schemas import ORDER_PREFIX
+from cio_spark.row_values import UnfitExpressionError, fixed_value_type
 
 if TYPE_CHECKING:
     from cio_spark.config.payload import Scalar
@@ -37,8 +36,7 @@ class Expressions:
 
     def __init__(self, rows: DataFrame) -> None:
         self._rows = rows
-        # The source stage ranks duplicates by columns of its own, which are none of the user's
-        self.columns = [name for name in rows.columns if not name.startswith(ORDER_PREFIX)]
+        self.columns = rows.columns
         self.problems: list[Problem] = []
 
     @property
@@ -56,8 +54,8 @@ class Expressions:
             column = F.lit(scalar.value) if scalar.value is not None else F.lit(None).cast("string")
             return column, self._rows.select(column.alias("x")).schema[0].dataType
         try:
-            kind = spark_errors.fixed_value_type(self._rows, scalar, self.columns)
-        except spark_errors.UnfitExpressionError as error:
+            kind = fixed_value_type(self._rows, scalar, self.columns)
+        except UnfitExpressionError as error:
             self.report(path, str(error))
             return None
         return F.expr(scalar), kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -18,7 +18,6 @@ from cio_spark.payload.calls import call_json
 from cio_spark.payload.expressions import Expressions, as_text, is_fractional, no_fraction, without_no_numbers
 from cio_spark.payload.fields import build_object
 from cio_spark.payload.json_values import JSON_OPTIONS
-from cio_spark.schemas import ORDER_PREFIX
 from cio_spark.utf8 import is_utf8
 
 SCALARS = (
@@ -46,12 +45,13 @@ DEFAULT_FORMATS = {
 }
 
 
-def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
+def prepare_records(rows: DataFrame, section: PayloadSection, order: Sequence[Column] = ()) -> DataFrame:
     """Maps every source row to a prepared record.
 
     Args:
         rows: the source's rows.
         section: the payload section.
+        order: named columns that go along with the records: what the source stage ranks duplicates by.
 
     Returns:
         `record_id`, `person_key` STRING (null where they are no UTF-8), `occurred_at` TIMESTAMP, `payload` STRING (JSON
@@ -92,7 +92,7 @@ def prepare_records(rows: DataFrame, section: PayloadSection) -> DataFrame:
         ),
         _struct_of({name: item.checked for name, item in built.items()}).alias("objects"),
         _struct_of(originals).alias("originals"),
-        *[column for column in rows.columns if column.startswith(ORDER_PREFIX)],
+        *order,
     ).select(
         "*",
         F.xxhash64("payload").alias("payload_hash"),

@@ -22,8 +22,8 @@ _Answer = TypeVar("_Answer")
 
 def prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
     """Source → payload → validation: a prepared, judged record for every row."""
-    ordered = source.with_order(rows, config.source.order_by)
-    return validate_records(prepare_records(ordered, config.payload), config.payload.call)
+    order = source.order_columns(rows, config.source.order_by)
+    return validate_records(prepare_records(rows, config.payload, order), config.payload.call)
 
 
 def try_on_rows(config: SyncConfig, rows: DataFrame) -> None:

@@ -18,6 +18,7 @@ from cio_spark.pipeline.bytes_changes import bytes_changes
 from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
+from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.results import Tables
 
 
@@ -47,6 +48,8 @@ def preview_sync(
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
         records = prepared(config, snapshot.rows)
+        if not snapshot.repeatable or limit is not None:  # a run would stage them
+            used_columns(config, snapshot.rows)
         known = tables.exists("record_status")
         version = tables.version("record_status") if known else None
         work = survey(

@@ -21,6 +21,7 @@ from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.settle import settle_lost_run, settle_run, write_dead_letters
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.take_over import settle_taken_over
+from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds
 from cio_spark.progress import Progress
@@ -82,6 +83,8 @@ def run_sync(
     with explained(config), phases.phase("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         records = prepared(config, snapshot.rows)
+        if not snapshot.repeatable or limit is not None:
+            used_columns(config, snapshot.rows)
         # Where the rows are pinned; what has to be written first is asked about then
         asked = ask(config, snapshot.rows, records) if snapshot.repeatable and limit is None else None
         check_api(delivery_settings(config, api_key))
@@ -108,7 +111,7 @@ def run_sync(
                 # Only now: what a run that held the sync until a moment ago has written must be seen
                 ledger_version = tables.version("record_status")
                 earlier = tables.read("record_status", ledger_version)
-                pinned = snapshot.staged(staging.stage, limit)
+                pinned = snapshot.staged(lambda rows: staging.stage(rows, used_columns(config, rows)), limit)
                 if pinned is not snapshot:
                     snapshot, records = pinned, prepared(config, pinned.rows)
                 asked = asked or ask(config, snapshot.rows, records)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from cio_spark.results.staged_columns import columns_as_they_were, columns_to_stage
 from cio_spark.results.tables import Tables, holds_delta
 
 # Every task writes a file of each wave: that many tasks for each slot at most
@@ -27,9 +29,14 @@ class Staging:
         self._tables = tables
         self._table = f"staging_{run_id.lower()}"
 
-    def stage(self, rows: DataFrame) -> DataFrame:
-        """Writes source rows once and gives them back as a table that stays the same."""
-        return self._write(rows, "rows")
+    def stage(self, rows: DataFrame, used: Collection[str]) -> DataFrame:
+        """Writes source rows once and gives them back as a table that stays the same.
+
+        Args:
+            rows: the source's rows.
+            used: the columns that the sync uses; what becomes of the others, see `columns_as_they_were`.
+        """
+        return columns_as_they_were(self._write(columns_to_stage(rows, used), "rows"))
 
     def stage_waves(self, records: DataFrame, waves: int, *, slots: int, apart: bool) -> DataFrame:
         """Writes classified records once, cut into waves by a hash of the person, so that none is split.
@@ -76,7 +83,8 @@ class Staging:
 
     def rows(self) -> DataFrame | None:
         """The source rows that the run has staged; None if there are none."""
-        return self._found("rows")
+        found = self._found("rows")
+        return None if found is None else columns_as_they_were(found)
 
     def _found(self, what: str) -> DataFrame | None:
         table = f"{self._table}_{what}"

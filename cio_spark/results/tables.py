@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from cio_spark.config.sections import TablesSection
 from cio_spark.errors import TableError
+from cio_spark.results.catalog_entry import find_entry
 from cio_spark.schemas import TABLES, struct_of
 from cio_spark.spark_versions import frame_of
+from cio_spark.sql import identifier_parts, quoted
 
 _ARROW = {
     "string": pa.string(),
@@ -26,13 +27,8 @@ _ARROW = {
     "double": pa.float64(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
-_PLAIN_NAME = re.compile(r"\w+")
-_LOCATION = re.compile(r"^Location: (?:file:/*(?=/))?(.*)$", re.MULTILINE)
-
-
-def quoted(*parts: str) -> str:
-    """A name for SQL, each part in backticks."""
-    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+")
+"""Spark's own catalog takes no other names."""
 
 
 class Tables:
@@ -92,24 +88,32 @@ class Tables:
             self.create_database()
         return self._point(self._database, table, folder)
 
-    def attach_source(self, name: str) -> None:
+    def attach_source(self, name: str) -> str:
         """Makes `database.table` of the warehouse known to the session, if there is such a folder.
 
         A name that this session knows of another warehouse, and this one lacks, is forgotten.
 
+        Args:
+            name: as it is written in SQL.
+
+        Returns:
+            the name by which SQL finds the table: its folder, where the session's catalog cannot have such a name.
+
         Raises:
             TableError: the session's catalog has another table of that name.
         """
-        parts = [part.strip().strip("`") for part in name.split(".")]
-        if len(parts) == 3 and parts[0] == "spark_catalog":
+        parts = identifier_parts(name)
+        if parts is not None and len(parts) == 3 and parts[0] == "spark_catalog":
             parts = parts[1:]
-        if self.warehouse is None or len(parts) > 2 or not all(_PLAIN_NAME.fullmatch(part) for part in parts):
-            return
+        if self.warehouse is None or parts is None or len(parts) > 2 or not all(map(_can_be_a_folder, parts)):
+            return name
         database, table = parts if len(parts) == 2 else ("default", parts[0])
         # Where we look for a table, and where Spark puts one: the default database is the warehouse itself
         spark_folder = self.warehouse if database == "default" else self.warehouse / f"{database}.db"
         folders = (self.warehouse / database / table, spark_folder / table)
         found = next((folder for folder in folders if holds_delta(folder)), None)
+        if not all(map(_PLAIN_NAME.fullmatch, (database, table))):
+            return name if found is None else f"delta.{quoted(str(found.resolve()))}"
         attached = f"cio_spark.attached.{database}.{table}".lower()
         if found is not None:
             self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {quoted(database)}")
@@ -118,11 +122,12 @@ class Tables:
         elif self.spark.conf.get(attached, None):
             self._point(database, table, folders[0])
             self.spark.conf.unset(attached)
+        return name
 
     def _point(self, database: str, table: str, folder: Path) -> bool:
         """Makes the session's catalog know the table in the folder, and in no other; False if there is none."""
         name, place, there = quoted(database, table), str(folder.resolve()), holds_delta(folder)
-        known = _entry(self.spark, database, table)
+        known = find_entry(self.spark, database, table)
         if known is not None and (known.location != place or not there):
             if not known.can_be_dropped:
                 instead = f"not at {place}" if known.location != place else "which is gone"
@@ -194,27 +199,5 @@ def _sql_text(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-class _Entry(NamedTuple):
-    """A table as the session's catalog knows it.
-
-    Attributes:
-        location: its folder.
-        can_be_dropped: dropping the entry loses neither data nor what another session knows.
-    """
-
-    location: str
-    can_be_dropped: bool
-
-
-def _entry(spark: SparkSession, database: str, table: str) -> _Entry | None:
-    """The catalog's entry of a table, read without looking at the table itself; None for none, or a view."""
-    try:
-        rows = spark.sql(f"SHOW TABLE EXTENDED IN {quoted(database)} LIKE '{table}'").collect()
-    except AnalysisException:  # no such database
-        return None
-    for row in rows:
-        location = _LOCATION.search(row["information"])
-        if not row["isTemporary"] and row["tableName"].lower() == table.lower() and location is not None:
-            passing = spark.conf.get("spark.sql.catalogImplementation", "in-memory") == "in-memory"
-            return _Entry(location[1], passing and "\nType: EXTERNAL\n" in row["information"])
-    return None
+def _can_be_a_folder(name: str) -> bool:
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name

@@ -1,7 +1,7 @@
 """Reads a table or path at one pinned version, or a query or view staged once; drops superseded duplicates."""
 
 from cio_spark.source.caught import alone, caught
-from cio_spark.source.duplicates import count_superseded, drop_superseded, has_duplicates, sort_value, with_order
+from cio_spark.source.duplicates import count_superseded, drop_superseded, has_duplicates, order_columns, sort_value
 from cio_spark.source.reader import Snapshot, open_source
 from cio_spark.source.trial import cannot_fail, try_expressions
 
@@ -14,7 +14,7 @@ __all__ = [
     "drop_superseded",
     "has_duplicates",
     "open_source",
+    "order_columns",
     "sort_value",
     "try_expressions",
-    "with_order",
 ]

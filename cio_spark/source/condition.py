@@ -1,11 +1,11 @@
 """`source.where` as Columns: it drops the rows it does not hold for, and never makes Spark quote a value.
 
-What may fail is evaluated where nothing can be raised (`caught.py`), and then raises a text of ours.
+The whole condition always decides. What may fail is evaluated where nothing can be raised (`caught.py`), and then
+raises a text of ours.
 """
 
 from __future__ import annotations
 
-import re
 from functools import reduce
 
 from pyspark.errors import AnalysisException, ParseException
@@ -14,27 +14,20 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark import spark_errors
+from cio_spark import sql as users_sql
+from cio_spark.row_values import analysed, type_of
 from cio_spark.source.caught import alone, caught
 
-_WORD_OR_BRACKET = re.compile(r"\w+|[()\[\]]")
-_COMMENT = re.compile(r"--|/\*")
-_COLUMN = re.compile(rf"{spark_errors.NAME}(?:\.{spark_errors.NAME})*")
-_COMPARED = re.compile(r"(?P<one>[^=<>!]+)(?:==?|<=>|<>|!=|<=|>=|<|>)(?P<other>[^=<>!]+)", re.DOTALL)
-_LISTED = re.compile(r"(?P<one>.+?)\s+(?:NOT\s+)?IN\s*\((?P<others>.*)\)", re.DOTALL | re.IGNORECASE)
-_BETWEEN = re.compile(
-    r"(?P<one>.+?)\s+(?:NOT\s+)?BETWEEN\s+(?P<low>.+?)\s+AND\s+(?P<high>.+)", re.DOTALL | re.IGNORECASE
-)
-_LIKE = re.compile(r"(?P<one>.+?)\s+(?:NOT\s+)?LIKE\s+(?P<other>.+)", re.DOTALL | re.IGNORECASE)
-_NULL = re.compile(r"(?P<one>.+?)\s+IS\s+(?:NOT\s+)?NULL", re.DOTALL | re.IGNORECASE)
-_NOT = re.compile(r"NOT\b(?P<rest>.+)", re.DOTALL | re.IGNORECASE)
+_WHOLE_NUMBER_DIGITS: dict[type[T.DataType], int] = {T.ByteType: 3, T.ShortType: 5, T.IntegerType: 10, T.LongType: 20}
+_MOST_DIGITS = 38
 
 
 def keep(rows: DataFrame, where: str) -> DataFrame:
-    """The rows for which a condition holds.
+    """Keep the rows for which a condition holds.
 
-    Parts that compare columns with what is the same for all rows cannot fail; they stay plain, for Spark skips files by
-    them. The others are asked of the rows these leave, in the order they are written, a later one only where the
-    earlier ones hold.
+    Parts that compare columns with what is the same for all rows cannot fail; they come first, for Spark skips files by
+    them. Then the others are asked, in the order they are written, a later one only where the earlier ones hold, and
+    last the whole condition: a part that was cut wrongly could not let a row through.
 
     Args:
         rows: the source's rows.
@@ -43,110 +36,115 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
     Raises:
         AnalysisException: Spark finds that it is none after all.
     """
+    # A subquery becomes a join, and there is no putting a function around that
+    if users_sql.has_subquery(where):
+        return analysed(rows.where(F.expr(where)))
     parts = _parts(where, rows)
     safe = [part for part in parts if _is_safe(part, rows)]
-    # A subquery becomes a join, and there is no putting a function around that
-    if len(safe) == len(parts) or spark_errors.has_subquery(where):
-        return spark_errors.analysed(rows.where(F.expr(where)))
+    if len(safe) == len(parts):
+        return analysed(rows.where(F.expr(where)))
     plain = reduce(lambda kept, part: kept.where(F.expr(part)), safe, rows)
+    others = [part for part in parts if part not in safe]
     try:
-        return spark_errors.analysed(plain.where(_guarded(parts, where)))
+        return analysed(plain.where(_guarded(others, where, rows.columns)))
     except AnalysisException:  # what may stand in no lambda: a Python UDF, a subquery of VALUES
-        return spark_errors.analysed(rows.where(F.expr(where)))
+        return analysed(rows.where(F.expr(where)))
 
 
-def _guarded(parts: list[str], where: str) -> Column:
-    holds = reduce(lambda rest, part: F.when(F.expr(part), rest).otherwise(False), reversed(parts), F.lit(True))
+def _guarded(parts: list[str], where: str, columns: list[str]) -> Column:
+    # A comment at the end of a text ends with its line
+    first = reversed(parts if len(parts) > 1 else [])
+    holds = reduce(lambda rest, part: f"CASE WHEN ({part}\n) THEN {rest} ELSE false END", first, f"({where}\n)")
     failure = F.raise_error(F.lit(spark_errors.marked(f"source.where: `{where}`")))
-    return F.coalesce(caught(alone(holds.cast("string"))), failure) == F.lit(b"true")
+    return F.coalesce(caught(alone(f"cast({holds} AS STRING)", columns)), failure) == F.lit(b"true")
 
 
 def _parts(where: str, rows: DataFrame) -> list[str]:
-    """What must hold at once; the whole condition where that is not plain to see."""
-    if _COMMENT.search(spark_errors.blanked(where)) or len(_cut(where, "OR")) > 1:
+    """Find the parts that must hold at once, cut where Spark says that it means the same; else the whole condition."""
+    cuts = users_sql.and_cuts(where)
+    if not cuts:
         return [where]
-    parts = _cut(where, "AND")
+    whole = rows.where(F.expr(where))
+    for tried in (_without_those_of_between(where, cuts), cuts):
+        parts = _cut(where, tried)
+        if len(parts) > 1 and _means(rows, whole, parts):
+            break
+    else:
+        parts = _cut(where, tuple(cut for cut in cuts if _means(rows, whole, _cut(where, (cut,)))))
+        if not _means(rows, whole, parts):
+            return [where]
     return parts if all(isinstance(_kind(part, rows), T.BooleanType) for part in parts) else [where]
 
 
-def _cut(sql: str, word: str) -> list[str]:
-    """The pieces between a word that stands outside of quotes, brackets, CASE … END and BETWEEN … AND."""
-    pieces, start, depth, between = [], 0, 0, False
-    for found in _WORD_OR_BRACKET.finditer(spark_errors.blanked(sql)):
-        token = found.group().upper()
-        if token in {"(", "[", "CASE"}:
-            depth += 1
-        elif token in {")", "]", "END"}:
-            depth -= 1
-        elif depth == 0 and token == "BETWEEN":
-            between = True
-        elif depth == 0 and token == "AND" and between:
-            between = False
-        elif depth == 0 and token == word:
-            pieces.append(sql[start : found.start()].strip())
-            start = found.end()
-    return [*pieces, sql[start:].strip()]
+def _without_those_of_between(where: str, cuts: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Leave out the first cut behind each BETWEEN: a first guess, which saves asking about each."""
+    betweens = [token.start for token in users_sql.read_tokens(where) if token.says("BETWEEN") and token.depth == 0]
+    theirs = {next((cut for cut in cuts if cut[0] > start), None) for start in betweens}
+    return tuple(cut for cut in cuts if cut not in theirs)
+
+
+def _cut(where: str, cuts: tuple[tuple[int, int], ...]) -> list[str]:
+    starts = [0, *[end for _, end in cuts]]
+    ends = [*[start for start, _ in cuts], len(where)]
+    return [where[start:end].strip() for start, end in zip(starts, ends, strict=True)]
+
+
+def _means(rows: DataFrame, whole: DataFrame, parts: list[str]) -> bool:
+    """Ask Spark whether a condition means that all these parts hold."""
+    # A comment at the end of a part ends with its line
+    together = " AND ".join(f"({part}\n)" for part in parts)
+    try:
+        return whole.sameSemantics(rows.where(F.expr(together)))
+    except (AnalysisException, ParseException):
+        return False
 
 
 def _is_safe(part: str, rows: DataFrame) -> bool:
-    """Whether a part of a condition cannot fail because of a row, and is the same whenever it is asked."""
-    part = _without_brackets(part.strip())
-    for word in ("OR", "AND"):
-        if len(pieces := _cut(part, word)) > 1:
-            return all(_is_safe(piece, rows) for piece in pieces)
-    if negated := _NOT.fullmatch(part):
-        return _is_safe(negated["rest"], rows)
-    # Their places are found where quoted texts are blanked out
-    blank = spark_errors.blanked(part)
-    for kind in (_NULL, _BETWEEN, _LISTED, _LIKE, _COMPARED):
-        if found := kind.fullmatch(blank):
-            operands = [part[slice(*found.span(name))].strip() for name in found.groupdict()]
-            return not spark_errors.is_random(part) and _are_comparable(operands, rows)
-    return False
+    """Tell whether a part of a condition cannot fail because of a row, and is the same whenever it is asked."""
+    comparisons = users_sql.read_comparisons(part)
+    if comparisons is None or users_sql.is_random(part):
+        return False
+    # What the reader takes for a function of the session is a column where there is one
+    if users_sql.find_changing_parts(part).words & {name.lower() for name in rows.columns}:
+        return False
+    return all(_is_comparable(comparison, rows) for comparison in comparisons)
 
 
-def _without_brackets(part: str) -> str:
-    """A part without the brackets around the whole of it."""
-    while part.startswith("(") and part.endswith(")"):
-        depth = 0
-        for place, sign in enumerate(spark_errors.blanked(part)):
-            depth += {"(": 1, ")": -1}.get(sign, 0)
-            if depth == 0 and place < len(part) - 1:
-                return part
-        part = part[1:-1].strip()
-    return part
-
-
-def _are_comparable(operands: list[str], rows: DataFrame) -> bool:
-    """Whether these are columns and what is the same for all rows, and no column is made another type to compare them.
+def _is_comparable(comparison: users_sql.Comparison, rows: DataFrame) -> bool:
+    """Tell whether no column of a comparison is made another type for it.
 
     A text is made a number or a date to be compared with one, and that may fail.
     """
-    columns: set[bool] = set()
-    constants: set[bool] = set()
-    for operand in operands:
-        if is_column := _is_column(operand, rows):
-            kind = _kind(operand, rows)
-        else:  # where there is no column to name, what is the same for all rows remains; a list is one operand
-            listed = _kind(f"array({operand})", rows.select())
-            kind = listed.elementType if isinstance(listed, T.ArrayType) else None
-        if kind is None or isinstance(kind, (T.ArrayType, T.MapType, T.StructType)):
-            return False
-        (columns if is_column else constants).add(isinstance(kind, T.StringType))
-    # A constant that does not fit its column fails while the query is planned, for all rows alike
-    return columns == {False} or (columns == {True} and False not in constants)
-
-
-def _is_column(operand: str, rows: DataFrame) -> bool:
-    if _COLUMN.fullmatch(operand) is None:
+    columns = [_kind(column, rows) for column in comparison.columns]
+    # Where there is no column to name, what is the same for all rows remains
+    constants = [_kind(constant, rows.select()) for constant in comparison.constants]
+    kinds = [kind for kind in (*columns, *constants) if not isinstance(kind, T.NullType)]
+    if not columns or any(not isinstance(kind, T.AtomicType) for kind in kinds):
         return False
-    named = operand.strip("`").lower() in (name.lower() for name in rows.columns)
-    return named or _kind(operand, rows.select()) is None
+    texts = {isinstance(kind, T.StringType) for kind in columns}
+    if comparison.is_pattern:
+        return texts == {True}
+    if len(columns) == 1 and not constants and not comparison.is_null_test:
+        return isinstance(columns[0], T.BooleanType)
+    # A constant that does not fit its column fails while the query is planned, for all rows alike
+    if texts == {True}:
+        return all(isinstance(kind, T.StringType) for kind in kinds)
+    return texts == {False} and _fit_as_decimals(kinds)
+
+
+def _fit_as_decimals(kinds: list[T.DataType | None]) -> bool:
+    """Tell whether decimals are compared without losing a digit, which is an error where it happens."""
+    decimals = [kind for kind in kinds if isinstance(kind, T.DecimalType)]
+    if not decimals:
+        return True
+    whole = [kind.precision - kind.scale for kind in decimals]
+    whole += [_WHOLE_NUMBER_DIGITS.get(type(kind), 0) for kind in kinds if kind is not None]
+    return max(whole) + max(kind.scale for kind in decimals) <= _MOST_DIGITS
 
 
 def _kind(sql: str, rows: DataFrame) -> T.DataType | None:
-    """The type of an expression; None if it is none."""
+    """Ask Spark for the type of an expression; None if it is none."""
     try:
-        return spark_errors.type_of(rows, sql)
+        return type_of(rows, sql)
     except (AnalysisException, ParseException):
         return None

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from cio_spark import spark_errors
+from cio_spark import sql as users_sql
 from cio_spark.errors import ConfigurationError
+from cio_spark.row_values import UnfitExpressionError, fixed_value_type
 from cio_spark.schemas import ORDER_PREFIX
 
-_DIRECTION = re.compile(r"^(?P<sql>.*?)(?:\s+(?P<way>ASC|DESC))?(?:\s+NULLS\s+(?P<nulls>FIRST|LAST))?\s*$", re.I | re.S)
 
-
-def with_order(rows: DataFrame, order_by: Sequence[str]) -> DataFrame:
-    """Adds the columns that rank duplicates.
+def order_columns(rows: DataFrame, order_by: Sequence[str]) -> list[Column]:
+    """Make the columns that rank duplicates; they go along with the records, and never stand beside the user's own.
 
     Args:
         rows: the source's rows.
@@ -29,35 +27,32 @@ def with_order(rows: DataFrame, order_by: Sequence[str]) -> DataFrame:
     for index, text in enumerate(order_by):
         sql = sort_value(text)
         try:
-            spark_errors.fixed_value_type(rows, sql, rows.columns)
-        except spark_errors.UnfitExpressionError as error:
+            fixed_value_type(rows, sql, rows.columns)
+        except UnfitExpressionError as error:
             raise ConfigurationError.of("source.order_by", str(error)) from None
         columns.append(F.expr(sql).alias(f"{ORDER_PREFIX}{index}"))
-    return rows.select("*", *columns) if columns else rows
+    return columns
 
 
 def sort_value(text: str) -> str:
-    """A sort expression without its direction."""
-    match = _DIRECTION.match(text)
-    return match.group("sql") if match else text
+    """Give a sort expression without its direction."""
+    return users_sql.read_sort_key(text).sql
 
 
 def _sort_keys(order_by: Sequence[str]) -> list[Column]:
     keys: list[Column] = []
     for index, text in enumerate(order_by):
-        match = _DIRECTION.match(text)
-        way = (match.group("way") if match else None) or "ASC"
-        nulls = match.group("nulls") if match else None
+        key = users_sql.read_sort_key(text)
         column = F.col(f"{ORDER_PREFIX}{index}")
         ordered = {
-            ("ASC", None): column.asc(),
-            ("ASC", "FIRST"): column.asc_nulls_first(),
-            ("ASC", "LAST"): column.asc_nulls_last(),
-            ("DESC", None): column.desc(),
-            ("DESC", "FIRST"): column.desc_nulls_first(),
-            ("DESC", "LAST"): column.desc_nulls_last(),
-        }[(way.upper(), nulls.upper() if nulls else None)]
-        keys.append(ordered)
+            (False, None): column.asc,
+            (False, True): column.asc_nulls_first,
+            (False, False): column.asc_nulls_last,
+            (True, None): column.desc,
+            (True, True): column.desc_nulls_first,
+            (True, False): column.desc_nulls_last,
+        }[(key.descending, key.nulls_first)]
+        keys.append(ordered())
     return [*keys, F.col("occurred_at").desc_nulls_last(), F.col("payload_hash")]
 
 

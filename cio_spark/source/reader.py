@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,12 +9,15 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
 
 from cio_spark import spark_errors
+from cio_spark import sql as users_sql
+from cio_spark.changing_values import changes_by_itself
 from cio_spark.config.sections import SourceSection
 from cio_spark.errors import ConfigurationError
+from cio_spark.row_values import UnfitExpressionError, analysed, row_value_type
 from cio_spark.source.condition import keep
 
-# Names in SQL: `shop`.`my orders`, shop . orders; words that name nothing are found too, and are no matter
-_NAME = re.compile(r"(?:`(?:[^`]|``)+`|\w+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|\w+))*")
+Attach = Callable[[str], str]
+"""Makes a table of the local warehouse known to the session, if there is one; gives the name by which SQL finds it."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,7 @@ class Snapshot:
         return replace(self, rows=stage(rows), repeatable=True)
 
 
-def open_source(
-    spark: SparkSession, source: SourceSection, attach: Callable[[str], None], *, version: int | None = None
-) -> Snapshot:
+def open_source(spark: SparkSession, source: SourceSection, attach: Attach, *, version: int | None = None) -> Snapshot:
     """Opens the source and checks that it exists, is readable, and that `where` makes sense; runs no job on it.
 
     Args:
@@ -57,13 +57,11 @@ def open_source(
         ConfigurationError: no such table, path or view; not Delta; a bad query or condition.
     """
     if source.query is not None:
-        _attach_named(source.query, attach)
-        snapshot = _open_query(spark, source.query)
+        snapshot = _open_query(spark, source.query, attach)
     elif source.path is not None:
         snapshot = _open_path(spark, source.path, version)
     else:
-        attach(str(source.table))
-        snapshot = _open_table(spark, str(source.table), version)
+        snapshot = _open_table(spark, str(source.table), attach(str(source.table)), version)
     repeated = {name for name in snapshot.rows.columns if snapshot.rows.columns.count(name) > 1}
     if repeated:
         raise ConfigurationError.of(
@@ -74,15 +72,15 @@ def open_source(
     return _filtered(snapshot, source.where, attach)
 
 
-def _filtered(snapshot: Snapshot, where: str, attach: Callable[[str], None]) -> Snapshot:
+def _filtered(snapshot: Snapshot, where: str, attach: Attach) -> Snapshot:
     columns = snapshot.rows.columns
-    pinned = not (spark_errors.is_volatile(where, columns) or spark_errors.has_subquery(where))
-    if not pinned:
-        _attach_named(where, attach)
+    has_subquery = users_sql.has_subquery(where)
+    attached = _with_attached(where, attach) if has_subquery else where
     try:
-        spark_errors.row_value_type(snapshot.rows, where, columns)
-        rows = keep(snapshot.rows, where)
-    except spark_errors.UnfitExpressionError as error:
+        row_value_type(snapshot.rows, attached, columns)
+        pinned = not has_subquery and not changes_by_itself(snapshot.rows, attached)
+        rows = keep(snapshot.rows, attached)
+    except UnfitExpressionError as error:
         raise ConfigurationError.of("source.where", str(error)) from None
     except (AnalysisException, ParseException) as error:
         raise spark_errors.of("source.where", error, columns) from None
@@ -91,24 +89,35 @@ def _filtered(snapshot: Snapshot, where: str, attach: Callable[[str], None]) -> 
     return replace(snapshot, rows=rows, version=None, repeatable=False)
 
 
-def _attach_named(sql: str, attach: Callable[[str], None]) -> None:
-    """Makes tables of the local warehouse that a statement names known to the session's catalog."""
-    for name in dict.fromkeys(_NAME.findall(sql)):
-        attach(name)
+def _with_attached(sql: str, attach: Attach) -> str:
+    """Makes tables of the local warehouse that a statement names known to the session's catalog.
+
+    Returns:
+        the statement; a table whose name the catalog cannot have stands in it by its folder, under its own name.
+    """
+    for name in reversed(users_sql.table_names(sql)):
+        written = users_sql.quoted(*name.parts)
+        found = attach(written)
+        if found != written and name.follows_from:
+            alias = "" if name.has_alias else f" AS {users_sql.quoted(name.parts[-1])}"
+            sql = f"{sql[: name.start]}{found}{alias}{sql[name.end :]}"
+    return sql
 
 
-def _open_query(spark: SparkSession, query: str) -> Snapshot:
-    if not re.match(r"\s*(--[^\n]*\n\s*)*(select|with|from|table|values|\()", query, re.IGNORECASE):
-        raise ConfigurationError.of("source.query", "must be a SELECT")
+def _open_query(spark: SparkSession, query: str, attach: Attach) -> Snapshot:
+    """Opens a query that only reads. Spark runs a command as soon as it sees one; in brackets, it takes none."""
+    if problem := users_sql.query_problem(query):
+        raise ConfigurationError.of("source.query", problem)
+    attached = _with_attached(users_sql.without_semicolon(query), attach)
     try:
-        return Snapshot(spark.sql(query), "query", None, repeatable=False)
+        return Snapshot(analysed(spark.sql(f"SELECT * FROM (\n{attached}\n)")), "query", None, repeatable=False)
     except (AnalysisException, ParseException) as error:
         raise spark_errors.of("source.query", error, []) from None
 
 
 def _open_path(spark: SparkSession, path: str, version: int | None) -> Snapshot:
     try:
-        version = _version(spark, f"delta.`{path}`") if version is None else version
+        version = _version(spark, f"delta.{users_sql.quoted(path)}") if version is None else version
         rows = spark.read.format("delta").option("versionAsOf", version).load(path)
     except (AnalysisException, ParseException) as error:
         raise ConfigurationError.of(
@@ -117,14 +126,23 @@ def _open_path(spark: SparkSession, path: str, version: int | None) -> Snapshot:
     return Snapshot(rows, f"{path} (version {version})", version, repeatable=True)
 
 
-def _open_table(spark: SparkSession, name: str, version: int | None) -> Snapshot:
+def _open_table(spark: SparkSession, name: str, found: str, version: int | None) -> Snapshot:
+    """Opens a table or view.
+
+    Args:
+        spark: the session.
+        name: its name, for people.
+        found: the name by which SQL finds it.
+        version: the version to pin; None: the newest.
+    """
     try:
-        rows = spark.table(name)
-        kind = _table_kind(spark, name)
-        if kind != "delta":
-            return Snapshot(rows, f"{name} ({kind})", None, repeatable=False)
-        version = _version(spark, name) if version is None else version
-        rows = spark.read.option("versionAsOf", version).table(name)
+        rows = analysed(spark.table(found))
+        if _is_view(spark, found):
+            return Snapshot(rows, f"{name} (view)", None, repeatable=False)
+        version = _version_of_delta(spark, found) if version is None else version
+        if version is None:
+            return Snapshot(rows, f"{name} (not Delta)", None, repeatable=False)
+        rows = analysed(spark.read.option("versionAsOf", version).table(found))
     except (AnalysisException, ParseException) as error:
         kind = spark_errors.error_class(error)
         reason = f"there is no table or view {name}" if "NOT_FOUND" in kind else f"cannot read {name} ({kind})"
@@ -132,13 +150,24 @@ def _open_table(spark: SparkSession, name: str, version: int | None) -> Snapshot
     return Snapshot(rows, f"{name} (version {version})", version, repeatable=True)
 
 
-def _table_kind(spark: SparkSession, name: str) -> str:
-    """`delta`, another format's name, or `view`."""
-    details = {row["col_name"]: row["data_type"] for row in spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()}
-    # Of a temporary view nothing but its columns is told
-    if str(details.get("Type", "VIEW")).upper().endswith("VIEW"):
-        return "view"
-    return str(details.get("Provider", "table")).lower()
+def _is_view(spark: SparkSession, name: str) -> bool:
+    """Tell whether a name is a view's, as the catalog says it: DESCRIBE mixes that with the columns."""
+    try:
+        entry = spark.catalog.getTable(name)
+    except AnalysisException:  # a table by its folder is in no catalog
+        return False
+    return entry.isTemporary or entry.tableType.upper().endswith("VIEW")
+
+
+def _version_of_delta(spark: SparkSession, name: str) -> int | None:
+    """Find the newest version of a table; None for a table without versions, which is no Delta table."""
+    try:
+        return _version(spark, name)
+    except AnalysisException as error:
+        kind = spark_errors.error_class(error)
+        if "NOT_FOUND" in kind or "PERMISSION" in kind:
+            raise
+        return None
 
 
 def _version(spark: SparkSession, name: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
@@ -10,18 +9,16 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark import spark_errors
+from cio_spark import sql as users_sql
 from cio_spark.errors import ExpressionError
+from cio_spark.row_values import type_of
 from cio_spark.source.caught import caught
 from cio_spark.spark_conf import set_for_a_while
 
 # Spark would evaluate what two expressions have in common ahead of both, and from 4.2 on what BETWEEN is about ahead of
 # the rest, where nothing is caught
 _EACH_ALONE = {"spark.sql.subexpressionElimination.enabled": "false", "spark.sql.alwaysInlineCommonExpr": "true"}
-_NAME = rf"\s*{spark_errors.NAME}\s*"
-_TEXT = r"\s*'(?:[^'\\]|\\.)*'\s*"
-_CANNOT_FAIL = re.compile(
-    rf"{_NAME}|{_TEXT}|\s*(?:concat|upper|lower|trim)\s*\((?:{_NAME}|{_TEXT})(?:,(?:{_NAME}|{_TEXT}))*\)\s*"
-)
+_TEXT_MAKERS = ("CONCAT", "UPPER", "LOWER", "TRIM")
 
 
 def try_expressions(rows: DataFrame, expressions: Mapping[str, str]) -> None:
@@ -65,7 +62,19 @@ def _count(rows: DataFrame, expressions: list[str]) -> tuple[int, ...]:
 
 
 def cannot_fail(sql: str, rows: DataFrame) -> bool:
-    """Whether an expression is a column, or a text that a function which takes any text makes of columns."""
-    if _CANNOT_FAIL.fullmatch(sql) is None:
+    """Tell whether an expression is a column, or a text that a function which takes any text makes of columns."""
+    try:
+        tokens = users_sql.read_tokens(sql)
+    except users_sql.UnreadableSqlError:
         return False
-    return "(" not in sql or isinstance(spark_errors.type_of(rows, sql), T.StringType)
+    if len(tokens) == 1:
+        return tokens[0].is_name or tokens[0].kind == "text"
+    return _makes_a_text(tokens) and isinstance(type_of(rows, sql), T.StringType)
+
+
+def _makes_a_text(tokens: tuple[users_sql.Token, ...]) -> bool:
+    """Tell whether these are `concat(a, 'b')` or its like: names and texts, between commas, in one pair of brackets."""
+    if len(tokens) < 4 or not tokens[0].says(*_TEXT_MAKERS) or not tokens[1].says("(") or not tokens[-1].says(")"):
+        return False
+    values, commas = tokens[2:-1:2], tokens[3:-1:2]
+    return all(value.is_name or value.kind == "text" for value in values) and all(comma.says(",") for comma in commas)

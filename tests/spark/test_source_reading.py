@@ -10,14 +10,19 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cio_spark import runtime
+from cio_spark import changing_values, runtime
+from cio_spark.changing_values import changes_by_itself
 from cio_spark.config.sections import SourceSection, TablesSection
 from cio_spark.errors import ConfigurationError, TableError
-from cio_spark.results import Tables, set_up_tables
-from cio_spark.source import open_source, with_order
+from cio_spark.results import Tables, catalog_entry, set_up_tables
+from cio_spark.results.catalog_entry import find_entry
+from cio_spark.source import open_source, order_columns
 
 _names = itertools.count()
-ORDERS = "SELECT '1' AS id, 2D AS amount, array(1, 2) AS items, 'u' AS uuid"
+ORDERS = """
+SELECT '1' AS id, 2D AS amount, array(1, 2) AS items, 'u' AS uuid, timestamp'2026-01-01' AS at, 'me' AS user,
+  'x' AS current_date, 'end' AS `end`, 'desc' AS desc
+"""
 
 
 @pytest.fixture
@@ -122,6 +127,15 @@ NO_VALUE_OF_A_ROW = "is not a value of one row"
     [
         ("rand()", "has another value on every run"),
         ("current_date() DESC", "has another value on every run"),
+        ("date'today'", "has another value on every run"),
+        ("cast('now' AS TIMESTAMP)", "has another value on every run"),
+        ("to_timestamp('now') DESC", "has another value on every run"),
+        ("coalesce(at, 'today')", "has another value on every run"),
+        ("date(concat('to', 'day'))", "has another value on every run"),
+        ("reflect('java.util.UUID', 'randomUUID')", "has another value on every run"),
+        ("concat(id, current_user())", "has another value on every run"),
+        ("`current_timezone`()", "has another value on every run"),
+        ("current_user", "has another value on every run"),
         ("(SELECT max(id) FROM range(3))", "has a subquery"),
         ("sum(amount) DESC", NO_VALUE_OF_A_ROW),
         ("sum(amount) + amount", NO_VALUE_OF_A_ROW),
@@ -134,14 +148,17 @@ def test_an_order_that_is_no_fixed_value_of_one_row_is_refused(
     spark: SparkSession, order_by: str, sentence: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        with_order(spark.sql(ORDERS), [order_by])
+        order_columns(spark.sql(ORDERS), [order_by])
     (problem,) = caught.value.problems
     assert problem.path == "source.order_by"
     assert sentence in problem.message
 
 
 def test_a_column_may_be_called_like_a_function(spark: SparkSession) -> None:
-    assert with_order(spark.sql(ORDERS), ["uuid DESC", "`uuid`", "upper(uuid) NULLS LAST"]).count() == 1
+    rows = spark.sql(ORDERS)
+    order_by = ["uuid DESC", "`uuid`", "upper(uuid) NULLS LAST", "user", "upper(current_date)", "end DESC", "desc desc"]
+    ranked = rows.select(*order_columns(rows, [*order_by, "concat('now', id)", "if(id = 'today', at, NULL)"]))
+    assert ranked.collect()[0][:7] == ("u", "u", "U", "me", "X", "end", "desc")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +170,87 @@ def test_a_condition_that_is_no_value_of_one_row_is_refused(spark: SparkSession,
         read(spark, tmp_path, path=str(tmp_path / "orders"), where=where)
     (problem,) = caught.value.problems
     assert (problem.path, NO_VALUE_OF_A_ROW in problem.message) == ("source.where", True)
+
+
+@pytest.mark.parametrize(
+    ("where", "repeatable"),
+    [
+        ("at < date'today'", False),
+        ("at < 'tomorrow'", False),
+        ("at IN ('now', at)", False),
+        ("cast('now' AS TIMESTAMP) > at", False),
+        ("reflect('java.util.UUID', 'randomUUID') > ''", False),
+        ("_metadata.file_name > ''", False),
+        ("current_user() <> id", False),
+        ("id <> 'now' AND user = 'me' AND current_date > '' AND at > 'epoch'", True),
+    ],
+)
+def test_a_condition_that_changes_by_itself_is_allowed_and_not_taken_for_pinned(
+    spark: SparkSession, tmp_path: Path, where: str, repeatable: bool
+) -> None:
+    write(spark, tmp_path / "orders")
+    source = SourceSection(path=str(tmp_path / "orders"), where=where)
+    opened = open_source(spark, source, tables_of(spark, tmp_path).attach_source)
+    assert opened.repeatable is repeatable
+    assert (opened.version is None) is not repeatable
+
+
+def test_where_the_plan_tells_nothing_types_tell_what_is_a_time(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = spark.sql(ORDERS)
+    monkeypatch.setattr(changing_values, "_told_by_plan", lambda *_: None)  # as on Spark Connect
+    changing = ["at > 'now'", "coalesce(at, 'today')", "to_timestamp('now')", "'now'::date", "id = if(true, 'now', at)"]
+    staying = ["id = 'now'", "upper('today')", "coalesce(id, 'now')", "'now'", "id IN ('now', 'x')", "at > 'epoch'"]
+    assert [sql for sql in [*changing, *staying] if changes_by_itself(rows, sql)] == changing
+
+
+def test_a_name_in_backticks_is_found_in_the_warehouse(spark: SparkSession, tmp_path: Path) -> None:
+    write(spark, tmp_path / "shop-x" / "my-table")
+    write(spark, tmp_path / "shop.y.db" / "a`b c")
+    assert read(spark, tmp_path, table="`shop-x`.`my-table`") == ["1"]
+    assert read(spark, tmp_path, table="`shop.y`.`a``b c`") == ["1"]
+    query = "SELECT `my-table`.id FROM `shop-x`.`my-table` JOIN (SELECT x.id FROM `shop.y`.`a``b c` x) USING (id)"
+    assert read(spark, tmp_path, query=query) == ["1"]
+    with pytest.raises(ConfigurationError, match="there is no table or view"):
+        read(spark, tmp_path, table="`shop-x`.`your-table`")
+
+
+def test_a_path_may_have_backticks_and_quotes(spark: SparkSession, tmp_path: Path) -> None:
+    folder = tmp_path / "it`s 'odd'"
+    write(spark, folder)
+    assert read(spark, tmp_path, path=str(folder)) == ["1"]
+
+
+def test_what_a_source_is_does_not_depend_on_the_names_of_its_columns(
+    spark: SparkSession, tmp_path: Path, shop: str
+) -> None:
+    spark.sql(f"CREATE DATABASE {shop} LOCATION '{tmp_path / 'session'}'")
+    spark.sql(
+        f"CREATE TABLE {shop}.odd (id STRING, Provider STRING DEFAULT 'parquet', Type STRING DEFAULT 'VIEW', "
+        "Location STRING DEFAULT '/none') USING delta COMMENT 'a\nType: VIEW\nLocation: /none' "
+        "TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')"
+    )
+    spark.sql(f"CREATE TABLE {shop}.plain (id STRING, Provider STRING) USING parquet")
+    spark.sql(f"CREATE VIEW {shop}.seen AS SELECT * FROM {shop}.odd")
+    spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW seen_{shop} AS SELECT * FROM {shop}.odd")
+    attach = tables_of(spark, tmp_path).attach_source
+    kinds = {
+        name: open_source(spark, SourceSection(table=name), attach)
+        for name in (f"{shop}.odd", f"`{shop}`.`odd`", f"{shop}.plain", f"{shop}.seen", f"seen_{shop}")
+    }
+    assert [opened.version for opened in kinds.values()] == [0, 0, None, None, None]
+    assert [opened.description for opened in kinds.values()] == [
+        f"{shop}.odd (version 0)",
+        f"`{shop}`.`odd` (version 0)",
+        f"{shop}.plain (not Delta)",
+        f"{shop}.seen (view)",
+        f"seen_{shop} (view)",
+    ]
+    place = str((tmp_path / "session" / "odd").resolve())
+    assert find_entry(spark, shop, "odd") == (place, False)
+    assert catalog_entry._facts_in_words(spark, shop, "odd") == (place, False)
+    assert (find_entry(spark, shop, "seen"), find_entry(spark, shop, "none")) == (None, None)
 
 
 @pytest.mark.usefixtures("spark")

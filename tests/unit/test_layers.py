@@ -24,6 +24,9 @@ SHARED = {
     "spark_versions",
     "version",
     "cancellation",
+    "sql",
+    "row_values",
+    "changing_values",
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -96,7 +99,7 @@ def test_delivery_is_plain_python_but_for_its_engine() -> None:
     assert {name for name in files_importing("pyspark") if name.startswith("delivery/")} == {"delivery/engine.py"}
 
 
-@pytest.mark.parametrize("stage", ["config", "planning", "standin"])
+@pytest.mark.parametrize("stage", ["config", "planning", "standin", "sql"])
 def test_some_folders_know_nothing_of_spark(stage: str) -> None:
     assert not {name for name in files_importing("pyspark") if name.startswith(stage + "/")}
 

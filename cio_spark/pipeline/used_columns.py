@@ -1,0 +1,65 @@
+"""Finds the columns of a source that a sync uses, for a staging keeps no others."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cio_spark import sql as users_sql
+from cio_spark.config import SyncConfig
+from cio_spark.errors import CioSparkError, ConfigurationError
+from cio_spark.pipeline.intake import prepared
+from cio_spark.results.staged_columns import type_to_stage
+
+
+def used_columns(config: SyncConfig, rows: DataFrame) -> list[str]:
+    """Find the columns that the payload and `order_by` use, in the order of the source.
+
+    A column counts as used where its name is a word of an expression, also as a function's or a field's: one column too
+    many does no harm. Only of those that cannot be staged is Spark asked whether the sync does without.
+
+    Args:
+        config: the sync; `prepared` has found no problem with it.
+        rows: the source's rows.
+
+    Raises:
+        ConfigurationError: a column that is used has a type that no Delta table holds.
+    """
+    used = _mentioned(config, rows.columns)
+    unfit = [field for field in rows.schema if field.name in used and type_to_stage(field.dataType) is None]
+    for field in unfit:
+        try:
+            prepared(config, _without(rows, field.name))
+        except CioSparkError:
+            raise ConfigurationError.of(
+                "source",
+                f"column `{field.name}` has type {field.dataType.simpleString()}, which no Delta table holds, and the "
+                "rows must be kept for the run: cast it in source.query",
+            ) from None
+        used.remove(field.name)
+    return used
+
+
+def _without(rows: DataFrame, name: str) -> DataFrame:
+    """The rows without one column, taken by its place: another's name may differ in nothing but case."""
+    columns = rows.columns
+    placed = rows.toDF(*[f"c{place}" for place in range(len(columns))])
+    return placed.select(*[F.col(f"c{place}").alias(other) for place, other in enumerate(columns) if other != name])
+
+
+def _mentioned(config: SyncConfig, columns: list[str]) -> list[str]:
+    payload = config.payload
+    words = {name.lower() for name in payload.record_id_columns}
+    for mapping in (payload.properties, payload.traits, payload.context):
+        if mapping is None:
+            continue
+        included = columns if mapping.include == "*" else mapping.include or []
+        words |= {name.lower() for name in included if name not in mapping.except_}
+    for path, text in config.expressions().items():
+        if path in ("source.where", "source.query"):
+            continue
+        found = users_sql.words_in(text)
+        if found is None:
+            return list(columns)
+        words |= found
+    return [name for name in columns if name.lower() in words]

@@ -1,0 +1,73 @@
+"""Says what is wrong with a text that shall be a query: it must be one statement, and only read."""
+
+from __future__ import annotations
+
+from cio_spark.sql.tokens import UnreadableSqlError, read_tokens
+
+_QUERIES = ("SELECT", "WITH", "FROM", "TABLE", "VALUES")
+_SCRIPTS = ("MAP", "REDUCE")
+_NOT_ONE = "must be one SELECT, found several statements or brackets that do not match"
+_NOT_READING = "must be a SELECT that only reads"
+_SCRIPT = "must not run a script (TRANSFORM … USING); only a SELECT that reads is run"
+_OPERATORS = ("=", "==", "<", ">", "<=", ">=", "<=>", "<>", "!=", "+", "-", "/", "%", "||", ")", ",", ".", "::", "[")
+
+
+def query_problem(sql: str) -> str | None:
+    """Say why a text is no query that only reads; None where it may be one.
+
+    Spark has the last word: whoever runs the query puts it into brackets, where Spark takes a query and nothing else.
+
+    Args:
+        sql: the text of `source.query`.
+    """
+    try:
+        tokens = read_tokens(without_semicolon(sql))
+    except UnreadableSqlError:
+        return None
+    first = next((token for token in tokens if not token.says("(")), None)
+    if first is None or not first.says(*_QUERIES, *_SCRIPTS):
+        return _NOT_READING
+    if any(token.depth < 0 or token.says(";") for token in tokens):
+        return _NOT_ONE
+    for place, token in enumerate(tokens[:-1]):
+        after = tokens[place + 1]
+        if token.says("USING") and after.kind == "text":
+            return _SCRIPT
+        if token.says("INSERT", "MERGE") and after.says("INTO", "OVERWRITE", "TABLE"):
+            return f"{_NOT_READING}, found {token.text.upper()}"
+    return None
+
+
+def without_semicolon(sql: str) -> str:
+    """Leave out the semicolons that end a statement, and what comments come behind them."""
+    try:
+        tokens = read_tokens(sql)
+    except UnreadableSqlError:
+        return sql
+    end = len(sql)
+    for token in reversed(tokens):
+        if not token.says(";"):
+            break
+        end = token.start
+    return sql[:end]
+
+
+def has_subquery(sql: str) -> bool:
+    """Tell whether an expression reads rows of its own.
+
+    Args:
+        sql: an expression. A text that cannot be read is taken for one that does.
+    """
+    try:
+        tokens = read_tokens(sql)
+    except UnreadableSqlError:
+        return True
+    for place, token in enumerate(tokens):
+        before = tokens[place - 1] if place else None
+        after = tokens[place + 1] if place + 1 < len(tokens) else None
+        if before is None or not before.says("(") or not token.says(*_QUERIES, *_SCRIPTS):
+            continue
+        # Spark lets a column be called `select`, and a function `values` or `table` is none of ours
+        if after is not None and not after.says(*_OPERATORS) and not (after.says("(") and token.says("TABLE")):
+            return True
+    return False
