@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pyspark.sql import Column
@@ -120,7 +121,7 @@ def _whole_object(
         return None
     column, kind = compiled
     if isinstance(kind, T.StringType):
-        return _json_text(name, column.cast("string"))
+        return _json_text(name, column.cast("string"), {known.lower() for known in expressions.columns})
     if not isinstance(kind, (T.StructType, T.MapType)):
         expressions.report(path, f"has type {kind.simpleString()}, but must be a struct, a map or JSON text")
         return None
@@ -137,11 +138,13 @@ def _whole_object(
     return JsonObject(value=None, text=text, checked=ready, original=original)
 
 
-def _json_text(name: str, text: Column) -> JsonObject:
+def _json_text(name: str, text: Column, columns: Collection[str]) -> JsonObject:
     """Read the user's JSON text as an object; what is none goes into the payload as a text, and is refused."""
     # Pickled, and so for Python's eyes replaced where it is no UTF-8, on every version of Spark: Arrow would stop at it
     read = F.udf(read_object, T.StringType(), useArrow=False)
     read_as = f"__json_{name}"
+    while read_as in columns:  # of the user's own
+        read_as += "_"
     quoted = F.to_json(F.array(text), JSON_OPTIONS)
     as_text = quoted.substr(F.lit(2), F.char_length(quoted) - 2)
     return JsonObject(
