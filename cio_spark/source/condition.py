@@ -37,7 +37,7 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
         AnalysisException: Spark finds that it is none after all.
     """
     # A subquery becomes a join, and there is no putting a function around that
-    if users_sql.has_subquery(where):
+    if users_sql.is_readable(where) and users_sql.has_subquery(where):
         return analysed(rows.where(F.expr(where)))
     parts = _parts(where, rows)
     safe = [part for part in parts if _is_safe(part, rows)]
