@@ -37,7 +37,7 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
         AnalysisException: Spark finds that it is none after all.
     """
     # A subquery becomes a join, and there is no putting a function around that
-    if users_sql.has_subquery(where):
+    if users_sql.is_readable(where) and users_sql.has_subquery(where):
         return analysed(rows.where(F.expr(where)))
     parts = _parts(where, rows)
     safe = [part for part in parts if _is_safe(part, rows)]
@@ -52,9 +52,9 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
 
 
 def _guarded(parts: list[str], where: str, columns: list[str]) -> Column:
-    # A comment at the end of a text ends with its line
-    first = reversed(parts if len(parts) > 1 else [])
-    holds = reduce(lambda rest, part: f"CASE WHEN ({part}\n) THEN {rest} ELSE false END", first, f"({where}\n)")
+    # A comment at the end of a text ends with its line; a CASE takes nothing but conditions
+    asked = [*(parts if len(parts) > 1 else []), where]
+    holds = reduce(lambda rest, part: f"CASE WHEN ({part}\n) THEN {rest} ELSE false END", reversed(asked), "true")
     failure = F.raise_error(F.lit(spark_errors.marked(f"source.where: `{where}`")))
     return F.coalesce(caught(alone(f"cast({holds} AS STRING)", columns)), failure) == F.lit(b"true")
 

@@ -6,7 +6,7 @@ from cio_spark.sql.names import TableName, identifier_parts, is_column_name, quo
 from cio_spark.sql.queries import has_subquery, query_problem, without_semicolon
 from cio_spark.sql.sorting import SortKey, read_sort_key
 from cio_spark.sql.texts import string_contexts
-from cio_spark.sql.tokens import Token, UnreadableSqlError, read_tokens
+from cio_spark.sql.tokens import Token, UnreadableSqlError, is_readable, read_tokens
 
 __all__ = [
     "AND_CUTS",
@@ -22,6 +22,7 @@ __all__ = [
     "identifier_parts",
     "is_column_name",
     "is_random",
+    "is_readable",
     "is_special_time",
     "query_problem",
     "quoted",

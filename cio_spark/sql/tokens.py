@@ -43,6 +43,15 @@ class Token:
         return self.kind in ("word", "sign") and self.text.upper() in words
 
 
+def is_readable(sql: str) -> bool:
+    """Tell whether a text can be read at all."""
+    try:
+        read_tokens(sql)
+    except UnreadableSqlError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=512)
 def read_tokens(sql: str) -> tuple[Token, ...]:
     """Read the tokens of a text; comments are left out.

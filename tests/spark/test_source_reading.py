@@ -253,6 +253,13 @@ def test_what_a_source_is_does_not_depend_on_the_names_of_its_columns(
     assert (find_entry(spark, shop, "seen"), find_entry(spark, shop, "none")) == (None, None)
 
 
+@pytest.mark.parametrize("where", ["amount", "upper(id)", "amount AND id > ''"])
+def test_what_is_no_condition_is_refused(spark: SparkSession, tmp_path: Path, where: str) -> None:
+    write(spark, tmp_path / "orders")
+    with pytest.raises(ConfigurationError, match="DATATYPE_MISMATCH"):
+        read(spark, tmp_path, path=str(tmp_path / "orders"), where=where)
+
+
 @pytest.mark.usefixtures("spark")
 def test_a_cluster_without_a_lasting_catalog_keeps_its_tables_in_the_default_warehouse(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
