@@ -39,18 +39,14 @@ def validate_records(records: DataFrame, call: Call) -> DataFrame:
         the records without `ids`, `objects` and `originals`, with `error_code`, `error_message`.
     """
     ids, objects, originals = (_struct(records, name) for name in ("ids", "objects", "originals"))
-    rules = [
-        *_encoding_rules(ids, objects, originals),
-        *_identity_rules(call, ids),
-        *_original_rules(originals),
-        *_object_rules(objects),
-        *_size_rules(),
-    ]
-    verdict = F.coalesce(
-        *[F.when(broken, F.struct(F.lit(code).alias("c"), F.lit(text).alias("m"))) for code, text, broken in rules]
-    )
+    # A record id that is no UTF-8 is null by now: that it is missing would be said of it
+    verdicts = [_verdict([_not_utf8("record_id", F.col("record_id").isNull() & ~is_utf8(F.col("ids.record_id")))])]
+    if encoding_rules := _encoding_rules(ids, objects, originals):
+        # In the payload a replacement stands for each byte that is none: only where there is one, texts are looked at
+        verdicts.append(F.when(F.col("payload").contains(REPLACED), _verdict(encoding_rules)))
+    rules = [*_identity_rules(call, ids), *_original_rules(originals), *_object_rules(objects), *_size_rules()]
     return (
-        records.withColumn("__verdict", verdict)
+        records.withColumn("__verdict", F.coalesce(*verdicts, _verdict(rules)))
         .withColumn("error_code", F.col("__verdict.c"))
         .withColumn("error_message", F.col("__verdict.m"))
         .drop("__verdict", "ids", "objects", "originals")
@@ -63,22 +59,26 @@ def _struct(records: DataFrame, name: str) -> T.StructType:
     return kind
 
 
-def _encoding_rules(ids: T.StructType, objects: T.StructType, originals: T.StructType) -> list[Rule]:
-    """Make the rules for texts that are no UTF-8; they come first, for a record id that is none goes no further.
+def _verdict(rules: list[Rule]) -> Column:
+    """Give code and sentence of the first rule that a record breaks; null for none."""
+    return F.coalesce(
+        *[F.when(broken, F.struct(F.lit(code).alias("c"), F.lit(text).alias("m"))) for code, text, broken in rules]
+    )
 
-    In the payload a replacement stands for such bytes: only where there is one, its texts are looked at.
-    """
-    replaced = F.col("payload").contains(REPLACED)
-    rules: list[Rule] = [_not_utf8("record_id", F.col("record_id").isNull() & ~is_utf8(F.col("ids.record_id")))]
-    for item in ids.fields:
-        if item.name != "record_id" and isinstance(item.dataType, T.StringType):
-            rules.append(_not_utf8(item.name, replaced & ~is_utf8(F.col(f"ids.{item.name}"))))
+
+def _encoding_rules(ids: T.StructType, objects: T.StructType, originals: T.StructType) -> list[Rule]:
+    """Make the rules for texts that are no UTF-8, of all but the record id."""
+    rules = [
+        _not_utf8(item.name, ~is_utf8(F.col(f"ids.{item.name}")))
+        for item in ids.fields
+        if item.name != "record_id" and isinstance(item.dataType, T.StringType)
+    ]
     # JSON text that could not be read is null among the objects
     texts = [("originals", item) for item in originals.fields if isinstance(item.dataType, T.StringType)]
     for parent, item in [*texts, *(("objects", item) for item in objects.fields)]:
         broken = values.any_value(F.col(f"{parent}.{item.name}"), item.dataType, values.not_utf8)
         if broken is not None:
-            rules.append(_not_utf8(item.name, replaced & broken))
+            rules.append(_not_utf8(item.name, broken))
     return rules
 
 
