@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
+from cio_spark.fixed_settings import fix_settings
 from cio_spark.pipeline.settle import configuration_of, surveyed
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
@@ -47,9 +48,13 @@ def settle_taken_over(config: SyncConfig, tables: Tables, lost: LostRun) -> None
         lost: the run that stands for the taken-over one.
     """
     then = configuration_of(lost) or config
+    if then.on_change == "send":  # else what was sent once is never sent in another version
+        with fix_settings(tables.spark, then.payload.time_zone):
+            _write_in_doubt(then, tables, lost)
+
+
+def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
     taken_over = str(lost.taken_over_run)
-    if then.on_change != "send":
-        return  # what was sent once is never sent in another version
     sync = then.sync.name
     statuses = tables.read("record_status", tables.version("record_status")).where(F.col("sync") == sync)
     keyed = statuses.withColumn("key", F.expr(RECORD_KEY))
@@ -60,9 +65,8 @@ def settle_taken_over(config: SyncConfig, tables: Tables, lost: LostRun) -> None
         .agg(F.max_by(F.struct(*_SENT), F.col("run_id")).alias("later"))
     )
     of_wave = F.col("batch_id").contains(f"-{taken_over}-w{lost.taken_over_wave}-p")
-    sent: DataFrame | None = keyed.where(mine & F.expr(WAS_SENT) & of_wave).select("key", *_SENT)
-    if sent is not None and sent.isEmpty():
-        sent = _unwritten(then, tables, lost, keyed.where(mine))
+    written = keyed.where(mine & F.expr(WAS_SENT) & of_wave).select("key", *_SENT)
+    sent = _unwritten(then, tables, lost, keyed.where(mine)) if written.isEmpty() else written
     if sent is None:  # nobody can tell what it was: whatever was accepted since may have been overwritten
         in_doubt = later.select("later.*")
     else:
