@@ -18,6 +18,8 @@ from cio_spark.source import open_source
 from cio_spark.spark_versions import IS_SPARK_4
 
 COLLATED = " COLLATE UTF8_LCASE" if IS_SPARK_4 else ""
+# Spark 3.5 takes no such column in a table by its folder
+GENERATED = " GENERATED ALWAYS AS (year(born))" if IS_SPARK_4 else ""
 ODD = f"""
 SELECT 'p1' AS id, 'Ann' AS `First Name`, interval 1 day AS unused, NULL AS phone, NULL AS void, array() AS tags,
   'PRO'{COLLATED} AS plan, 7 AS _commit_version, named_struct('a b', 1, 'c;d', NULL) AS `deep, too`,
@@ -53,12 +55,12 @@ def test_a_query_with_odd_names_and_types_is_staged_and_sent(bench: Callable[...
 
 
 def test_a_limit_on_a_table_with_mapped_generated_and_defaulted_columns_is_sent(bench: Callable[..., Bench]) -> None:
-    payload = {**PEOPLE, "traits": {"include": ["First Name", "st"], "set": {"year": "born_in"}}}
+    payload = {**PEOPLE, "traits": {"include": ["First Name", "st"], "set": {"year": "coalesce(born_in, year(born))"}}}
     people = bench(payload)
     place = f"delta.`{people.source}`"
     people.spark.sql(
         f"CREATE TABLE {place} (id STRING NOT NULL, `First Name` STRING DEFAULT 'nobody', st STRUCT<`a b`: INT>, "
-        "born DATE, born_in INT GENERATED ALWAYS AS (year(born))) USING delta TBLPROPERTIES "
+        f"born DATE, born_in INT{GENERATED}) USING delta TBLPROPERTIES "
         "('delta.columnMapping.mode' = 'name', 'delta.feature.allowColumnDefaults' = 'supported')"
     )
     people.spark.sql(
@@ -110,7 +112,7 @@ def test_staged_columns_come_back_as_they_were_also_for_another_run(spark: Spark
 
 def test_the_rows_of_a_condition_that_changes_stay_the_same_once_staged(orders: Bench) -> None:
     orders.write_sql("SELECT cast(id AS STRING) AS id FROM range(200)")
-    said = SourceSection(path=str(orders.source), where="rand() < 0.5 AND id <> timestamp'now'::string")
+    said = SourceSection(path=str(orders.source), where="rand() < 0.5 AND id <> cast(timestamp'now' AS STRING)")
     opened = open_source(orders.spark, said, orders.tables.attach_source)
     staging = Staging(orders.tables, "01CHANGING")
     pinned = opened.staged(lambda rows: staging.stage(rows, ["id"]), None)
