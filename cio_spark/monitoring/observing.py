@@ -116,7 +116,7 @@ def _batches(tables: Tables, config: SyncConfig, oldest: str, unfinished: list[s
     statuses = tables.read("record_status").where((F.col("sync") == sync) & F.col("run_id").isin(*unfinished))
     under_way = batches_of(
         statuses,
-        error_threshold_percent=config.batch.error_threshold_percent,
+        error_threshold_percent=config.error_threshold_percent,
         priority=config.sync.priority.value,
         strategy=config.batch.strategy.value,
     )

@@ -169,7 +169,7 @@ def read_back(
             tables,
             config.sync.name,
             [run_id, *lost_ids],
-            error_threshold_percent=config.batch.error_threshold_percent,
+            error_threshold_percent=config.error_threshold_percent,
             priority=config.sync.priority.value,
             strategy=config.batch.strategy.value,
         )
