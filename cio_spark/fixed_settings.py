@@ -136,14 +136,15 @@ def fix_settings(spark: SparkSession, time_zone: str) -> Iterator[SessionSetting
     Raises:
         ConfigurationError: Spark knows no such time zone.
     """
-    wanted = {TIME_ZONE: time_zone, **FIXED}
-    before = {name: value for name in (*wanted, *RECORDED) if (value := _value(spark, name)) is not None}
-    known = {name: value for name, value in wanted.items() if name in before}
+    before = {name: value for name in (TIME_ZONE, *FIXED, *RECORDED) if (value := _value(spark, name)) is not None}
+    known = {name: value for name, value in {TIME_ZONE: time_zone, **FIXED}.items() if name in before}
+    # On Spark Connect every look is a round trip: only at what had to be changed
+    others = [name for name, value in known.items() if not _same(before[name], value)]
     with set_for_a_while(spark, known):
-        values = {name: value for name in (*known, *RECORDED) if (value := _value(spark, name)) is not None}
+        values = {**before, **{name: value for name in others if (value := _value(spark, name)) is not None}}
         if values.get(TIME_ZONE) != time_zone and before.get(TIME_ZONE) == values.get(TIME_ZONE):
             _check_time_zone(spark, time_zone)
-        replaced = {name: before[name] for name in known if name in before and not _same(before[name], values[name])}
+        replaced = {name: before[name] for name in others if not _same(before[name], values[name])}
         settings = SessionSettings(values, replaced)
         _in_force.setdefault(id(spark), []).append(settings)
         try:
