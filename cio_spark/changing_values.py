@@ -60,8 +60,8 @@ def _told_by_plan(rows: DataFrame, sql: str) -> bool | None:
 
 def _changes(node: Any) -> bool:
     """Tell whether one node of an analysed expression is chance, or a constant text that becomes a time."""
-    if not node.deterministic():
-        return True
+    if not node.deterministic() or users_sql.is_changing_function(str(node.prettyName())):
+        return True  # also inside a function that is written in SQL
     if node.dataType().simpleString() not in _TIMES:
         return False
     return any(

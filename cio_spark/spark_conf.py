@@ -81,14 +81,21 @@ def _default(spark: SparkSession, name: str) -> str | None:
 
 
 def _give_back(spark: SparkSession, name: str, me: int) -> None:
-    holding = _holdings[id(spark), name]
+    innermost = holding = _holdings[id(spark), name]
+    inner: _Holding | None = None
+    while me not in holding.threads and holding.outer is not None:  # another thread has nested a value in ours
+        inner, holding = holding, holding.outer
     holding.threads.remove(me)
     if holding.threads:
+        return
+    if inner is not None:  # what stands now is another thread's, which puts back what was before ours
+        inner.outer, inner.before = holding.outer, holding.before
+        inner.is_changed = inner.is_changed or holding.is_changed
         return
     if holding.outer is None:
         del _holdings[id(spark), name]
     else:
         _holdings[id(spark), name] = holding.outer
-    if holding.is_changed:
+    if innermost.is_changed:
         with contextlib.suppress(Exception):
             spark.conf.unset(name) if holding.before is None else spark.conf.set(name, holding.before)

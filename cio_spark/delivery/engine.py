@@ -77,6 +77,18 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
     return Slots(slots, fixed=local and settings.get("spark.default.parallelism", None) is None)
 
 
+def ends_with_process(spark: SparkSession) -> bool:
+    """Tell whether a delivery ends with the driver's Python process.
+
+    Not so on Spark Connect, where the server goes on with what a client that is gone has started, nor on a cluster of
+    Databricks, whose JVM was there before this process.
+    """
+    context = classic_context(spark)
+    if context is None:
+        return False
+    return context.getConf().get("spark.databricks.clusterUsageTags.clusterId") is None
+
+
 def arrange_records(records: DataFrame, plan: DeliveryPlan) -> DataFrame:
     """Places records: a person in one lane of one partition, in order of time.
 

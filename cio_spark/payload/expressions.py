@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
@@ -12,6 +13,7 @@ from cio_spark.config.payload import Literal
 from cio_spark.errors import Problem
 from cio_spark.payload.instants import as_instant
 from cio_spark.row_values import UnfitExpressionError, fixed_value_type
+from cio_spark.sql import words_in
 
 if TYPE_CHECKING:
     from cio_spark.config.payload import Scalar
@@ -32,14 +34,16 @@ class Expressions:
 
     Attributes:
         problems: what was wrong, with paths.
+        with_star: paths of expressions that take every column there is, as `hash(*)` does.
     """
 
     def __init__(self, rows: DataFrame) -> None:
         self._rows = rows
         self.columns = rows.columns
         self.problems: list[Problem] = []
+        self.with_star: list[str] = []
 
-    @property
+    @cached_property
     def are_case_sensitive(self) -> bool:
         """Tell whether Spark takes `plan` and `Plan` for two names in this session."""
         return str(self._rows.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
@@ -58,6 +62,8 @@ class Expressions:
         except UnfitExpressionError as error:
             self.report(path, str(error))
             return None
+        if "*" in scalar and words_in(scalar) is None:
+            self.with_star.append(path)
         return F.expr(scalar), kind
 
     def compile_text(

@@ -73,6 +73,12 @@ def prepare_records(rows: DataFrame, section: PayloadSection, order: Sequence[Co
         name: build_object(expressions, section, name, default_format)
         for name, default_format in DEFAULT_FORMATS.items()
     }
+    reads_json_text = any(item is not None and item.read is not None for item in objects.values())
+    for path in expressions.with_star if reads_json_text else ():
+        # It would take in the column that the read text gets
+        expressions.report(
+            path, "has a `*`, which cannot stand beside JSON text in properties_from or traits_from: name the columns"
+        )
     if expressions.problems:
         raise ConfigurationError(expressions.problems)
     occurred_at, time = instant or (None, None)

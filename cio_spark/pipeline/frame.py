@@ -98,7 +98,7 @@ class Frame:
         self.slots = engine.count_slots(spark, config.delivery.engine)
         self.progression = Progression()
         self._claimant = results.Claimant(
-            owner=runtime.owner(),
+            owner=runtime.owner(ends_with_process=engine.ends_with_process(spark)),
             owner_is_dead=runtime.owner_is_dead,
             job_attempt=job_attempt,
             lease_seconds=config.delivery.lease_seconds,

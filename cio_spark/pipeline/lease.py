@@ -63,14 +63,18 @@ class RunLease:
         check_claim(self._tables, self._claim, wave)
 
     @contextmanager
-    def sending(self, planned_seconds: float) -> Iterator[datetime]:
+    def sending(self, planned_seconds: float, wave: int | None = None) -> Iterator[datetime]:
         """Give a wave its end while the block sends it.
 
         Args:
             planned_seconds: how long the wave is planned to take.
+            wave: the wave, where an earlier try may have sent something of it.
 
         Yields:
             The time after which no request is to be started, by this driver's clock; it is committed.
+
+        Raises:
+            SyncTakenOverError: another run has taken the sync over.
         """
         window = send_window_seconds(planned_seconds, self._lease_seconds)
         now = self._clock.now()
@@ -81,6 +85,9 @@ class RunLease:
                 send_until = now + timedelta(seconds=window)
                 self._append(self._claimant.expiry(now, send_until), send_until)
                 self._send_until = send_until
+                # The commit may have waited for long. Whoever took the sync over before it is seen here; whoever does
+                # so after it sees the renewal (`claim_sync`)
+                self.check(wave)
             yield self._send_until
         finally:
             self._sending.clear()

@@ -28,16 +28,30 @@ def used_columns(config: SyncConfig, rows: DataFrame) -> list[str]:
     used = _mentioned(config, rows.columns)
     unfit = [field for field in rows.schema if field.name in used and type_to_stage(field.dataType) is None]
     for field in unfit:
-        try:
-            prepared(config, _without(rows, field.name))
-        except CioSparkError:
+        if not _does_without(config, rows, field.name):
             raise ConfigurationError.of(
                 "source",
                 f"column `{field.name}` has type {field.dataType.simpleString()}, which no Delta table holds, and the "
                 "rows must be kept for the run: cast it in source.query",
-            ) from None
+            )
         used.remove(field.name)
     return used
+
+
+def _does_without(config: SyncConfig, rows: DataFrame, name: str) -> bool:
+    """Tell whether no expression needs a column; a `*` takes whatever there is."""
+    if any(users_sql.words_in(text) is None for text in _expressions(config)):
+        return False
+    try:
+        prepared(config, _without(rows, name))
+    except CioSparkError:
+        return False
+    return True
+
+
+def _expressions(config: SyncConfig) -> list[str]:
+    """The expressions that are evaluated on staged rows."""
+    return [text for path, text in config.expressions().items() if path not in ("source.where", "source.query")]
 
 
 def _without(rows: DataFrame, name: str) -> DataFrame:
@@ -55,9 +69,7 @@ def _mentioned(config: SyncConfig, columns: list[str]) -> list[str]:
             continue
         included = columns if mapping.include == "*" else mapping.include or []
         words |= {name.lower() for name in included if name not in mapping.except_}
-    for path, text in config.expressions().items():
-        if path in ("source.where", "source.query"):
-            continue
+    for text in _expressions(config):
         found = users_sql.words_in(text)
         if found is None:
             return list(columns)

@@ -197,8 +197,9 @@ def _deliver(
     arranged = engine.arrange_records(records, wave.plan)
     may_be_barrier = True
     for attempt in range(1, MOST_TRIES + 1):
-        lease.check(wave.number if attempt > 1 else None)
-        with lease.sending(_planned_seconds(wave.plan, request_seconds)) as send_until:
+        sent = wave.number if attempt > 1 else None
+        lease.check(sent)
+        with lease.sending(_planned_seconds(wave.plan, request_seconds), sent) as send_until:
             progression.started = progression.committed + 1
             watch = DeliveryWatch(
                 tables.spark,

@@ -10,7 +10,7 @@ from typing import Any
 from cio_spark.clock import Clock
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
 from cio_spark.ids import new_run_id
-from cio_spark.results.sync_runs import MOST_TRIES, ClaimState, RunEnd, append_events, claims_of, has_ended
+from cio_spark.results.sync_runs import MOST_TRIES, ClaimState, RunEnd, append_events, claims_of, end_run, has_ended
 from cio_spark.results.tables import Tables, lost_the_race
 
 DEFAULT_LEASE_SECONDS = 180.0
@@ -135,7 +135,7 @@ def claim_sync(
             raise _already_running(sync, run)
     lost = [RunEnd(run.run_id, sync, now, "lost", None, "the run died without an end").event() for run in open_runs]
     run_id, number = _next_run(runs, now)
-    said = facts(runs[-1] if runs else None)
+    said = facts(_newest_of_its_own(runs))
     now = clock.now()
     send_until = now + timedelta(seconds=claimant.lease_seconds)
     started = _started(sync, run_id, number, now, claimant.owner, said) | {
@@ -145,7 +145,14 @@ def claim_sync(
         "claim_expires_at": claimant.expiry(now, send_until),
     }
     _append_numbered(tables, sync, number, [*lost, started])
-    holders = [run for run in claims_of(tables, sync, now) if not run.ended]
+    after = {run.run_id: run for run in claims_of(tables, sync, now)}
+    for run in open_runs:
+        if not claimant.takes_over and _has_renewed(run, after.get(run.run_id)) and run_id in after:
+            # It was alive: each of the two has written before it looked, so that at least one sees the other
+            error = "another run of the sync gave a sign of life while this one claimed it"
+            end_run(tables, RunEnd(run_id, sync, clock.now(), "failed", None, error, delivery_seconds=0.0))
+            raise _already_running(sync, run)
+    holders = [run for run in after.values() if not run.ended]
     if not holders:
         raise SyncAlreadyRunningError(
             f"sync {sync} could not be claimed: another run was quicker, or rows of sync_runs were deleted; run again, "
@@ -219,6 +226,11 @@ def mark_settled(tables: Tables, sync: str, run_ids: Sequence[str], clock: Clock
     append_events(tables, [{"run_id": run_id, "sync": sync, "event": "settled", "at": now} for run_id in run_ids])
 
 
+def _newest_of_its_own(runs: Sequence[ClaimState]) -> ClaimState | None:
+    """The newest run that does not only stand for another one, whose facts it repeats."""
+    return next((run for run in reversed(runs) if run.taken_over_run is None), None)
+
+
 def _next_run(runs: Sequence[ClaimState], now: datetime) -> tuple[str, int]:
     """The id and the number of the run after these."""
     newest = runs[-1].run_id if runs else None
@@ -237,6 +249,11 @@ def _started(
         "owner": owner,
         **facts,
     }
+
+
+def _has_renewed(before: ClaimState, after: ClaimState | None) -> bool:
+    """Tell whether a run has renewed its claim since it was read."""
+    return after is not None and after.expires_at > before.expires_at and after.send_until > before.send_until
 
 
 def _append_numbered(tables: Tables, sync: str, number: int, events: Sequence[Mapping[str, Any]]) -> None:

@@ -22,6 +22,8 @@ from cio_spark.schemas import RUN_COUNTS
 
 NEWEST = timedelta(days=7)
 """Claims look at the runs of so many days."""
+CLOCKS_DIFFER = timedelta(hours=2)
+"""No driver's clock is slower than this; an event whose file is younger was written anew by maintenance."""
 MOST_TRIES = 5
 """Of an append that fails because somebody adds a column to the table."""
 
@@ -208,9 +210,9 @@ def _fold(rows: Sequence[Row]) -> list[ClaimState]:
                 owner=started["owner"] or "",
                 job_attempt=started["job_attempt"],
                 started_at=as_utc(started["at"]),
-                last_event_at=max(as_utc(event["committed_at"]) for event in events),
-                expires_at=max(_in_commit_time(event, "claim_expires_at") for event in events),
-                send_until=max(_in_commit_time(event, "send_until") for event in events),
+                last_event_at=max(_committed_at(event) for event in events),
+                expires_at=_latest(events, "claim_expires_at"),
+                send_until=_latest(events, "send_until"),
                 ended=bool(ended),
                 # only an end with books says how long the delivery took
                 settled=any(event["event"] == "settled" or event["delivery_seconds"] is not None for event in events),
@@ -225,10 +227,16 @@ def _fold(rows: Sequence[Row]) -> list[ClaimState]:
     return states
 
 
-def _in_commit_time(event: Row, name: str) -> datetime:
-    """A time that an event names, counted from its commit; the commit itself where it names none."""
-    committed = as_utc(event["committed_at"])
-    return committed if event[name] is None else committed + (as_utc(event[name]) - as_utc(event["at"]))
+def _committed_at(event: Row) -> datetime:
+    """Tell when an event was committed: the time of its file, which maintenance may have written anew long after."""
+    return min(as_utc(event["committed_at"]), as_utc(event["at"]) + CLOCKS_DIFFER)
+
+
+def _latest(events: Sequence[Row], name: str) -> datetime:
+    """Find the latest time that events name, each counted from its commit; the first commit where none names one."""
+    named = [event for event in events if event[name] is not None]
+    times = [_committed_at(event) + (as_utc(event[name]) - as_utc(event["at"])) for event in named]
+    return max(times, default=min(map(_committed_at, events)))
 
 
 def newest_run(tables: Tables, sync: str) -> ClaimState | None:
@@ -236,7 +244,10 @@ def newest_run(tables: Tables, sync: str) -> ClaimState | None:
     if not tables.exists("sync_runs"):
         return None
     mine = F.col("sync") == sync
-    newest = tables.read("sync_runs").where(mine).agg(F.max("run_id").alias("run_id")).collect()[0]["run_id"]
+    started = tables.read("sync_runs").where(mine & (F.col("event") == "started"))
+    if "taken_over_run" in started.columns:  # one that only stands for another run repeats that one's facts
+        started = started.where(F.col("taken_over_run").isNull())
+    newest = started.agg(F.max("run_id").alias("run_id")).collect()[0]["run_id"]
     runs = _fold(_events(tables, mine, F.col("run_id") == newest)) if newest else []
     return runs[0] if runs else None
 

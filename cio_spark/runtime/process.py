@@ -39,9 +39,14 @@ def cancel_on_signals(cancellation: Cancellation) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def owner() -> str:
-    """This process, for claims: `host:pid`, and on Linux `/boot-namespace-start`, which no other process ever has."""
-    place = _place()
+def owner(*, ends_with_process: bool = True) -> str:
+    """Name this process, for claims: `host:pid`, and on Linux `/boot-namespace-start`, which no other process ever has.
+
+    Args:
+        ends_with_process: whether what it has started ends with it. Else the end of the process says nothing, and the
+            name has only its first part, of which nobody is known to be dead.
+    """
+    place = _place() if ends_with_process else None
     unique = "" if place is None else f"/{place}-{_started(os.getpid())}"
     return f"{socket.gethostname()}:{os.getpid()}{unique}"
 

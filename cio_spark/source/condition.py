@@ -61,7 +61,8 @@ def _guarded(parts: list[str], where: str, columns: list[str]) -> Column:
 
 def _parts(where: str, rows: DataFrame) -> list[str]:
     """Find the parts that must hold at once, cut where Spark says that it means the same; else the whole condition."""
-    cuts = users_sql.and_cuts(where)
+    # What is asked twice of a row, and left out for another row, must not count the rows that it is asked about
+    cuts = () if users_sql.is_random(where) else users_sql.and_cuts(where)
     if not cuts:
         return [where]
     whole = rows.where(F.expr(where))

@@ -1,6 +1,6 @@
 """Reads users' SQL with a parser: the names, conditions, changing values and sort keys in a text. Knows no Spark."""
 
-from cio_spark.sql.changing import ChangingParts, find_changing_parts, is_random, is_special_time
+from cio_spark.sql.changing import ChangingParts, find_changing_parts, is_changing_function, is_random, is_special_time
 from cio_spark.sql.conditions import AND_CUTS, Comparison, and_cuts, read_comparisons
 from cio_spark.sql.names import TableName, identifier_parts, is_column_name, quoted, table_names, words_in
 from cio_spark.sql.queries import has_subquery, query_problem, without_semicolon
@@ -20,6 +20,7 @@ __all__ = [
     "find_changing_parts",
     "has_subquery",
     "identifier_parts",
+    "is_changing_function",
     "is_column_name",
     "is_random",
     "is_readable",

@@ -15,7 +15,15 @@ _RANDOM = frozenset(
 )
 # They give another value in another run, or to another user
 _CHANGING = _RANDOM | frozenset(
-    {"curdate", "current_catalog", "current_database", "current_date", "current_metastore", "current_recipient"}
+    {
+        "curdate",
+        "current_catalog",
+        "current_database",
+        "current_date",
+        "current_metastore",
+        "current_path",
+        "current_recipient",
+    }
     | {"current_schema", "current_time", "current_timestamp", "current_timezone", "current_user", "current_version"}
     | {"getdate", "is_account_group_member", "is_member", "localtimestamp", "now", "session_user", "user", "version"}
     | {"ai_query", "http_request", "secret", "try_secret"}
@@ -44,6 +52,11 @@ class ChangingParts:
     surely: bool
     words: frozenset[str] = frozenset()
     has_special_times: bool = False
+
+
+def is_changing_function(name: str) -> bool:
+    """Tell whether a function gives another value in another run, or to another user."""
+    return name.lower() in _CHANGING
 
 
 def is_special_time(text: str) -> bool:

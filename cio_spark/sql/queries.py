@@ -9,6 +9,26 @@ _SCRIPTS = ("MAP", "REDUCE")
 _NOT_ONE = "must be one SELECT, found several statements or brackets that do not match"
 _NOT_READING = "must be a SELECT that only reads"
 _SCRIPT = "must not run a script (TRANSFORM … USING); only a SELECT that reads is run"
+_WORDS_BEHIND_A_VALUE = (
+    *(
+        "AS",
+        "IS",
+        "NOT",
+        "IN",
+        "LIKE",
+        "ILIKE",
+        "RLIKE",
+        "REGEXP",
+        "BETWEEN",
+        "AND",
+        "OR",
+        "THEN",
+        "ELSE",
+        "END",
+        "DIV",
+    ),
+    *("COLLATE", "WHEN", "ASC", "DESC"),
+)
 _OPERATORS = ("=", "==", "<", ">", "<=", ">=", "<=>", "<>", "!=", "+", "-", "/", "%", "||", ")", ",", ".", "::", "[")
 
 
@@ -68,6 +88,10 @@ def has_subquery(sql: str) -> bool:
         if before is None or not before.says("(") or not token.says(*_QUERIES, *_SCRIPTS):
             continue
         # Spark lets a column be called `select`, and a function `values` or `table` is none of ours
-        if after is not None and not after.says(*_OPERATORS) and not (after.says("(") and token.says("TABLE")):
+        if (
+            after is not None
+            and not after.says(*_OPERATORS, *_WORDS_BEHIND_A_VALUE)
+            and not (after.says("(") and token.says("TABLE"))
+        ):
             return True
     return False

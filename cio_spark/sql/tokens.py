@@ -7,6 +7,7 @@ from functools import lru_cache
 
 # The reader is large: only the driver needs it, and only where there is SQL to read
 DIALECT = "databricks"
+_BEFORE = "SELECT "
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _TEXTS = frozenset({"STRING", "RAW_STRING", "NATIONAL_STRING", "HEX_STRING", "BYTE_STRING", "UNICODE_STRING"})
 
@@ -66,13 +67,14 @@ def read_tokens(sql: str) -> tuple[Token, ...]:
     from sqlglot.errors import SqlglotError
 
     try:
-        read = Dialect.get_or_raise(DIALECT).tokenize(sql)
+        # Behind a first word such as `show` or `call` the reader takes the rest of a statement for one text
+        read = Dialect.get_or_raise(DIALECT).tokenize(_BEFORE + sql)[1:]
     except SqlglotError:
         raise UnreadableSqlError from None
     tokens: list[Token] = []
     depth = 0
     for token in read:
-        start, end = token.start, token.end + 1
+        start, end = token.start - len(_BEFORE), token.end + 1 - len(_BEFORE)
         written = sql[start:end]
         kind = _kind(token.token_type.name, token.text, written)
         if kind is None:  # the reader takes `5L` for a number that is cast: one place, three tokens

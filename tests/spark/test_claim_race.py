@@ -10,9 +10,20 @@ import pytest
 from tests_support import Bench
 
 from cio_spark.clock import SystemClock
-from cio_spark.errors import SyncAlreadyRunningError
+from cio_spark.errors import SyncAlreadyRunningError, SyncTakenOverError
+from cio_spark.ids import new_run_id
 from cio_spark.pipeline.lease import RunLease
-from cio_spark.results import Claim, Claimant, RunEnd, claim_sync, claims, end_run, set_up_tables, sync_runs
+from cio_spark.results import (
+    Claim,
+    Claimant,
+    RunEnd,
+    claim_sync,
+    claims,
+    end_run,
+    register_taken_over,
+    set_up_tables,
+    sync_runs,
+)
 from cio_spark.results.sync_runs import append_events
 
 
@@ -132,3 +143,41 @@ def test_claims_read_the_newest_runs_once_one_of_them_has_settled_what_was_befor
     end_run(sync.tables, well)
     assert [run.run_id for run in claims_of(sync)] == [new.run_id]
     assert [run.run_number for run in claims_of(sync)] == [2]
+
+
+def test_of_a_run_that_renews_and_one_that_takes_over_at_one_moment_one_stands_back(
+    sync: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = claim(sync)
+    lease = RunLease(sync.tables, first, Claimant("elsewhere:1"), SystemClock())
+
+    def renew_and_append(*arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(claims, "append_events", append_events)
+        with lease.sending(planned_seconds=100):
+            append_events(*arguments, **options)
+
+    monkeypatch.setattr(claims, "append_events", renew_and_append)
+    with pytest.raises(SyncAlreadyRunningError):
+        claim(sync, minutes=4)
+    with pytest.raises(SyncTakenOverError), lease.sending(planned_seconds=200):
+        pytest.fail("it must not send")
+
+
+def test_maintenance_does_not_revive_the_claim_of_a_run_that_is_long_dead(sync: Bench) -> None:
+    now = SystemClock().now()
+    long_ago = now - timedelta(hours=5)
+    dead = {"run_id": new_run_id(long_ago, None), "sync": sync.name, "run_number": 1, "at": long_ago, "owner": "gone:1"}
+    lease = {"claim_expires_at": long_ago + timedelta(minutes=15), "send_until": long_ago + timedelta(minutes=10)}
+    append_events(
+        sync.tables, [{**dead, **lease, "event": "started"}]
+    )  # its file is as young as one that was rewritten
+    assert claim(sync).lost_ids == [dead["run_id"]]
+
+
+def test_the_newest_run_is_none_that_only_stands_for_another(sync: Bench) -> None:
+    first = claim(sync)
+    second = claim(sync, minutes=4)
+    register_taken_over(sync.tables, first, 0, owner="elsewhere:1", clock=SystemClock())
+    newest = sync_runs.newest_run(sync.tables, sync.name)
+    assert newest is not None
+    assert newest.run_id == second.run_id

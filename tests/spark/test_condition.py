@@ -112,3 +112,11 @@ def test_a_value_of_a_partition_that_a_cast_fails_on_is_not_quoted(either_way: S
     with pytest.raises(Exception, match="fails on a row of the source") as caught:
         keep(rows, "cast(day AS DATE) > '2020-01-01'").collect()
     assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "where", ["rand(42) < 0.5 AND length(name) > 0", "monotonically_increasing_id() % 2 = 0 AND length(name) > 0"]
+)
+def test_a_condition_of_chance_with_a_seed_is_asked_once_of_each_row(either_way: SparkSession, where: str) -> None:
+    rows = either_way.range(2_000).selectExpr("cast(id AS STRING) AS name")
+    assert {row["name"] for row in keep(rows, where).collect()} == {row["name"] for row in rows.where(where).collect()}

@@ -175,7 +175,7 @@ def traces(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Tra
             [sys.executable, __file__, str(folder)],
             env={**os.environ, "CUSTOMERIO_API_KEY": KEY, "SPARK_CONF_DIR": str(folder), "COLUMNS": "200"},
             capture_output=True,
-            timeout=150,
+            timeout=400,
             check=False,
         )
     tables = warehouse / "customerio"
@@ -198,7 +198,7 @@ def traces(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Tra
     )
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(450)
 def test_no_log_table_exception_or_report_of_failing_syncs_has_a_payload_value_or_the_key(traces: Traces) -> None:
     # The attack has taken place: every sync failed as it should, the logs are those of debug level
     assert traces.exit_statuses == [

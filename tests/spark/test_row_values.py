@@ -356,3 +356,11 @@ def test_times_outside_of_the_years_1_to_9999_make_their_row_invalid(spark: Spar
     assert codes["day", False] == {"far day"}
     assert codes["wall", False] == {"far wall"}
     assert codes["at", True] == codes["day", True] == codes["wall", True] == set(found)
+
+
+def test_a_star_in_an_expression_beside_json_text_is_refused(spark: SparkSession) -> None:
+    rows = spark.sql("""SELECT 'a' AS id, '{"b": 1}' AS props""")
+    payload = {"call": "track", "record_id": "id", "user_id": "md5(to_json(struct(*)))", "event": {"value": "e"}}
+    prepare_records(rows, PayloadSection.model_validate(payload))
+    with pytest.raises(ConfigurationError, match=r"payload.user_id: has a `\*`"):
+        prepare_records(rows, PayloadSection.model_validate({**payload, "properties_from": "props"}))

@@ -119,3 +119,11 @@ def test_the_rows_of_a_condition_that_changes_stay_the_same_once_staged(orders: 
     assert (opened.repeatable, opened.version, pinned.repeatable) == (False, None, True)
     assert pinned.rows.collect() == pinned.rows.collect()
     staging.drop()
+
+
+def test_a_column_that_delta_cannot_hold_and_a_star_takes_in_is_a_problem_of_the_configuration(
+    bench: Callable[..., Bench],
+) -> None:
+    people = bench({**PEOPLE, "traits": {"set": {"all": "cast(xxhash64(*) AS STRING)"}}})
+    with pytest.raises(ConfigurationError, match="column `gap` has type interval"):
+        people.run(source={"query": "SELECT 'a' AS id, INTERVAL 1 DAY AS gap"})

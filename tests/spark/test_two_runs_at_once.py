@@ -45,12 +45,13 @@ def take_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bench, Callable[[], 
     def arrange(sync: Bench, meanwhile: Callable[[], object]) -> None:
         append = pipeline_waves._append
 
-        def send_and_lose_the_claim(config: Any, tables: Any, wave: Any, run_id: str, *rest: Any) -> None:
+        def send_and_lose_the_claim(config: Any, tables: Any, wave: Any, run_id: str, *rest: Any) -> int:
             monkeypatch.setattr(pipeline_waves, "_append", append)
-            append(config, tables, wave, run_id, *rest)
+            evaluations = append(config, tables, wave, run_id, *rest)
             lost = RunEnd(run_id, sync.name, SystemClock().now(), "lost", None, "another run took over")
             end_run(tables, lost)
             meanwhile()
+            return evaluations
 
         monkeypatch.setattr(pipeline_waves, "_append", send_and_lose_the_claim)
 

@@ -108,16 +108,16 @@ def test_a_wave_that_spark_fails_in_is_in_doubt_and_its_staging_goes_with_the_ne
     orders: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders.write_sql(order_rows(ROWS, customers=60))
-    deliver = pipeline_waves._deliver
+    append = pipeline_waves._append
     calls = iter(range(100))
 
-    def fail_in_the_second(*arguments: Any) -> None:
+    def fail_in_the_second(*arguments: Any) -> int:
         if next(calls) == 1:
             raise RuntimeError("out of memory")
-        deliver(*arguments)
+        return append(*arguments)
 
     with monkeypatch.context() as broken:
-        broken.setattr(pipeline_waves, "_deliver", fail_in_the_second)
+        broken.setattr(pipeline_waves, "_append", fail_in_the_second)
         with pytest.raises(CioSparkError):
             orders.run(**SMALL_WAVES)
     assert len(staged(orders)) == 1

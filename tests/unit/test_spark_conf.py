@@ -84,3 +84,27 @@ def test_a_thread_that_needs_another_value_waits_until_the_first_one_is_done() -
         assert (seen, conf.values) == ([], {"known": "2"})
     other.join(10)
     assert (seen, conf.values) == ([{"known": "3"}], {"known": "1"})
+
+
+def test_a_thread_that_nests_a_value_in_a_shared_one_leaves_nothing_behind() -> None:
+    conf = Conf(known="1")
+    session: Any = SimpleNamespace(conf=conf)
+    entered, leave = threading.Event(), threading.Event()
+
+    def share() -> None:
+        with set_for_a_while(session, {"known": "2"}):
+            entered.set()
+            leave.wait(10)
+
+    other = threading.Thread(target=share)
+    with set_for_a_while(session, {"known": "2"}):
+        other.start()
+        assert entered.wait(10)
+        with set_for_a_while(session, {"known": "3"}):
+            leave.set()
+            other.join(10)  # the other one ends while the inner value stands
+            assert conf.values == {"known": "3"}
+        assert conf.values == {"known": "2"}
+    assert conf.values == {"known": "1"}
+    with set_for_a_while(session, {"known": "4"}):  # nobody is left who would have to be waited for
+        assert conf.values == {"known": "4"}

@@ -228,3 +228,21 @@ def test_words_that_may_be_columns_are_all_found_and_a_star_means_every_column()
 def test_workers_do_not_load_the_parser() -> None:
     loaded = "import sys, cio_spark.delivery.engine; sys.exit('sqlglot' in sys.modules)"
     subprocess.run([sys.executable, "-c", loaded], check=True)
+
+
+@pytest.mark.parametrize(
+    "word", ["show", "call", "explain", "fetch", "execute", "rename", "optimize", "prepare", "vacuum"]
+)
+def test_a_column_that_is_called_like_a_command_hides_nothing_behind_it(word: str) -> None:
+    assert sql.words_in(f"{word} || ' ' || episode") == {word, "episode"}
+    assert sql.find_changing_parts(f"{word} || current_user()").surely
+    assert sql.has_subquery(f"{word} IN (SELECT t FROM hot)")
+    assert len(sql.and_cuts(f"{word} = 'Lost' AND episode > 3")) == 1
+
+
+@pytest.mark.parametrize("word", ["from", "values", "map", "table", "with", "select"])
+@pytest.mark.parametrize(
+    "expression", ["cast({} AS STRING)", "if({} IS NULL, 1, 2)", "if({} LIKE 'x', 1, 2)", "({} IN (1))"]
+)
+def test_a_column_that_is_called_like_the_beginning_of_a_query_is_none(word: str, expression: str) -> None:
+    assert not sql.has_subquery(expression.format(word))
