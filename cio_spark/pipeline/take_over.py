@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
+from cio_spark.delivery.settings import overwrites_state
 from cio_spark.fixed_settings import fix_settings
 from cio_spark.pipeline.settle import configuration_of, surveyed
 from cio_spark.results import Claim, LostRun, Staging, Tables
@@ -42,6 +43,9 @@ def settle_after_take_over(config: SyncConfig, tables: Tables, claim: Claim, wav
 def settle_taken_over(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
     """Append `in_doubt` rows for what a taken-over wave sent, where a later run has accepted another version since.
 
+    Where the call overwrites state, also for what a later run has accepted of the same person and is newer, if the wave
+    may have arrived after it.
+
     Args:
         config: the sync as it is now.
         tables: where the tables are.
@@ -65,13 +69,22 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
         .agg(F.max_by(F.struct(*_SENT), F.col("run_id")).alias("later"))
     )
     of_wave = F.col("batch_id").contains(f"-{taken_over}-w{lost.taken_over_wave}-p")
-    written = keyed.where(mine & F.expr(WAS_SENT) & of_wave).select("key", *_SENT)
+    written = keyed.where(mine & F.expr(WAS_SENT) & of_wave).select("key", *_SENT, "attempted_at")
     sent = _unwritten(then, tables, lost, keyed.where(mine)) if written.isEmpty() else written
     if sent is None:  # nobody can tell what it was: whatever was accepted since may have been overwritten
         in_doubt = later.select("later.*")
     else:
         other = F.col("later.payload_hash") != F.col("payload_hash")
         in_doubt = sent.join(later, "key").where(other).select(*_SENT)
+        if overwrites_state(then):
+            beside = _sent_beside(then, tables, taken_over, sent)
+            newer = later.select("later.*").withColumnRenamed("record_id", "later_id").join(beside, "person_key")
+            is_newer = (F.substring("message_id", 1, ledger.TIME_CHARACTERS) >= F.col("time")) & (
+                F.col("later_id") != F.col("beside_id")
+            )
+            of_persons = newer.where(is_newer).withColumnRenamed("later_id", "record_id").select(*_SENT)
+            # Of a record, what was sent comes before what was accepted since: one row is enough
+            in_doubt = in_doubt.unionByName(of_persons.join(in_doubt, "record_id", "left_anti").distinct())
     results.append_in_doubt(
         tables,
         in_doubt.withColumn("error_code", F.lit(None).cast("string")),
@@ -89,4 +102,31 @@ def _unwritten(config: SyncConfig, tables: Tables, lost: LostRun, written: DataF
         return None
     keyed = deliverable.where(F.col("error_code").isNull()).withColumn("key", F.expr(RECORD_KEY))
     unwritten = keyed.join(written.select("key"), "key", "left_anti")
-    return ledger.add_message_id(unwritten, config.sync.name).select("key", *_SENT)
+    sent = ledger.add_message_id(unwritten, config.sync.name).select("key", *_SENT)
+    return sent.withColumn("attempted_at", F.lit(None).cast("timestamp"))
+
+
+def _sent_beside(config: SyncConfig, tables: Tables, taken_over: str, sent: DataFrame) -> DataFrame:
+    """Find what may have arrived after the other run began: it may be older than what that run has sent of its person.
+
+    Args:
+        config: the sync as it was.
+        tables: where the tables are.
+        taken_over: the run that was taken over.
+        sent: what its wave sent; `attempted_at` is null where nobody knows when.
+
+    Returns:
+        `person_key`, `beside_id`: the record, `time`: the first characters of its message id.
+    """
+    events = tables.read("sync_runs").where(F.col("sync") == config.sync.name)
+    others = (F.col("event") == "started") & (F.col("run_id") > F.lit(taken_over)) & F.col("taken_over_run").isNull()
+    times = events.agg(
+        F.min(F.when(others, F.col("at"))).alias("began"),
+        F.max(F.when(F.col("run_id") == F.lit(taken_over), F.col("send_until"))).alias("send_until"),
+    )
+    request = F.make_dt_interval(secs=F.lit(config.batch.timeout_seconds))
+    # No request is started after `send_until`
+    last = F.coalesce("attempted_at", "send_until")
+    beside = sent.crossJoin(F.broadcast(times)).where(last > F.col("began") - request)
+    time = F.substring("message_id", 1, ledger.TIME_CHARACTERS)
+    return beside.select("person_key", F.col("record_id").alias("beside_id"), time.alias("time"))

@@ -159,3 +159,27 @@ def test_a_run_with_take_over_does_not_wait_for_a_claim(people: Bench) -> None:
     assert result.books.delivery.accepted == 1
     assert states(people) == [("lost", None), ("succeeded", 0)]
     assert result.run_id > claim.run_id
+
+
+def test_what_is_newer_of_a_person_is_sent_again_where_an_older_record_may_have_arrived_after_it(
+    bench: Callable[..., Bench], take_over: Callable[[Bench, Callable[[], object]], None]
+) -> None:
+    payload = {"call": "identify", "record_id": "change", "user_id": "person", "timestamp": "at"}
+    # A request may take so long: it may have arrived after whatever the other run has sent
+    changes = bench({**payload, "traits": {"include": ["plan"]}}, batch={"timeout_seconds": 300})
+    old = "SELECT 'x1' AS change, 'p' AS person, timestamp_seconds(1700000000) AS at, 'old' AS plan"
+    newer = "SELECT 'x2', 'p', timestamp_seconds(1700000001), 'new'"
+    changes.write_sql(old)
+
+    def another_run() -> None:
+        changes.write_sql(f"{old} UNION ALL {newer}")
+        assert changes.run().books.delivery.accepted == 1
+
+    take_over(changes, another_run)
+    with pytest.raises(SyncTakenOverError):
+        changes.run()
+    next_run = changes.run()
+    assert (next_run.books.delivery.accepted, next_run.books.survey.unchanged) == (1, 1)
+    plans = [message["payload"]["traits"]["plan"] for message in changes.api.received.by_person("p")]
+    assert plans == ["old", "new", "new"]
+    assert changes.run().books.delivery.persisted == 0
