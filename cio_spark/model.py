@@ -168,7 +168,7 @@ class Books:
 
     @property
     def balanced(self) -> bool:
-        """Whether every source row is in a state, and every wave was sent once."""
+        """Tell whether every source row is in a state, and every wave was sent once."""
         return self.accounted == self.survey.source_rows and not self.evaluated_again
 
     @property

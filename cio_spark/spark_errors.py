@@ -129,7 +129,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_second_evaluation(error: BaseException) -> bool:
-    """Whether a job failed because tasks refused to send what another stage had sent before them."""
+    """Tell whether a job failed because tasks refused to send what another stage had sent before them."""
     return any(SecondEvaluationError.__name__ in str(cause) for cause in _causes(error))
 
 

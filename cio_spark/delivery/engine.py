@@ -133,7 +133,7 @@ class Evaluation:
 
     @property
     def times(self) -> int:
-        """How many stages have evaluated it to their end; on Spark Connect, which has no accumulators, 1."""
+        """Tell how many stages have evaluated it to their end; on Spark Connect, which has no accumulators, 1."""
         return 1 if self._stages is None else len(self._stages.value)
 
     def enter(self) -> int:

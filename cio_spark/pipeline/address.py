@@ -52,7 +52,7 @@ def address_in(configuration: str | None) -> str | None:
 
 
 def is_same_address(one: str, other: str) -> bool:
-    """Whether two addresses lead to the same place; a port is part of one, also on this machine."""
+    """Tell whether two addresses lead to the same place; a port is part of one, also on this machine."""
     return _place(one) == _place(other)
 
 

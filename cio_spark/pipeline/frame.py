@@ -135,7 +135,7 @@ class Frame:
         self.lease = RunLease(self.tables, self.claim, self._claimant, self.clock)
 
     def _pinned(self, newest: results.ClaimState | None, pin: Callable[[], Pinned], pinned: Pinned) -> Pinned:
-        """What the run reads, once it is clear that the ledger is that of its workspace."""
+        """Give what the run reads, once it is clear that the ledger is that of its workspace."""
         if newest is not None and not self._same_workspace:
             check_address(self.config, self.tables, newest.configuration)
         return pin() if self._is_later(newest) else pinned

@@ -78,7 +78,7 @@ class ClassicJobs:
         return sum(stage.numActiveTasks for stage in stages)
 
     def waits_for(self, tasks: int) -> bool:
-        """Whether these jobs wait for slots to run so many tasks at once.
+        """Tell whether these jobs wait for slots to run so many tasks at once.
 
         Spark starts such a stage when the application has the slots; whether other jobs hold them it does not ask.
         """
@@ -148,7 +148,7 @@ class ConnectJobs:
             self._spark.removeTag(self._tag)
 
     def waits_for(self, tasks: int) -> bool:  # noqa: ARG002  the signature of `ClassicJobs`
-        """Whether these jobs wait for slots: Connect does not tell."""
+        """Tell whether these jobs wait for slots: Connect does not tell."""
         return False
 
     def cancel(self) -> None:

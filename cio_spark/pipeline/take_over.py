@@ -95,7 +95,7 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
 
 
 def _unwritten(config: SyncConfig, tables: Tables, lost: LostRun, written: DataFrame) -> DataFrame | None:
-    """What the taken-over run would have sent and did not write; None where its rows can be read no more."""
+    """Give what the taken-over run would have sent and did not write; None where its rows can be read no more."""
     taken_over = LostRun(str(lost.taken_over_run), lost.configuration, lost.source_version)
     deliverable = surveyed(config, tables, taken_over, Staging(tables, taken_over.run_id))
     if deliverable is None:

@@ -1,4 +1,4 @@
-"""How long a run may keep its sync without a sign of life, and how long a wave may send.
+"""Decides how long a run keeps its sync without a sign of life, and how long a wave may send.
 
 Tasks cannot hear the driver, and a renewal of the claim is a Spark job that waits for a task slot. So a wave gets an
 end before it starts: `send_until`, which every task carries and the claim names. Nobody renews anything meanwhile.

@@ -80,7 +80,7 @@ class Claimant:
     takes_over: bool = False
 
     def may_take_over(self, run: ClaimState, now: datetime) -> bool:
-        """Whether an open run is over, although it has no end."""
+        """Tell whether an open run is over, although it has no end."""
         if self.takes_over or self.owner_is_dead(run.owner) or run.expires_at < now:
             return True
         return _is_later_try(self.job_attempt, run.job_attempt) and run.send_until < now
@@ -96,7 +96,7 @@ class Claimant:
 
 
 def _is_later_try(mine: str | None, other: str | None) -> bool:
-    """Whether two tries belong to one task of one job run, and `mine` is the later one."""
+    """Tell whether two tries belong to one task of one job run, and `mine` is the later one."""
     if mine is None or other is None:
         return False
     (task, _, count), (other_task, _, other_count) = mine.rpartition("/"), other.rpartition("/")

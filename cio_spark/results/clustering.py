@@ -64,6 +64,6 @@ def end_clustering(tables: Tables, *, now: datetime) -> list[str]:
 
 
 def _is_clustered(tables: Tables, table: str) -> bool:
-    """Whether rows may be clustered when they are written."""
+    """Tell whether rows may be clustered when they are written."""
     detail = tables.spark.sql(f"DESCRIBE DETAIL {tables.name(table)}").collect()[0].asDict()
     return bool(detail.get("clusteringColumns"))

@@ -76,7 +76,7 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
 
 
 def has_answers(tables: Tables, sync: str) -> bool:
-    """Whether a record of the sync may be left alone for what an API said of it."""
+    """Tell whether a record of the sync may be left alone for what an API said of it."""
     answered = F.col("status").isin("accepted", "rejected")
     return not tables.read("record_status").where((F.col("sync") == sync) & answered).limit(1).isEmpty()
 

@@ -135,7 +135,7 @@ def _missing_columns(tables: Tables, table: str, ddl: str) -> dict[str, T.DataTy
 def _no_run_is_at_work(
     tables: Tables, incomplete: list[str], clock: Clock | None, owner_is_dead: Callable[[str], bool]
 ) -> bool:
-    """Whether no run is at work in these tables, waited for with a clock; a run that lost its claim is none."""
+    """Tell whether no run is at work in these tables, waited for with a clock; a run that lost its claim is none."""
     if not tables.exists("sync_runs"):
         return True
     until = None if clock is None else clock.monotonic() + MOST_WAIT_SECONDS

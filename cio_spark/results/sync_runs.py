@@ -178,7 +178,7 @@ def open_runs(tables: Tables, now: datetime) -> list[ClaimState]:
 
 
 def has_ended(tables: Tables, sync: str, run_id: str) -> bool:
-    """Whether a run has an end; another run writes it in the commit by which it takes the sync over."""
+    """Tell whether a run has an end; another run writes it in the commit by which it takes the sync over."""
     mine = tables.read("sync_runs").where((F.col("sync") == sync) & (F.col("run_id") == run_id))
     return not mine.where(F.col("event") == "ended").limit(1).isEmpty()
 
