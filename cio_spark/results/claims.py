@@ -146,8 +146,8 @@ def claim_sync(
     }
     _append_numbered(tables, sync, number, [*lost, started])
     after = {run.run_id: run for run in claims_of(tables, sync, now)}
-    for run in open_runs:
-        if not claimant.takes_over and _has_renewed(run, after.get(run.run_id)) and run_id in after:
+    for run in open_runs if run_id in after and not claimant.takes_over else ():
+        if _has_renewed(run, after.get(run.run_id)):
             # It was alive: each of the two has written before it looked, so that at least one sees the other
             error = "another run of the sync gave a sign of life while this one claimed it"
             end_run(tables, RunEnd(run_id, sync, clock.now(), "failed", None, error, delivery_seconds=0.0))

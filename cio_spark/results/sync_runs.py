@@ -22,7 +22,7 @@ from cio_spark.schemas import RUN_COUNTS
 
 NEWEST = timedelta(days=7)
 """Claims look at the runs of so many days."""
-CLOCKS_DIFFER = timedelta(hours=2)
+SLOWEST_CLOCK = timedelta(hours=2)
 """No driver's clock is slower than this; an event whose file is younger was written anew by maintenance."""
 MOST_TRIES = 5
 """Of an append that fails because somebody adds a column to the table."""
@@ -229,7 +229,7 @@ def _fold(rows: Sequence[Row]) -> list[ClaimState]:
 
 def _committed_at(event: Row) -> datetime:
     """Tell when an event was committed: the time of its file, which maintenance may have written anew long after."""
-    return min(as_utc(event["committed_at"]), as_utc(event["at"]) + CLOCKS_DIFFER)
+    return min(as_utc(event["committed_at"]), as_utc(event["at"]) + SLOWEST_CLOCK)
 
 
 def _latest(events: Sequence[Row], name: str) -> datetime:
