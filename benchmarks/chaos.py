@@ -235,7 +235,8 @@ class Attack:
 
     def _nothing_pending(self) -> bool:
         last = self.ledger().runs[-1]
-        return bool(last["unchanged"] + last["held"] == last["source_rows"])
+        # A run that stands for one that was taken over has no counts: there is something pending
+        return last["source_rows"] is not None and last["unchanged"] + last["held"] == last["source_rows"]
 
 
 def main() -> None:
