@@ -25,6 +25,10 @@ LIMITED = ", limited to"
 """Said of a source of which a run sees only some rows: `--limit`."""
 
 
+ROWS_PER_CHUNK = 2_000
+"""Rows that Spark hands to a task at a time; each has at most 32,000 bytes, so 64 MB at the very most."""
+
+
 @dataclass(frozen=True)
 class Slots:
     """How many tasks can run at once.
@@ -53,6 +57,7 @@ class DeliveryPlan:
         max_bytes: bytes a request body may have, before compression.
         eta_seconds: expected duration of the delivery.
         limited_by: what limits the speed, for people.
+        rows_per_chunk: rows that Spark hands to a task at a time.
     """
 
     records: int
@@ -65,6 +70,7 @@ class DeliveryPlan:
     max_bytes: int
     eta_seconds: float
     limited_by: str
+    rows_per_chunk: int = ROWS_PER_CHUNK
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,11 @@ class StateCounts:
 
 @dataclass(frozen=True)
 class DeliveryCounts:
-    """What `record_status` says of one run, read back after the delivery."""
+    """What `record_status` says of one run, read back after the delivery.
+
+    `batched` are the rows that name a batch, `batched_by_lanes` the records that the lanes say they put into batches:
+    two counts of one thing.
+    """
 
     accepted: int = 0
     invalid: int = 0
@@ -115,6 +125,8 @@ class DeliveryCounts:
     compressed_bytes: int = 0
     request_seconds: float = 0.0
     throttled_seconds: float = 0.0
+    batched: int = 0
+    batched_by_lanes: int = 0
     reasons: tuple[Reason, ...] = ()
 
     @property
@@ -168,8 +180,9 @@ class Books:
 
     @property
     def balanced(self) -> bool:
-        """Tell whether every source row is in a state, and every wave was sent once."""
-        return self.accounted == self.survey.source_rows and not self.evaluated_again
+        """Tell whether every source row is in a state, every wave was sent once, and lanes and rows agree."""
+        agree = self.delivery.batched == self.delivery.batched_by_lanes
+        return self.accounted == self.survey.source_rows and not self.evaluated_again and agree
 
     @property
     def error_rate_percent(self) -> float:

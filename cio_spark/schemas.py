@@ -14,7 +14,9 @@ from cio_spark.model import SENT_STATUSES
 BATCH_COLUMNS = (
     "wave INT, partition INT, lane INT, worker STRING, started_at TIMESTAMP_LTZ, completed_at TIMESTAMP_LTZ, "
     "records INT, bytes BIGINT, compressed_bytes BIGINT, requests INT, attempts INT, splits INT, "
-    "request_seconds DOUBLE, throttled_seconds DOUBLE, memory_usage_mb DOUBLE, cpu_usage_percent DOUBLE"
+    "request_seconds DOUBLE, throttled_seconds DOUBLE, memory_usage_mb DOUBLE, cpu_usage_percent DOUBLE, "
+    # Fields that came later stand behind those that older tables have
+    "limit_records INT, limit_bytes BIGINT"
 )
 
 # What the partition function yields (delivery.outcome.OUTCOMES): `record_status` but for what a run's rows share

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from cio_spark.cancellation import Cancellation
 from cio_spark.config import SUPPRESSIONS_AND_DELETIONS, ErrorHandlingStrategy, SyncConfig
 from cio_spark.errors import ExitStatus
-from cio_spark.model import Books, Reason
+from cio_spark.model import Books, DeliveryCounts, Reason
 
 _UNAVAILABLE = frozenset({"network", "timeout", "server", "rate_limit"})
 _REFUSED = "refuses every request: check the address, the workspace's account and plan, and any proxy on the way"
@@ -37,8 +37,8 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
     if not books.balanced:
         return (
             ExitStatus.BOOKS_NOT_BALANCED,
-            f"the books do not balance: {books.survey.source_rows:,} source rows, {books.accounted:,} accounted for; "
-            "do not trust this run's counts, run again and report it if it stays",
+            f"the books do not balance: {books.survey.source_rows:,} source rows, {books.accounted:,} accounted for"
+            f"{_of_batches(books.delivery)}; do not trust this run's counts, run again and report it if it stays",
         )
     left = books.in_doubt + books.not_started + delivery.not_attempted
     if cancellation is not None and cancellation.requested and left:
@@ -102,6 +102,13 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
             "bytes, stay unsent: dead_letters says why",
         )
     return (ExitStatus.SUCCESS, "all is well" if not delivery.reasons else "done, within the error threshold")
+
+
+def _of_batches(delivery: DeliveryCounts) -> str:
+    """Say where lanes and rows disagree."""
+    if delivery.batched == delivery.batched_by_lanes:
+        return ""
+    return f", {delivery.batched_by_lanes:,} records sent in batches, {delivery.batched:,} rows written of them"
 
 
 def _counted(reasons: Iterable[Reason]) -> str:

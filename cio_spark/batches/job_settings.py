@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from cio_spark.batches.borrowed_client import BatchSender
-from cio_spark.batches.intelligent import body_limit
 from cio_spark.batches.request import type_of
 from cio_spark.config import RESERVED_EVENTS, ApiKey, BatchConfiguration, Call, SyncConfig
 from cio_spark.delivery import DeliverySettings, delivery_settings
 from cio_spark.delivery.cio_client import CustomerIOClient
 from cio_spark.delivery.settings import ONE_ITEM_CALLS
 from cio_spark.model import DeliveryPlan
+from cio_spark.planning.limits import RequestLimits, body_limit
 
 # The API counts requests over 3 s, and timers wake a little early or late
 WINDOW_MARGIN = 1.01
@@ -59,18 +59,20 @@ def job_settings(
         max_records: records a request may carry, at least 1.
         lanes: requests in flight.
     """
+    limits = RequestLimits(max_records, body_limit(config)).within_budget(config, lanes)
     seconds_between_requests = WINDOW_MARGIN / config.rate_limit_rps
     plan = DeliveryPlan(
         records=records,
-        batches=-(-records // max_records),
+        batches=-(-records // limits.records),
         partitions=1,
         concurrent_tasks=1,
         lanes=lanes,
         seconds_between_requests=seconds_between_requests,
-        max_records=max_records,
-        max_bytes=body_limit(config),
+        max_records=limits.records,
+        max_bytes=limits.bytes,
         eta_seconds=config.estimate_processing_time(records),
         limited_by="",
+        rows_per_chunk=limits.rows_per_chunk,
     )
     sync = SyncConfig.model_validate(
         {

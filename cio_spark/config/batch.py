@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cio_spark.config.base import Real, TextEnum, Whole
+from cio_spark.config.rules import batch_problems, raise_problems
 
 SECONDS_OF_OVERHEAD_PER_BATCH = 0.5
 MOST_PARALLEL_WORKERS = 20
+REQUEST_BUFFERS = 6
+"""Batches of one size that a lane holds at most: two waiting, one being filled, one being sent, its body, its copy."""
+BYTES_BESIDE_PAYLOAD = 400
+"""What a record takes in memory beside its payload, generously: ids, hash, lane."""
+SHARE_OF_CHUNK = 12
+"""Under memory_based a chunk of rows takes at most this part of the budget."""
+CHUNKS_IN_MEMORY = 4
+"""A chunk and what was cut from it for the lanes, while batches cut from the one before still wait."""
 
 
 class BatchStatus(TextEnum):
@@ -87,8 +96,23 @@ class BatchConfiguration(BaseModel):
     )
     strategy: BatchStrategy = Field(
         BatchStrategy.ADAPTIVE,
-        description="What the size of a request follows: fixed limits, a target time, a memory budget, or all that "
-        "the API's answers tell (adaptive).",
+        description="What the size of a request follows, always within max_batch_size and max_batch_bytes: nothing "
+        "else (size_based), target_request_seconds (time_based), memory_budget_mb (memory_based), or the API's "
+        "answers: half as much after 413, 429, time-outs and 5xx, step by step more while requests are fast and clean "
+        "(adaptive).",
+    )
+    target_request_seconds: Real = Field(
+        1.0,
+        ge=0.05,
+        le=60.0,
+        description="Seconds that one request should take; only strategy time_based follows it.",
+    )
+    memory_budget_mb: Whole = Field(
+        64,
+        ge=1,
+        le=4096,
+        description="Megabytes (10^6 bytes) that batches may take in one Python worker process, waiting, being sent "
+        "and compressed; only strategy memory_based follows it. At least 0.576 for each of parallel_workers.",
     )
     error_handling: ErrorHandlingStrategy = Field(
         ErrorHandlingStrategy.RETRY_WITH_BACKOFF,
@@ -99,6 +123,11 @@ class BatchConfiguration(BaseModel):
     enable_monitoring: bool = Field(
         True, description="Sample progress, CPU and memory, and evaluate alerts at the end of a run."
     )
+
+    @model_validator(mode="after")
+    def _strategy_can_work(self) -> BatchConfiguration:
+        raise_problems(batch_problems(self.model_dump(mode="json"), {}))
+        return self
 
     def calculate_optimal_batch_size(self, total_records: int) -> int:
         """Records per batch as the notebook computed them: everything in one batch as long as it fits.

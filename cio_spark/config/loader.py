@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from cio_spark.config.batch import ProcessingPriority
+from cio_spark.config.batch import BatchConfiguration, ProcessingPriority
 from cio_spark.config.environments import read_environment
 from cio_spark.config.key_leaks import key_leaks
 from cio_spark.config.layers import merge_layers, origin, read_layer, read_overrides
 from cio_spark.config.located import Finding, Location
 from cio_spark.config.payload_rules import payload_problems
 from cio_spark.config.problems import validation_findings
-from cio_spark.config.rules import MISSING, api_problems, source_problems
+from cio_spark.config.rules import MISSING, api_problems, batch_problems, source_problems
 from cio_spark.config.sync import SyncConfig
 from cio_spark.errors import ConfigurationError, Problem
 
 _SECTIONS = frozenset(SyncConfig.model_fields)
-_RULES = {"source": source_problems, "payload": payload_problems, "api": api_problems}
+_BATCH_DEFAULTS = BatchConfiguration().model_dump(mode="json")
+_RULES: Mapping[str, Callable[[Mapping[str, Any]], list[Problem]]] = {
+    "source": source_problems,
+    "payload": payload_problems,
+    "api": api_problems,
+    "batch": lambda section: batch_problems(section, _BATCH_DEFAULTS),
+}
 _FIRST_TO_LAST = list(reversed(ProcessingPriority))
 
 

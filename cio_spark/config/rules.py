@@ -12,9 +12,13 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from cio_spark.config.addresses import CLEAR_TEXT, crosses_network_in_clear_text
+from cio_spark.config.api_limits import MAX_ITEM_BYTES
 from cio_spark.errors import Problem
 
 RULES_ERROR = "rules"
+BYTES_PER_MB = 1_000_000
+LEAST_BUDGET_BYTES_PER_WORKER = 18 * MAX_ITEM_BYTES
+"""What a request of one record of the largest size takes under memory_based: planning.limits divides it so."""
 MISSING = "is missing"
 """How every message begins that asks for something not written."""
 
@@ -45,6 +49,38 @@ def source_problems(section: Mapping[str, Any]) -> list[Problem]:
             "an environment or --set that replaces one by another sets the first to null",
         )
     ]
+
+
+def batch_problems(section: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Problem]:
+    """Refuse what a batch strategy cannot work with.
+
+    Args:
+        section: `batch`, as it was written.
+        defaults: of the fields that it does not name.
+    """
+    said = {**defaults, **{name: value for name, value in section.items() if value is not None}}
+    budget, workers, target = said["memory_budget_mb"], said["parallel_workers"], said["target_request_seconds"]
+    timeout, strategy = said["timeout_seconds"], str(said["strategy"])
+    if not all(isinstance(value, (int, float)) for value in (budget, workers, target, timeout)):
+        return []  # each field is told of on its own
+    if strategy == "memory_based" and budget * BYTES_PER_MB < LEAST_BUDGET_BYTES_PER_WORKER * workers:
+        least = -(-LEAST_BUDGET_BYTES_PER_WORKER * workers // BYTES_PER_MB)
+        return [
+            Problem(
+                "memory_budget_mb",
+                f"is {budget}, too little for {workers} parallel_workers that may each hold requests of one record of "
+                f"{MAX_ITEM_BYTES:,} bytes: set it to at least {least}, or lower parallel_workers",
+            )
+        ]
+    if strategy == "time_based" and target >= timeout:
+        return [
+            Problem(
+                "target_request_seconds",
+                f"is {target:g}, not less than timeout_seconds ({timeout}), after which a request is given up: lower "
+                "it, or raise timeout_seconds",
+            )
+        ]
+    return []
 
 
 def api_problems(section: Mapping[str, Any]) -> list[Problem]:

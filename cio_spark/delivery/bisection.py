@@ -1,4 +1,4 @@
-"""Divides a refused batch until each bad record stands alone."""
+"""Divides a refused batch until each bad record stands alone, and a failed one that has become too large."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from cio_spark.delivery.settlement import Decision, Piece, Settlement
 MAX_EXTRA_REQUESTS: Final = 64
 """HTTP requests that may be made for the parts of one root batch, their retries included."""
 
-Send: TypeAlias = Callable[[Batch, "int | None"], Sending]
-"""Sends a batch, with retries; the number bounds its HTTP requests, None: as many as the retry policy allows."""
+Send: TypeAlias = Callable[[Batch, "int | None", int], Sending]
+"""Sends a batch, with retries. The numbers: the most HTTP requests, None: as many as the retry policy allows; and the
+tries that its records had before, in a larger batch."""
 
 
 class Bisection:
@@ -28,6 +29,9 @@ class Bisection:
     down to its last record before the second, so that each person's records keep their order. A record refused alone
     is rejected. Parts that are refused when the limits are reached stay undecided; so does what was not sent by then.
 
+    A batch that fails transiently while the size of requests shrinks (`batch.strategy`) is divided into as many parts
+    as fit by then. Its tries count for the parts, so no record is tried more often than `retry_attempts` allows.
+
     Bounded: at most `MAX_EXTRA_REQUESTS` a root batch, and no part is started more than `RETRY_BUDGET_SECONDS` after
     the root. While almost everything the process has sent was refused, it ends with the first single record.
 
@@ -37,6 +41,7 @@ class Bisection:
         clock: time.
         divides: False: a refused batch of several records just fails.
         nearly_everything_refused: whether one more refused record is enough, see `refusals`.
+        parts_of: into how many requests a batch would be cut by now.
     """
 
     def __init__(
@@ -47,12 +52,14 @@ class Bisection:
         *,
         divides: bool,
         nearly_everything_refused: Callable[[], bool],
+        parts_of: Callable[[Batch], int] = lambda _: 1,
     ) -> None:
         self._send = send
         self._held = held
         self._clock = clock
         self._divides = divides
         self._nearly_everything_refused = nearly_everything_refused
+        self._parts_of = parts_of
 
     def settle(self, root: Batch) -> Settlement:
         """Send a batch, and its parts as far as needed."""
@@ -76,27 +83,28 @@ class Bisection:
         return settlement
 
     def _attempt(self, piece: Piece, settlement: Settlement, most_requests: int | None) -> Piece:
-        sending = self._send(piece.batch, most_requests)
+        sending = self._send(piece.batch, most_requests, piece.tried)
         settlement.sendings.append(sending)
         if sending.verdict is None:
             return piece._replace(decision=Decision.STOPPED)
         return Piece(
             piece.batch,
-            _decide(sending.verdict),
+            Decision.OUTGROWN if sending.outgrown else _decide(sending.verdict),
             sending.verdict,
             piece.attempts + sending.attempts,
             sending.attempted_at,
+            piece.tried + sending.attempts if sending.outgrown else 0,
         )
 
     def _settle(self, piece: Piece, settlement: Settlement) -> list[Piece]:
         """Note what is decided; gives the halves of what is not, the first one last."""
-        records = piece.batch.size
-        if piece.decision is Decision.REJECTED and records > 1:
+        several = piece.batch.size > 1
+        if several and piece.decision is Decision.OUTGROWN:
+            return _divided(piece, max(2, self._parts_of(piece.batch)))
+        if several and piece.decision is Decision.REJECTED:
             if self._divides:
                 settlement.splits += 1
-                half = (records + 1) // 2
-                parts = piece.batch.part(half, records - half), piece.batch.part(0, half)
-                return [piece._replace(batch=part) for part in parts]
+                return _divided(piece, 2)
             piece = piece._replace(decision=Decision.FAILED)
         if piece.decision is Decision.REJECTED:
             settlement.refused_alone += 1
@@ -111,6 +119,13 @@ class Bisection:
             or self._clock.monotonic() >= until
             or (settlement.refused_alone > 0 and self._nearly_everything_refused())
         )
+
+
+def _divided(piece: Piece, parts: int) -> list[Piece]:
+    """Divide a piece evenly; gives the last part first."""
+    records = -(-piece.batch.size // parts)
+    firsts = range(0, piece.batch.size, records)
+    return [piece._replace(batch=piece.batch.part(first, records)) for first in reversed(firsts)]
 
 
 def _decide(verdict: Verdict) -> Decision:

@@ -16,7 +16,7 @@ from cio_spark.config import ApiKey, Region
 from cio_spark.config.addresses import CLEAR_TEXT, crosses_network_in_clear_text
 from cio_spark.config.api_limits import MAX_BODY_BYTES, MAX_ITEM_BYTES
 from cio_spark.config.sections import REGION_URLS
-from cio_spark.delivery.batching import Batch, BatchBuilder
+from cio_spark.delivery.batching import Batch, BatchBuilder, BatchLimit
 from cio_spark.delivery.classification import ErrorCategory, Verdict
 from cio_spark.delivery.client import PipelinesClient
 from cio_spark.delivery.compression import Compression
@@ -178,10 +178,9 @@ def _batches(requests: Sequence[Mapping[str, Any]]) -> Iterator[Batch]:
         if size > MAX_ITEM_BYTES:
             raise ValidationError(f"request {position} has {size} bytes; the API takes {MAX_ITEM_BYTES}")
         rows.append(PreparedRow(0, f"{payload},", size, None, None, message_id, None))
-    builder = BatchBuilder(MAX_RECORDS, MAX_BODY_BYTES)
-    yield from builder.add(record_batch(rows))
-    if (rest := builder.take()) is not None:
-        yield rest
+    builder, limit = BatchBuilder(), BatchLimit(MAX_RECORDS, MAX_BODY_BYTES)
+    builder.add(record_batch(rows))
+    yield from iter(lambda: builder.take(limit), None)
 
 
 def _json(request: Mapping[str, Any], position: int) -> str:

@@ -31,12 +31,6 @@ from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_
 from cio_spark.spark_conf import set_for_a_while
 from cio_spark.spark_versions import IS_SPARK_4, classic_context
 
-ROWS_PER_CHUNK = 2_000
-_CHUNKS = {
-    "spark.sql.execution.arrow.maxRecordsPerBatch": str(ROWS_PER_CHUNK),
-    # Rows alone bound a chunk, for each has a limit: Spark would add up all columns' bytes again for every row
-    "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
-}
 # repartition() places by Murmur3; lanes need another hash, or a partition's persons would share a lane
 _LANE_SEED = 17
 
@@ -192,9 +186,21 @@ def deliver_records(
     return outcomes.withColumns(constants).select(*struct_of(RECORD_STATUS).fieldNames())
 
 
-def arrow_chunks(spark: SparkSession) -> contextlib.AbstractContextManager[None]:
-    """Keeps the chunks that Arrow hands over small while a delivery runs, so that memory is flat for any payload."""
-    return set_for_a_while(spark, _CHUNKS)
+def arrow_chunks(spark: SparkSession, rows: int) -> contextlib.AbstractContextManager[None]:
+    """Keeps the chunks that Arrow hands over small while a delivery runs, so that memory is flat for any payload.
+
+    Args:
+        spark: the session.
+        rows: of a chunk.
+    """
+    return set_for_a_while(
+        spark,
+        {
+            "spark.sql.execution.arrow.maxRecordsPerBatch": str(rows),
+            # Rows alone bound a chunk, for each has a limit: Spark would add up all columns' bytes again for every row
+            "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
+        },
+    )
 
 
 def _arrow_task(
@@ -223,7 +229,7 @@ def _row_task(
     def run(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         stage = evaluation.enter()
         unread = iter(rows)
-        chunks = (record_batch(chunk) for chunk in iter(lambda: list(islice(unread, ROWS_PER_CHUNK)), []))
+        chunks = (record_batch(chunk) for chunk in iter(lambda: list(islice(unread, settings.rows_per_chunk)), []))
         _settle_in()
         with ended_with_its_task():
             for group in deliver_partition(_partition(), chunks, settings):

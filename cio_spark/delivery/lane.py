@@ -1,4 +1,4 @@
-"""One lane: a thread that sends its batches one after the other."""
+"""One lane: a thread that cuts its records into requests, and sends one after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from cio_spark.delivery.batching import Batch
+from cio_spark.delivery.batching import Batch, BatchBuilder
 from cio_spark.delivery.bisection import Bisection
 from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.held import HeldPersons
@@ -22,11 +22,12 @@ from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.sending import Sender, Sending
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.settlement import HELD, Settlement, fate_of, not_attempted
+from cio_spark.delivery.sizing import LaneSizer
 from cio_spark.delivery.stopping import Stop, StopCode
 from cio_spark.delivery.throttle import Throttle
 
 QUEUE_DEPTH: Final = 2
-"""Batches that wait for a lane; with the one it sends, and the one being filled, all that is in memory."""
+"""Full batches that wait for a lane; with what it has not sent, and the one being filled, all that is in memory."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Lane:
         finished: Finished,
     ) -> None:
         self.inbox: queue.Queue[Batch | None] = queue.Queue(QUEUE_DEPTH)
+        self._unsent = BatchBuilder()
+        self._sizer = LaneSizer(process.sizing, settings.ceiling)
         self._number = number
         self._partition_index = partition_index
         self._settings = settings
@@ -102,8 +105,7 @@ class Lane:
             self._client = self._process.borrow_client()
             try:
                 bisection = self._bisection(self._client)
-                for batch in iter(self.inbox.get, None):
-                    self._finished.put(None)
+                for batch in self._batches():
                     for group in self._deliver(batch, bisection):
                         self._finished.put(group)
             finally:
@@ -113,6 +115,22 @@ class Lane:
             self._finished.put(LaneEnd(error))
         else:
             self._finished.put(LaneEnd())
+
+    def _batches(self) -> Iterator[Batch]:
+        """Cut the next request when it is to be sent, under the limit of that moment."""
+        for parcel in iter(self.inbox.get, None):
+            self._finished.put(None)
+            limit = self._sizer.next_limit()
+            if parcel.is_full and self._unsent.is_empty and limit == self._settings.ceiling:
+                yield parcel  # it was cut under this very limit
+                continue
+            self._unsent.add(parcel.records)
+            # What is full under a limit may not be so under the next one
+            while self._unsent.is_full(limit) and (batch := self._unsent.take(limit)) is not None:
+                yield batch
+                limit = self._sizer.next_limit()
+        while (batch := self._unsent.take(self._sizer.next_limit())) is not None:
+            yield batch
 
     def _bisection(self, client: BatchClient) -> Bisection:
         settings, process = self._settings, self._process
@@ -128,16 +146,23 @@ class Lane:
             Throttle(settings.seconds_between_requests, process.clock),
         )
         return Bisection(
-            lambda batch, most_requests: self._send(sender, batch, most_requests),
+            lambda batch, most_requests, tried: self._send(sender, batch, most_requests, tried),
             self._held,
             process.clock,
             divides=not settings.stops_at_first_failure,
             nearly_everything_refused=lambda: process.refusals.nearly_everything,
+            parts_of=self._sizer.parts_of,
         )
 
-    def _send(self, sender: Sender, batch: Batch, most_requests: int | None) -> Sending:
+    def _send(self, sender: Sender, batch: Batch, most_requests: int | None, tried: int) -> Sending:
         """Send a batch or a part of one, and draw the conclusions that hold for the whole partition."""
-        sending = sender.send(batch.body(), most_requests)
+        sending = sender.send(
+            batch.body(),
+            most_requests,
+            tried=tried,
+            learn=lambda verdict: self._sizer.record(batch, verdict),
+            outgrown=lambda sending: self._sizer.has_outgrown(batch, sending),
+        )
         verdict = sending.verdict
         if verdict is None:
             return sending
@@ -205,4 +230,6 @@ class Lane:
             throttled_seconds=sum(sending.throttled_seconds for sending in sendings),
             memory_usage_mb=usage.memory_mb,
             cpu_usage_percent=usage.cpu_percent,
+            limit_records=self._sizer.in_force.records,
+            limit_bytes=self._sizer.in_force.bytes,
         )

@@ -39,6 +39,8 @@ class BatchFacts(NamedTuple):
         throttled_seconds: spent waiting for rate slots, between retries, after a 429 and for an open circuit.
         memory_usage_mb: resident memory of the process at the end, if sampled.
         cpu_usage_percent: of one core, since the sample before, if sampled.
+        limit_records: records that it was allowed to have when it was cut.
+        limit_bytes: bytes that its body was allowed to have.
     """
 
     wave: int
@@ -57,6 +59,8 @@ class BatchFacts(NamedTuple):
     throttled_seconds: float
     memory_usage_mb: float | None
     cpu_usage_percent: float | None
+    limit_records: int
+    limit_bytes: int
 
 
 class Fate(NamedTuple):
@@ -117,8 +121,9 @@ class OutcomeGroup(NamedTuple):
 
 
 def group_of(fate: Fate, records: pa.RecordBatch) -> OutcomeGroup:
-    """The group of these records."""
-    return OutcomeGroup(*fate, records)
+    """Make the group of these records; of their columns only those that go on are kept, so that payloads can go."""
+    columns = (*IDENTITY, *PER_RECORD) if fate.status == INVALID else IDENTITY
+    return OutcomeGroup(*fate, records.select(list(columns)))
 
 
 PER_RECORD: Final = ("error_code", "error_message")
@@ -143,6 +148,8 @@ BATCH_FACTS: Final = pa.struct(
         ("throttled_seconds", pa.float64()),
         ("memory_usage_mb", pa.float64()),
         ("cpu_usage_percent", pa.float64()),
+        ("limit_records", pa.int32()),
+        ("limit_bytes", pa.int64()),
     ]
 )
 
@@ -173,7 +180,7 @@ def _repeated(value: Any, kind: pa.DataType, times: int) -> pa.Array:
 
 
 def _once(facts: BatchFacts | None, kind: pa.DataType, rows: int) -> pa.Array:
-    """A column with the facts in its first row: in every row, their 16 leaves cost as much as all other columns."""
+    """A column with the facts in its first row: in every row, their 18 leaves cost as much as all other columns."""
     if facts is None or not rows:
         return pa.nulls(rows, kind)
     return pa.concat_arrays([pa.array([facts._asdict()], kind), pa.nulls(rows - 1, kind)])

@@ -47,20 +47,22 @@ def deliver_partition(
         Exception: what a lane's thread raised; outcomes of the API never are exceptions.
     """
     lanes = _Lanes(partition_index, settings, clock, process)
-    builders = [BatchBuilder(settings.records_per_request, settings.max_bytes) for _ in range(settings.lanes)]
+    builders = [BatchBuilder() for _ in range(settings.lanes)]
+    ceiling = settings.ceiling
     try:
         for chunk in chunks:
             fit, refused = refuse_unfit(chunk)
             yield from refused
-            full = [
-                [(number, batch) for batch in builders[number].add(part)] for number, part in _by_lane(fit, builders)
-            ]
+            full: list[list[tuple[int, Batch]]] = []
+            for number, part in _by_lane(fit, builders):
+                builders[number].add(part)
+                full.append([(number, batch) for batch in builders[number].full(ceiling)])
             # Turn and turn about, so that no lane waits while another one's inbox is full
             for turn in zip_longest(*full):
                 for number, batch in filter(None, turn):
                     yield from lanes.hand_over(number, batch)
         for number, builder in enumerate(builders):
-            if (rest := builder.take()) is not None:
+            if (rest := builder.take(ceiling)) is not None:
                 yield from lanes.hand_over(number, rest)
         yield from lanes.drain()
     finally:

@@ -16,6 +16,7 @@ from cio_spark.delivery.deadline import Watchdog
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.refusals import Refusals
 from cio_spark.delivery.settings import DeliverySettings
+from cio_spark.delivery.sizing import sizing_for
 
 ClientFactory: TypeAlias = Callable[[], BatchClient]
 _Key: TypeAlias = tuple[int, str, str, ApiKey, bool, bool]
@@ -36,6 +37,7 @@ class ProcessState:
         self.compression = Compression(settings.compress, settings.strict_mode)
         self.circuit = Circuit(settings.circuit_failures, settings.circuit_budget_seconds, clock)
         self.refusals = Refusals()
+        self.sizing = sizing_for(settings, clock)
         self._make_client = client_factory or (
             lambda: PipelinesClient(
                 settings.base_url, settings.api_key, strict_mode=settings.strict_mode, clock=clock, watchdog=watchdog

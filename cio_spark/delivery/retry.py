@@ -50,7 +50,11 @@ class RetryPolicy:
         return max(wait, LEAST_WAIT_AFTER_429_SECONDS) if verdict.category is ErrorCategory.RATE_LIMIT else wait
 
     def retrying(
-        self, elapsed_seconds: Callable[[], float], pause: Callable[[float], None], stopped: Callable[[], bool]
+        self,
+        elapsed_seconds: Callable[[], float],
+        pause: Callable[[float], None],
+        stopped: Callable[[], bool],
+        tried: int = 0,
     ) -> Retrying:
         """The loop around the tries of one batch; it returns the last try's verdict.
 
@@ -58,14 +62,16 @@ class RetryPolicy:
             elapsed_seconds: since the first try.
             pause: waits.
             stopped: whether to give up.
+            tried: tries that the same records had before, in a larger batch.
         """
 
         def wait(state: RetryCallState) -> float:
             verdict = _verdict_of(state)
-            return 0.0 if verdict is None else self.wait_seconds(state.attempt_number, verdict)
+            return 0.0 if verdict is None else self.wait_seconds(tried + state.attempt_number, verdict)
 
         def spent(state: RetryCallState) -> bool:
-            return state.attempt_number > self.retries or elapsed_seconds() >= self.budget_seconds or stopped()
+            spent_tries = tried + state.attempt_number > self.retries
+            return spent_tries or elapsed_seconds() >= self.budget_seconds or stopped()
 
         return Retrying(
             retry=retry_if_result(lambda verdict: verdict is not None and verdict.transient),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +26,8 @@ class Sending:
         started_at: before the first turn was waited for.
         body_bytes: the body before compression.
         most_requests: HTTP requests that may be made.
+        tried: tries that the same records had before, in a larger batch.
+        outgrown: whether it was given up because a batch has to be smaller by now; after the wait for the next try.
         verdict: on the last try; None: the partition stopped before the first.
         attempted_at: start of the last try's request.
         attempts: tries.
@@ -36,6 +39,8 @@ class Sending:
     started_at: datetime
     body_bytes: int = 0
     most_requests: float = math.inf
+    tried: int = 0
+    outgrown: bool = False
     verdict: Verdict | None = None
     attempted_at: datetime | None = None
     attempts: int = 0
@@ -81,14 +86,26 @@ class Sender:
         self._circuit = circuit or Circuit(0, 0.0, clock)
         self._throttle = throttle or Throttle(rate.seconds_between_requests, clock)
 
-    def send(self, body: bytes, most_requests: int | None = None) -> Sending:
+    def send(
+        self,
+        body: bytes,
+        most_requests: int | None = None,
+        *,
+        tried: int = 0,
+        learn: Callable[[Verdict], None] = lambda _: None,
+        outgrown: Callable[[Sending], bool] = lambda _: False,
+    ) -> Sending:
         """Send it, with retries.
 
         Args:
             body: the body.
             most_requests: HTTP requests that may be made; None: as many as the policy allows.
+            tried: tries that the same records had before, in a larger batch; they count towards the retries.
+            learn: told of the verdict on every answer.
+            outgrown: whether it has become too large for one request; then it is not tried again as it is.
         """
-        sending = Sending(self._clock.now(), len(body), math.inf if most_requests is None else most_requests)
+        most = math.inf if most_requests is None else most_requests
+        sending = Sending(self._clock.now(), len(body), most, tried)
         started = self._clock.monotonic()
 
         def pause(seconds: float) -> None:
@@ -98,13 +115,17 @@ class Sender:
             sending.throttled_seconds += self._clock.monotonic() - before
 
         def is_over() -> bool:
-            return self._stop.is_set() or sending.requests >= sending.most_requests
+            return self._stop.is_set() or sending.outgrown or sending.requests >= sending.most_requests
 
-        retrying = self._policy.retrying(lambda: self._clock.monotonic() - started, pause, is_over)
-        sending.verdict = retrying(self._try, body, sending)
+        def attempt() -> Verdict | None:
+            sending.outgrown = sending.attempts > 0 and outgrown(sending)
+            return sending.verdict if sending.outgrown else self._try(body, sending, learn)
+
+        retrying = self._policy.retrying(lambda: self._clock.monotonic() - started, pause, is_over, tried)
+        sending.verdict = retrying(attempt)
         return sending
 
-    def _try(self, body: bytes, sending: Sending) -> Verdict | None:
+    def _try(self, body: bytes, sending: Sending, learn: Callable[[Verdict], None]) -> Verdict | None:
         """One try: one request, or two where the compression is in doubt."""
         # A last request goes plain: there would be none left to find out what a refusal of the compressed body means
         compressed = self._compression.active and sending.most_requests - sending.requests > 1
@@ -119,6 +140,7 @@ class Sender:
             if plain is not None and plain.accepted:
                 self._compression.give_up()
             verdict = plain or verdict
+        learn(verdict)
         sending.verdict = verdict
         return verdict
 
@@ -131,7 +153,7 @@ class Sender:
                 sending.attempted_at = self._clock.now()
                 sending.requests += 1
                 answer = self._client.post_batch(
-                    body, self._timeout_seconds, compress=compressed, retry_count=sending.attempts
+                    body, self._timeout_seconds, compress=compressed, retry_count=sending.tried + sending.attempts
                 )
                 sending.request_seconds += answer.elapsed_seconds
                 verdict = classify(answer)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cio_spark.config import ApiKey, Call, ErrorHandlingStrategy, SyncConfig
+from cio_spark.config import ApiKey, BatchStrategy, Call, ErrorHandlingStrategy, SyncConfig
 from cio_spark.config.api_limits import MAX_BODY_BYTES
-from cio_spark.model import DeliveryPlan
+from cio_spark.delivery.batching import BatchLimit
+from cio_spark.model import ROWS_PER_CHUNK, DeliveryPlan
 
 ONE_ITEM_CALLS = frozenset({Call.DEVICE, Call.DEVICE_DELETE})
 """Calls whose `context` would hold for a whole batch: one record a request (api_facts, Payload)."""
@@ -42,6 +43,9 @@ class DeliverySettings:
         error_handling: what a failure leads to.
         hold_person_after_failure: whether a person's later records wait for the next run after one has failed.
         sample_resources: whether memory and CPU are noted per batch.
+        strategy: what the size of a request follows, see `sizing`.
+        target_request_seconds: what a request should take under `time_based`.
+        rows_per_chunk: rows that Spark hands to a task at a time.
         send_until: UTC, the time after which no request is started; None: there is no such time.
         suspects_itself: whether a process that sees nothing but refusals takes its configuration for wrong, and stops.
         circuit_failures: failed requests in a row that open the circuit breaker; 0: it never opens.
@@ -66,10 +70,18 @@ class DeliverySettings:
     error_handling: ErrorHandlingStrategy
     hold_person_after_failure: bool
     sample_resources: bool
+    strategy: BatchStrategy = BatchStrategy.SIZE_BASED
+    target_request_seconds: float = 1.0
+    rows_per_chunk: int = ROWS_PER_CHUNK
     send_until: datetime | None = None
     suspects_itself: bool = True
     circuit_failures: int = 5
     circuit_budget_seconds: float = 300.0
+
+    @property
+    def ceiling(self) -> BatchLimit:
+        """The most that a request may ever carry."""
+        return BatchLimit(self.records_per_request, self.max_bytes)
 
     @property
     def records_per_request(self) -> int:
@@ -138,6 +150,9 @@ def delivery_settings(
         error_handling=batch.error_handling,
         hold_person_after_failure=overwrites_state(config),
         sample_resources=batch.enable_monitoring,
+        strategy=batch.strategy,
+        target_request_seconds=batch.target_request_seconds,
+        rows_per_chunk=plan.rows_per_chunk if plan else ROWS_PER_CHUNK,
         send_until=send_until,
         suspects_itself=suspects_itself,
     )

@@ -35,6 +35,8 @@ class Decision(Enum):
     """Some of them were refused, and the bisection's limits were reached."""
     STOPPED = "stopped"
     """The partition stopped before their next request."""
+    OUTGROWN = "outgrown"
+    """It failed transiently, and batches have to be smaller by now; never in the end."""
     HELD = "held"
     """An earlier record of the same person in this batch was not accepted."""
 
@@ -48,6 +50,7 @@ class Piece(NamedTuple):
         verdict: on the last request that carried them; None: none was made.
         attempts: tries of all requests that carried them.
         attempted_at: UTC, start of the last of them.
+        tried: the latest of these tries that failed transiently; they count towards the retries.
     """
 
     batch: Batch
@@ -55,6 +58,7 @@ class Piece(NamedTuple):
     verdict: Verdict | None = None
     attempts: int = 0
     attempted_at: datetime | None = None
+    tried: int = 0
 
 
 @dataclass
@@ -64,7 +68,7 @@ class Settlement:
     Attributes:
         pieces: that are decided; in the end they hold every record of the batch once.
         sendings: the root's, then its parts', in order.
-        splits: how often something was divided.
+        splits: how often something was divided because it was refused.
         refused_alone: records that were.
     """
 
@@ -154,6 +158,7 @@ _STATUSES: Final = {
     Decision.FAILED: FAILED,
     Decision.UNDECIDED: FAILED,
     Decision.STOPPED: FAILED,
+    Decision.OUTGROWN: FAILED,
     Decision.HELD: NOT_ATTEMPTED,
 }
 

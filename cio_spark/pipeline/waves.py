@@ -244,7 +244,7 @@ def _append(
         barrier=watch.jobs.barrier,
         engine=config.delivery.engine,
     )
-    with watch, engine.arrow_chunks(tables.spark):
+    with watch, engine.arrow_chunks(tables.spark, settings.rows_per_chunk):
         results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
     return evaluation.times
 

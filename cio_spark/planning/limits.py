@@ -2,10 +2,51 @@
 
 from __future__ import annotations
 
-from cio_spark.config import BatchConfiguration
-from cio_spark.config.api_limits import MAX_BODY_BYTES
+from typing import NamedTuple
+
+from cio_spark.config import BatchConfiguration, BatchStrategy
+from cio_spark.config.api_limits import MAX_BODY_BYTES, MAX_ITEM_BYTES
+from cio_spark.config.batch import BYTES_BESIDE_PAYLOAD, CHUNKS_IN_MEMORY, REQUEST_BUFFERS, SHARE_OF_CHUNK
+from cio_spark.config.rules import BYTES_PER_MB
+from cio_spark.model import ROWS_PER_CHUNK
 
 ENVELOPE_BYTES = len('{"batch":[]}')
+
+
+class RequestLimits(NamedTuple):
+    """Says how much a request may carry at most, and how many rows a task takes from Spark at a time.
+
+    Attributes:
+        records: at least 1.
+        bytes: of a body, before compression.
+        rows_per_chunk: at least 1.
+    """
+
+    records: int
+    bytes: int
+    rows_per_chunk: int = ROWS_PER_CHUNK
+
+    def within_budget(self, batch: BatchConfiguration, lanes: int) -> RequestLimits:
+        """The limits that also keep a worker process within `memory_budget_mb`, if the strategy is memory_based.
+
+        A lane holds several batches of one size at a time, and their records' ids; the chunk they are cut from is in
+        memory too.
+
+        Args:
+            batch: the batch configuration.
+            lanes: requests in flight in one process.
+        """
+        if batch.strategy is not BatchStrategy.MEMORY_BASED:
+            return self
+        budget = batch.memory_budget_mb * BYTES_PER_MB
+        chunk = budget // SHARE_OF_CHUNK
+        # Half for payloads, half for what stands beside them: few large records, or many small ones
+        half = (budget - CHUNKS_IN_MEMORY * chunk) // (REQUEST_BUFFERS * lanes) // 2
+        return RequestLimits(
+            max(1, min(self.records, half // BYTES_BESIDE_PAYLOAD)),
+            max(MAX_ITEM_BYTES, min(self.bytes, half)),
+            max(1, min(self.rows_per_chunk, chunk // (MAX_ITEM_BYTES + BYTES_BESIDE_PAYLOAD))),
+        )
 
 
 def body_limit(batch: BatchConfiguration) -> int:

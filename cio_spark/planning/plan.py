@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cio_spark.config import BatchConfiguration
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.planning.limits import body_limit, records_limit, requests_needed
+from cio_spark.planning.limits import RequestLimits, body_limit, records_limit, requests_needed
 from cio_spark.planning.pacing import Pacing, pace
 
 # A task costs 0.2 s of CPU and its file as much, docs/decisions/0007-less-per-row.md
@@ -38,9 +38,8 @@ def plan_delivery(
     Returns:
         the plan; for 0 records one partition that sends nothing.
     """
-    max_bytes = body_limit(batch)
-    max_records = records_limit(batch, records, one_item_per_request=one_item_per_request)
-    batches = requests_needed(records, payload_bytes, max_records, max_bytes)
+    limits = RequestLimits(records_limit(batch, records, one_item_per_request=one_item_per_request), body_limit(batch))
+    batches = requests_needed(records, payload_bytes, limits.records, limits.bytes)
     slot_count = max(1, slots.count)
     rate = batch.rate_limit_rps * share_of_rate
     if slots.fixed and slot_count <= batch.parallel_workers:
@@ -52,6 +51,8 @@ def plan_delivery(
     else:
         pacing = pace(rate, batch.parallel_workers, max(1, min(batches, slot_count)))
         partitions = pacing.tasks
+    limits = limits.within_budget(batch, pacing.lanes)
+    batches = requests_needed(records, payload_bytes, limits.records, limits.bytes)
     eta_seconds, limited_by = _expectation(batch, share_of_rate, pacing, min(slot_count, partitions), records, batches)
     return DeliveryPlan(
         records=records,
@@ -60,10 +61,11 @@ def plan_delivery(
         concurrent_tasks=pacing.tasks,
         lanes=pacing.lanes,
         seconds_between_requests=pacing.seconds_between_requests,
-        max_records=max_records,
-        max_bytes=max_bytes,
+        max_records=limits.records,
+        max_bytes=limits.bytes,
         eta_seconds=eta_seconds,
         limited_by=limited_by,
+        rows_per_chunk=limits.rows_per_chunk,
     )
 
 

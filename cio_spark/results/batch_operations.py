@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from cio_spark.results.tables import Tables
 
@@ -23,6 +24,8 @@ _FACTS = (
     "throttled_seconds",
     "memory_usage_mb",
     "cpu_usage_percent",
+    "limit_records",
+    "limit_bytes",
 )
 
 
@@ -49,12 +52,15 @@ def batches_of(statuses: DataFrame, *, error_threshold_percent: float, priority:
     failed = F.col("total") - F.col("accepted")
     error_rate = F.lit(100.0) * failed / F.col("total")
     seconds = (F.unix_micros("batch.completed_at") - F.unix_micros("batch.started_at")) / F.lit(1e6)
+    # A table that set-up has not been at since an older version lacks the newest facts
+    facts = statuses.schema["batch"].dataType
+    known = frozenset(facts.names if isinstance(facts, T.StructType) else ())
     metadata: list[Column] = []
     for key, value in {
         "sync": F.col("sync"),
         "priority": F.lit(priority),
         "strategy": F.lit(strategy),
-        **{name: F.col(f"batch.{name}").cast("string") for name in _FACTS},
+        **{name: F.col(f"batch.{name}").cast("string") for name in _FACTS if name in known},
         "error_categories": F.when(F.size("categories") > 0, F.array_join("categories", ",")),
     }.items():
         metadata += [F.lit(key), value]

@@ -11,7 +11,16 @@ from cio_spark.results.tables import Tables
 STATUSES = ("accepted", "invalid", "rejected", "failed", "not_attempted")
 MOST_REASONS = 50
 # Facts of a root batch, which stand on one of its records
-_SUMS = ("requests", "attempts", "splits", "bytes", "compressed_bytes", "request_seconds", "throttled_seconds")
+_SUMS = (
+    "records",
+    "requests",
+    "attempts",
+    "splits",
+    "bytes",
+    "compressed_bytes",
+    "request_seconds",
+    "throttled_seconds",
+)
 
 
 def append_record_status(tables: Tables, statuses: DataFrame, *, run_id: str, wave: int) -> None:
@@ -40,8 +49,9 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
         .agg(
             F.count(F.lit(1)).alias("records"),
             F.count("batch").alias("batches"),
+            F.count("batch_id").alias("batched"),
             F.max("http_status").alias("http_status"),
-            *[F.sum(f"batch.{name}").alias(name) for name in _SUMS],
+            *[F.sum(f"batch.{name}").alias(f"sum_of_{name}") for name in _SUMS],
         )
         .collect()
     )
@@ -61,16 +71,19 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
         for row in rows
         if row["status"] != "accepted"
     ]
-    sums = {name: sum(row[name] or 0 for row in rows) for name in ("batches", *_SUMS)}
+    sums = {name: sum(row[f"sum_of_{name}"] or 0 for row in rows) for name in _SUMS}
+    batches = sum(row["batches"] for row in rows)
     return DeliveryCounts(
         **totals,
         requests=sums["requests"],
         # A division sends two parts, whose first attempts are no retries
-        retries=max(0, sums["attempts"] - sums["batches"] - 2 * sums["splits"]),
+        retries=max(0, sums["attempts"] - batches - 2 * sums["splits"]),
         bytes=sums["bytes"],
         compressed_bytes=sums["compressed_bytes"],
         request_seconds=float(sums["request_seconds"]),
         throttled_seconds=float(sums["throttled_seconds"]),
+        batched=sum(row["batched"] for row in rows),
+        batched_by_lanes=sums["records"],
         reasons=most_frequent(reasons),
     )
 

@@ -105,14 +105,20 @@ def _check_writable(warehouse: Path) -> None:
         ) from None
 
 
-def _columns(ddl: str) -> dict[str, T.DataType]:
-    return {field.name: field.dataType for field in struct_of(ddl).fields}
+def _columns(schema: T.StructType) -> dict[str, T.DataType]:
+    """The columns by name, in lower case; those within a column as `outer.inner`, beside the outer one."""
+    columns: dict[str, T.DataType] = {}
+    for field in schema.fields:
+        columns[field.name.lower()] = field.dataType
+        if isinstance(field.dataType, T.StructType):
+            columns |= {f"{field.name.lower()}.{name}": kind for name, kind in _columns(field.dataType).items()}
+    return columns
 
 
 def _missing_columns(tables: Tables, table: str, ddl: str) -> dict[str, T.DataType]:
     """The columns of ours that a table lacks; another type under one of our names is an error."""
-    found = {field.name.lower(): field.dataType for field in tables.read(table).schema.fields}
-    wanted = _columns(ddl)
+    found = _columns(tables.read(table).schema)
+    wanted = _columns(struct_of(ddl))
     clashes = [
         f"{name} is {found[name].simpleString()}, not {kind.simpleString()}"
         for name, kind in wanted.items()
@@ -124,7 +130,12 @@ def _missing_columns(tables: Tables, table: str, ddl: str) -> dict[str, T.DataTy
             f"table {tables.name(table)} is not one of cio_spark's ({detail}): rename it, or set tables.database "
             "to another database"
         )
-    missing = {name: kind for name, kind in wanted.items() if name not in found}
+    missing = {
+        name: kind
+        for name, kind in wanted.items()
+        # What is within a missing column comes with it
+        if name not in found and ("." not in name or name.rpartition(".")[0] in found)
+    }
     if missing and table == "batch_operations":
         raise TableError(
             f"table {tables.name(table)} has no column {', '.join(missing)}: its 13 columns are fixed; rename it"
@@ -177,4 +188,7 @@ def _in_ddl(kind: T.DataType) -> str:
 
 
 def _same(one: T.DataType, other: T.DataType) -> bool:
+    """Tell whether two types are one; what is within a struct is compared on its own."""
+    if isinstance(one, T.StructType) and isinstance(other, T.StructType):
+        return True
     return one.simpleString() == other.simpleString()

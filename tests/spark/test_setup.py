@@ -16,6 +16,7 @@ from cio_spark.config import TablesSection
 from cio_spark.errors import ExitStatus, TablesInUseError
 from cio_spark.ids import new_run_id
 from cio_spark.results import Claimant, RunEnd, Tables, claim_sync, end_run, set_up_tables, setup
+from cio_spark.schemas import BATCH_COLUMNS, struct_of
 
 _numbers = itertools.count()
 
@@ -56,6 +57,15 @@ def tables(spark: SparkSession, tmp_path: Path) -> Tables:
 
 def columns(tables: Tables) -> list[str]:
     return tables.read("record_status").columns
+
+
+def test_a_field_that_the_facts_of_a_batch_have_gained_is_added_within_its_column(tables: Tables) -> None:
+    for name in ("batch.limit_records", "batch.limit_bytes"):
+        drop(tables, "record_status", name)
+    done = set_up_tables(tables)
+    assert done == [f"added attempted_at, batch.limit_records, batch.limit_bytes to {tables.name('record_status')}"]
+    assert tables.read("record_status").select("batch.*").columns == struct_of(BATCH_COLUMNS).fieldNames()
+    assert set_up_tables(tables) == []
 
 
 def test_an_update_of_the_tables_waits_for_the_end_of_other_runs(tables: Tables) -> None:

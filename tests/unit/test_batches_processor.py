@@ -183,7 +183,13 @@ def test_partial_failures_are_counted_against_the_threshold(
 ) -> None:
     api.script(Fault(status=503, times=1))
     job = run(
-        client, events(20), max_batch_size=10, parallel_workers=1, retry_attempts=0, error_threshold_percent=threshold
+        client,
+        events(20),
+        max_batch_size=10,
+        parallel_workers=1,
+        retry_attempts=0,
+        error_threshold_percent=threshold,
+        strategy="size_based",
     )
     assert (job.status, job.processed_records) == (status, 10)
     aggregates = job.get_aggregate_metrics()
@@ -283,7 +289,7 @@ def test_one_batch_is_sent_under_the_names_it_is_given(api: StandIn, client: Cus
 
 def test_a_batch_tells_what_its_requests_took(api: StandIn, client: CustomerIOClient) -> None:
     api.script(Fault(status=503, times=1))
-    job = run(client, events(100), max_batch_size=50, parallel_workers=1)
+    job = run(client, events(100), max_batch_size=50, parallel_workers=1, strategy="size_based")
     assert sorted(batch.requests or 0 for batch in job.batch_metrics) == [1, 2]
     for batch in job.batch_metrics:
         assert batch.bytes is not None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cio_spark.config import BatchConfiguration, BatchStatus, BatchStrategy, ErrorHandlingStrategy
+from cio_spark.planning.limits import RequestLimits
 
 BOUNDS = {
     "max_batch_size": (1, 10_000),
@@ -21,6 +22,8 @@ BOUNDS = {
     "timeout_seconds": (1, 300),
     "rate_limit_rps": (1, 1000),
     "error_threshold_percent": (0.0, 100.0),
+    "target_request_seconds": (0.05, 60.0),
+    "memory_budget_mb": (1, 4096),
 }
 configurations = st.builds(
     BatchConfiguration,
@@ -31,7 +34,7 @@ configurations = st.builds(
 totals = st.integers(0, 10**9)
 
 
-def test_the_defaults_are_the_notebooks() -> None:
+def test_the_defaults_are_the_notebooks_and_those_of_the_strategies() -> None:
     assert BatchConfiguration().model_dump(mode="json") == {
         "max_batch_size": 1000,
         "max_batch_bytes": 512_000,
@@ -42,6 +45,8 @@ def test_the_defaults_are_the_notebooks() -> None:
         "rate_limit_rps": 100,
         "error_threshold_percent": 5.0,
         "strategy": "adaptive",
+        "target_request_seconds": 1.0,
+        "memory_budget_mb": 64,
         "error_handling": "retry_with_backoff",
         "enable_compression": True,
         "enable_monitoring": True,
@@ -113,3 +118,26 @@ def test_sizes_stay_within_their_bounds(config: BatchConfiguration, total: int) 
 def test_the_estimate_is_at_least_half_a_second_a_batch(config: BatchConfiguration, total: int) -> None:
     estimate = config.estimate_processing_time(total)
     assert (estimate == 0.0) if total == 0 else (estimate >= 0.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"strategy": "memory_based", "memory_budget_mb": 2}, "memory_budget_mb"),
+        ({"strategy": "memory_based", "memory_budget_mb": 10, "parallel_workers": 20}, "memory_budget_mb"),
+        ({"strategy": "time_based", "target_request_seconds": 30}, "target_request_seconds"),
+    ],
+)
+def test_a_strategy_that_cannot_work_is_refused_and_under_another_one_its_settings_do_not_matter(
+    fields: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ValidationError, match=field):
+        BatchConfiguration(**fields)
+    BatchConfiguration(**{**fields, "strategy": "adaptive"})
+
+
+def test_the_least_memory_budget_is_enough_for_requests_of_one_large_record() -> None:
+    batch = BatchConfiguration(strategy=BatchStrategy.MEMORY_BASED, memory_budget_mb=12, parallel_workers=20)
+    limits = RequestLimits(1000, 500_000).within_budget(batch, lanes=20)
+    assert limits.bytes >= 32_000
+    assert limits.records >= 1

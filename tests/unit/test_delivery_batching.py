@@ -8,23 +8,22 @@ import json
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from cio_spark.delivery.batching import Batch, BatchBuilder
+from cio_spark.delivery.batching import Batch, BatchBuilder, BatchLimit
 from cio_spark.delivery.records import PreparedRow, record_batch
 
 
 def build(payloads: list[str], max_records: int, max_bytes: int, chunk: int = 3) -> list[Batch]:
-    builder = BatchBuilder(max_records, max_bytes)
+    builder, limit = BatchBuilder(), BatchLimit(max_records, max_bytes)
     rows = [
         PreparedRow(0, f"{payload},", len(payload.encode()), f"r{number}", f"p{number}", f"m{number}", number)
         for number, payload in enumerate(payloads)
     ]
-    batches = [
-        batch
-        for first in range(0, len(rows), chunk)
-        for batch in builder.add(record_batch(rows[first : first + chunk]))
-    ]
-    rest = builder.take()
-    assert builder.take() is None
+    batches: list[Batch] = []
+    for first in range(0, len(rows), chunk):
+        builder.add(record_batch(rows[first : first + chunk]))
+        batches += builder.full(limit)
+    rest = builder.take(limit)
+    assert builder.take(limit) is None
     return batches + ([rest] if rest is not None else [])
 
 

@@ -72,13 +72,13 @@ def test_a_stage_imports_no_other_stage() -> None:
     assert wrong == []
 
 
-def test_only_the_pipeline_knows_several_stages() -> None:
+def test_only_the_pipeline_and_the_notebooks_names_know_several_stages() -> None:
     knowing = {
         relative(file)
         for file in FILES
         if len({name.split(".")[1] for name in imports(file) if name.startswith("cio_spark.")} & STAGES) > 1
     }
-    assert {name.split("/")[0] for name in knowing} <= {"pipeline"}
+    assert {name.split("/")[0] for name in knowing} <= {"pipeline", "batches"}
 
 
 def places(test: set[str], among: str) -> set[str]:
