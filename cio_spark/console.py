@@ -189,6 +189,7 @@ def _plan_rows(counts: StateCounts, plan: DeliveryPlan) -> list[tuple[str, str]]
         ("requests", f"{plan.batches:,}"),
         ("records per request, at most", f"{plan.max_records:,}"),
         ("bytes per request, at most", f"{plan.max_bytes:,}"),
+        ("size of requests", plan.sizing),
         ("JSON bytes", f"{counts.payload_bytes:,}"),
         ("partitions", str(plan.partitions)),
         ("requests in flight", f"{plan.concurrent_tasks} tasks × {plan.lanes} lanes"),

@@ -57,6 +57,7 @@ def show_bottlenecks(console: Console, run_id: str, found: Sequence[Bottleneck],
         console.print(f"[bold]suggested[/bold] (expected while there is work: {expected})")
         for change in suggestion.changes:
             console.print(f"  batch.{escape(str(change))}")
+    console.print(f"  {escape(suggestion.strategy)}")
 
 
 def show_health(console: Console, health: Health) -> None:

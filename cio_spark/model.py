@@ -58,6 +58,7 @@ class DeliveryPlan:
         eta_seconds: expected duration of the delivery.
         limited_by: what limits the speed, for people.
         rows_per_chunk: rows that Spark hands to a task at a time.
+        sizing: what the size of a request follows, for people.
     """
 
     records: int
@@ -71,6 +72,7 @@ class DeliveryPlan:
     eta_seconds: float
     limited_by: str
     rows_per_chunk: int = ROWS_PER_CHUNK
+    sizing: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cio_spark.analysis.measured import Measured
-from cio_spark.config import BatchConfiguration
+from cio_spark.config import BatchConfiguration, BatchStrategy
 from cio_spark.planning import body_limit
 
 HIGH_VARIANCE = 0.5
@@ -23,6 +23,8 @@ MUCH_RETRYING_PERCENT = 10.0
 SKEWED = 2.0
 SMALL_FILL = 0.5
 """Records and bytes of a batch, both as a share of their limits."""
+SHRUNKEN = 0.75
+"""Mean of the records that requests were allowed to have, as a share of the most they were allowed."""
 MOST_WORKERS = 20
 
 
@@ -32,7 +34,7 @@ class Bottleneck:
 
     Attributes:
         type: high_variance, slow_processing, low_throughput, high_errors, rate_limited, skewed_partitions,
-            small_batches or many_retries.
+            shrunken_batches, small_batches or many_retries.
         description: in a few words.
         severity: low, medium or high.
         metric: the figure, with what it is compared with.
@@ -76,7 +78,7 @@ def _of_times(measured: Measured, config: BatchConfiguration) -> Iterator[Bottle
             "medium",
             f"Std dev: {deviation:.2f}s, Avg: {mean:.2f}s",
             "batch_sizing",
-            _why_they_differ(measured),
+            _why_they_differ(measured, config),
         )
     if mean > SLOW_SECONDS:
         waiting = measured.throttled_percent > MUCH_WAITING_PERCENT
@@ -93,16 +95,18 @@ def _of_times(measured: Measured, config: BatchConfiguration) -> Iterator[Bottle
         )
 
 
-def _why_they_differ(measured: Measured) -> str:
+def _why_they_differ(measured: Measured, config: BatchConfiguration) -> str:
     if measured.retry_percent >= 1:
         return f"{measured.retry_percent:.0f} % of the tries were retries: view slowest_batches shows which batches"
     if measured.throttled_percent > MUCH_WAITING_PERCENT:
         return f"{measured.throttled_percent:.0f} % of the time was waiting for turns: lower parallel_workers"
+    if config.strategy is BatchStrategy.SIZE_BASED:
+        return "the API's answers take differently long: strategy: time_based makes requests smaller while they do"
     return "batches of different sizes, or an API whose answers take differently long: strategy: size_based"
 
 
 def _of_speed(measured: Measured, config: BatchConfiguration) -> Iterator[Bottleneck]:
-    rate = measured.requests_per_second
+    rate, most = measured.requests_per_second, measured.limit_records_most
     if rate < LOW_THROUGHPUT * config.rate_limit_rps:
         latency = measured.request_time_mean_seconds
         needed = max(1, math.ceil(config.rate_limit_rps * latency))
@@ -134,6 +138,16 @@ def _of_speed(measured: Measured, config: BatchConfiguration) -> Iterator[Bottle
             "partitioning",
             "a person's records stay together: look for one id with very many records (a test user, a default value) "
             "and leave it out with source.where",
+        )
+    if config.strategy is BatchStrategy.ADAPTIVE and 0 < measured.limit_records_mean < SHRUNKEN * most:
+        yield Bottleneck(
+            "shrunken_batches",
+            "The API's answers kept requests small",
+            "medium",
+            f"Mean limit: {measured.limit_records_mean:,.0f} of {most:,} records a request",
+            "batch_sizing",
+            f"set max_batch_size to about {max(1, round(measured.limit_records_mean)):,} if error_categories shows "
+            "time-outs or 413, which come of the size; where it shows 429, lower rate_limit_rps",
         )
     fill = max(
         measured.records_per_batch / config.max_batch_size,

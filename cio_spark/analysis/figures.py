@@ -54,6 +54,9 @@ BATCH: Final[Mapping[str, Figure]] = {
     ),
     "memory_usage_mb": Figure("MiB", _metadata("memory_usage_mb", "DOUBLE"), "resident memory of its worker"),
     "cpu_usage_percent": Figure("% of a core", _metadata("cpu_usage_percent", "DOUBLE"), "CPU of its worker"),
+    "strategy": Figure("", "try_element_at(metadata, 'strategy')", "what the size of its request followed"),
+    "limit_records": Figure("records", _metadata("limit_records", "INT"), "records it was allowed to have"),
+    "limit_bytes": Figure("bytes", _metadata("limit_bytes", "BIGINT"), "bytes its body was allowed to have"),
     "busy_seconds": Figure(
         "s",
         f"greatest(0.0D, (unix_micros(completed_at) - greatest(unix_micros(started_at), "
@@ -149,6 +152,11 @@ GROUP: Final[Mapping[str, Figure]] = {
     ),
     "bytes_per_batch": Figure("bytes", _ratio("sum(bytes)", "count(bytes)"), "of a body"),
     "records_per_batch": Figure("records", _ratio("sum(total_records)", "count(*)"), "mean"),
+    "limit_records_mean": Figure(
+        "records", "coalesce(avg(limit_records), 0.0D)", "records that a batch was allowed to have: mean"
+    ),
+    "limit_records_least": Figure("records", "coalesce(min(limit_records), 0)", "… least"),
+    "limit_records_most": Figure("records", "coalesce(max(limit_records), 0)", "… most"),
 }
 """Of a group of batches, over rows of `batch_performance`."""
 

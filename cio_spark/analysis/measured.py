@@ -10,7 +10,7 @@ from typing import Any
 
 from cio_spark.batches.job import BatchJob
 from cio_spark.batches.metrics import BatchMetrics
-from cio_spark.config import BatchConfiguration
+from cio_spark.config import BatchConfiguration, BatchStrategy
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Measured:
     bytes_per_record: float = 0.0
     bytes_per_batch: float = 0.0
     records_per_batch: float = 0.0
+    limit_records_mean: float = 0.0
+    limit_records_most: int = 0
     rate_limited_batches: int = 0
     partitions: int = 0
     partition_skew: float = 0.0
@@ -66,7 +68,11 @@ def configuration_of_row(row: Any, config: BatchConfiguration) -> BatchConfigura
         config: for everything else.
     """
     limits = ("rate_limit_rps", "parallel_workers", "max_batch_size", "max_batch_bytes")
-    return config.model_copy(update={name: row[name] for name in limits if row[name] is not None})
+    said = {name: row[name] for name in limits if row[name] is not None}
+    strategies = {strategy.value: strategy for strategy in BatchStrategy}
+    if row["strategy"] in strategies:
+        said["strategy"] = strategies[row["strategy"]]
+    return config.model_copy(update=said)
 
 
 def measured_of_job(job: BatchJob) -> Measured:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cio_spark.analysis.measured import Measured
-from cio_spark.config import BatchConfiguration
+from cio_spark.config import BatchConfiguration, BatchStrategy
 from cio_spark.planning import body_limit
 from cio_spark.planning.limits import ENVELOPE_BYTES
 
@@ -50,19 +50,21 @@ class Suggestion:
         changes: what differs, and why; empty if nothing should.
         records_per_second: accepted records that it is expected to reach while there is work.
         limited_by: what then limits it.
+        strategy: what the strategy, which stays as it is, means for the size of requests.
     """
 
     configuration: BatchConfiguration
     changes: tuple[Change, ...]
     records_per_second: float
     limited_by: str
+    strategy: str = ""
 
     def overlay(self) -> str:
         """The changes as YAML: an environment file, or a section to paste into a sync file."""
         if not self.changes:
-            return f"# Nothing should be changed: {self.limited_by}.\n"
+            return f"# Nothing should be changed: {self.limited_by}.\n# {self.strategy}.\n"
         expected = f"{self.records_per_second:,.0f} records/s while there is work, limited by {self.limited_by}"
-        lines = [f"# Expected: {expected}.", "batch:"]
+        lines = [f"# Expected: {expected}.", f"# {self.strategy}.", "batch:"]
         for change in self.changes:
             lines += [f"  # {change.before:,} before: {change.reason}", f"  {change.field}: {change.after}"]
         return "\n".join(lines) + "\n"
@@ -86,13 +88,32 @@ def suggest(config: BatchConfiguration, measured: Measured, target_rps: float | 
         target_rps: records/s that are wanted; None: as many as `rate_limit_rps` allows.
     """
     if not measured.requests or not measured.request_time_mean_seconds:
-        return Suggestion(config.model_copy(), (), 0.0, "no request was measured")
+        return Suggestion(config.model_copy(), (), 0.0, "no request was measured", explain_strategy(config, measured))
     draft = _Draft(config, measured, target_rps)
     if measured.error_rate_percent <= MANY_ERRORS_PERCENT:
         draft.size_batches()
     draft.set_rate()
     draft.set_workers()
     return draft.finish()
+
+
+def explain_strategy(config: BatchConfiguration, measured: Measured) -> str:
+    """Say what the strategy means for the size of requests; a suggestion never changes it.
+
+    Args:
+        config: what was measured with.
+        measured: the figures.
+    """
+    allowed = measured.limit_records_mean
+    seen = f" ({allowed:,.0f} records a request were allowed on average)" if allowed else ""
+    return {
+        BatchStrategy.SIZE_BASED: "strategy size_based stays: every request is filled",
+        BatchStrategy.TIME_BASED: "strategy time_based stays: requests follow target_request_seconds = "
+        f"{config.target_request_seconds:g}{seen}, and larger ones need a longer target",
+        BatchStrategy.MEMORY_BASED: "strategy memory_based stays: requests follow memory_budget_mb = "
+        f"{config.memory_budget_mb}{seen}, and larger ones need a larger budget",
+        BatchStrategy.ADAPTIVE: f"strategy adaptive stays: requests shrink only while the API complains{seen}",
+    }[config.strategy]
 
 
 def latency_by_records(measured: Measured) -> Callable[[float], float]:
@@ -149,8 +170,9 @@ class _Draft:
         limit = body_limit(self.config)
         bounded_by_bytes = self.measured.bytes_per_batch >= FULL * limit
         fill = 1.0 if bounded_by_bytes else usual / self.config.max_batch_size
-        if needed <= usual or fill < LEAST_FILL:
-            return  # requests are full enough, or were not full for want of records
+        held_down = 0 < self.measured.limit_records_mean < FULL * self.config.max_batch_size
+        if needed <= usual or fill < LEAST_FILL or (held_down and not bounded_by_bytes):
+            return  # requests are full enough, or were not full for want of records, or because of the strategy
         fits = (FULL_BODY_BYTES - ENVELOPE_BYTES) / per_record if per_record else float(MOST_BATCH_SIZE)
         size = max(1, min(math.ceil(needed / fill - 1e-9), math.floor(fits), MOST_BATCH_SIZE))
         if size > self.config.max_batch_size:
@@ -205,4 +227,4 @@ class _Draft:
             Change(name, int(getattr(self.config, name)), value, self.reasons[name])
             for name, value in self.values.items()
         )
-        return Suggestion(configuration, changes, expected, limited_by)
+        return Suggestion(configuration, changes, expected, limited_by, explain_strategy(self.config, self.measured))

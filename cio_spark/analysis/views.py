@@ -37,7 +37,7 @@ _SAMPLES = ", ".join(
         "max_by(record_id, xxhash64(record_id))",
     )
 )
-_LIMITS = ("rate_limit_rps INT", "parallel_workers INT", "max_batch_size INT", "max_batch_bytes INT")
+_LIMITS = ("rate_limit_rps INT", "parallel_workers INT", "max_batch_size INT", "max_batch_bytes INT", "strategy STRING")
 _LIMITS_SQL = ", ".join(
     f"try_cast(get_json_object(configuration, '$.batch.{limit.split()[0]}') AS {limit.split()[1]}) "
     f"AS {limit.split()[0]}"

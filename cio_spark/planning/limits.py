@@ -49,6 +49,21 @@ class RequestLimits(NamedTuple):
         )
 
 
+def describe_sizing(batch: BatchConfiguration) -> str:
+    """Say what the size of a request follows, and what to expect of it.
+
+    Args:
+        batch: the batch configuration.
+    """
+    return {
+        BatchStrategy.SIZE_BASED: "size_based: every request is filled",
+        BatchStrategy.TIME_BASED: "time_based: a quarter of the limits at first, then what takes about "
+        f"{batch.target_request_seconds:g} s",
+        BatchStrategy.MEMORY_BASED: f"memory_based: what {batch.memory_budget_mb} MB for each worker process allow",
+        BatchStrategy.ADAPTIVE: "adaptive: full at first, half after 413, 429, time-outs and 5xx, then growing again",
+    }[batch.strategy]
+
+
 def body_limit(batch: BatchConfiguration) -> int:
     """Bytes a request body may have, before compression."""
     return min(batch.max_batch_bytes, MAX_BODY_BYTES)

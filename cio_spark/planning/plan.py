@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cio_spark.config import BatchConfiguration
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.planning.limits import RequestLimits, body_limit, records_limit, requests_needed
+from cio_spark.planning.limits import RequestLimits, body_limit, describe_sizing, records_limit, requests_needed
 from cio_spark.planning.pacing import Pacing, pace
 
 # A task costs 0.2 s of CPU and its file as much, docs/decisions/0007-less-per-row.md
@@ -66,6 +66,7 @@ def plan_delivery(
         eta_seconds=eta_seconds,
         limited_by=limited_by,
         rows_per_chunk=limits.rows_per_chunk,
+        sizing=describe_sizing(batch),
     )
 
 

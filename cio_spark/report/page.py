@@ -57,6 +57,9 @@ def timeline_columns(step_seconds: int) -> tuple[Column, ...]:
         millis("p95 ms", "request_time_p95_seconds"),
         millis("p99 ms", "request_time_p99_seconds"),
         number("waited s", "throttled_seconds"),
+        number("records a batch", "records_per_batch"),
+        whole("least limit", "limit_records_least"),
+        whole("most", "limit_records_most"),
     )
 
 

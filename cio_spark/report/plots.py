@@ -46,7 +46,7 @@ def draw_plots(facts: ReportFacts) -> dict[str, Plot]:
 
 
 def over_time(timeline: Timeline) -> Plot:
-    """Throughput above, request times below."""
+    """Throughput above, request times below, then the size of batches and the limits that its strategy set."""
     rows = timeline.rows
     times = [as_utc(row["slice"]) for row in rows]
     fullest = max(rows, key=lambda row: row["accepted_records"])
@@ -58,7 +58,7 @@ def over_time(timeline: Timeline) -> Plot:
     )
 
     def paint(axes: Sequence[Axes]) -> None:
-        above, below = axes
+        above, below, sizes = axes
         accepted, step = [row["accepted_records"] for row in rows], timedelta(seconds=timeline.step_seconds)
         above.bar(times, accepted, width=step, align="edge", color=FIRST, linewidth=0)  # type: ignore[arg-type]
         above.set_title(f"accepted records in each {timeline.step_seconds} s")
@@ -67,9 +67,14 @@ def over_time(timeline: Timeline) -> Plot:
             _line(below, times, [None if value is None else 1000 * value for value in seconds], colour, dashes, name)
         below.set_title("time of a request, ms")
         below.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        _line(sizes, times, [row["records_per_batch"] for row in rows], FIRST, "-", "mean")
+        for name, colour, dashes in (("least", SECOND, "--"), ("most", THIRD, ":")):
+            _line(sizes, times, [row[f"limit_records_{name}"] for row in rows], colour, dashes, f"{name} limit")
+        sizes.set_title("records in a batch")
+        sizes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         _date_axis(axes)
 
-    return draw("Throughput and request times over time", description, paint, rows=2, height=4.2)
+    return draw("Throughput, request times and batch sizes over time", description, paint, rows=3, height=6.0)
 
 
 def by_hour(rows: Sequence[Any]) -> Plot:

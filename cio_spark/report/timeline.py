@@ -20,6 +20,7 @@ _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
 _FIGURES = (
     *("batch_count", "accepted_records", "failed_records", "requests"),
     *("request_time_p50_seconds", "request_time_p95_seconds", "request_time_p99_seconds", "throttled_seconds"),
+    *("records_per_batch", "limit_records_least", "limit_records_most"),
 )
 
 

@@ -52,6 +52,8 @@ class Scene:
         row |= {"request_time_mean_seconds": 0.12, "avg_processing_time_seconds": 0.2, "splits": 0}
         row |= {"rate_limited_batches": 0, "seconds_per_record": None}
         row |= {f"request_time_p{n}_seconds": n / 500 for n in (50, 95, 99)}
+        row |= {"strategy": "adaptive", "limit_records_mean": 1000.0, "limit_records_least": 1000}
+        row |= {"limit_records_most": 1000}
         return row | {"rate_limit_rps": 100, "parallel_workers": 4, "max_batch_size": 1000, "max_batch_bytes": 512_000}
 
     def books(self) -> dict[str, Any]:

@@ -115,6 +115,13 @@ def test_a_run_that_is_well_has_none() -> None:
             "lower parallel_workers",
         ),
         (
+            {"limit_records_mean": 60.0, "limit_records_most": 100},
+            "shrunken_batches",
+            "medium",
+            "Mean limit: 60 of 100 records a request",
+            "max_batch_size to about 60",
+        ),
+        (
             {"retry_percent": 12.0, "retries": 27, "retry_seconds": 4.8},
             "many_retries",
             "medium",

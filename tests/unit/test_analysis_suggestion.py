@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -136,7 +137,10 @@ def test_every_other_field_is_kept() -> None:
         timeout_seconds=99,
         error_threshold_percent=1.5,
     )
-    after = BatchPerformanceAnalyzer().suggest_optimal_configuration(simulate(config, 50_000, fixed_seconds=0.2))
+    job = simulate(config, 50_000, fixed_seconds=0.2)
+    after = BatchPerformanceAnalyzer().suggest_optimal_configuration(job)
+    explained = BatchPerformanceAnalyzer().explain_suggestion(job).overlay()
+    assert "# strategy time_based stays: requests follow target_request_seconds = 1" in explained
     changed = {name for name, value in after if value != getattr(config, name)}
     assert changed == {"parallel_workers"}
     assert type(after) is BatchConfiguration
@@ -217,3 +221,28 @@ def test_an_overlay_without_changes_is_accepted_too(tmp_path: Path) -> None:
     job = job.model_copy(update={"configuration": BatchConfiguration(parallel_workers=20, rate_limit_rps=50)})
     suggest(job.configuration, Measured()).write_overlay(tmp_path / "environments" / "same.yml")
     load_config(ROOT / "conf" / "syncs" / "orders.yml", environment="same", conf_dir=tmp_path)
+
+
+@pytest.mark.parametrize("strategy", [BatchStrategy.TIME_BASED, BatchStrategy.MEMORY_BASED, BatchStrategy.ADAPTIVE])
+def test_a_larger_batch_size_is_not_suggested_where_the_strategy_keeps_requests_small(strategy: BatchStrategy) -> None:
+    config = BatchConfiguration(rate_limit_rps=10, max_batch_size=1000, strategy=strategy)
+    full = Measured(
+        batch_count=200,
+        total_records=120_000,
+        accepted_records=120_000,
+        busy_seconds=20.0,
+        requests=200,
+        requests_per_second=10.0,
+        request_seconds=40.0,
+        request_time_mean_seconds=0.2,
+        records_per_batch=600.0,
+        bytes_per_record=300.0,
+        bytes_per_batch=180_000.0,
+        limit_records_mean=1000.0,
+        limit_records_most=1000,
+    )
+    kept_small = replace(full, limit_records_mean=600.0)
+    assert suggest(config, full, 20_000.0).configuration.max_batch_size > 1000
+    suggestion = suggest(config, kept_small, 20_000.0)
+    assert suggestion.configuration.max_batch_size == 1000
+    assert "600 records a request were allowed on average" in suggestion.strategy

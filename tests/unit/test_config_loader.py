@@ -137,7 +137,7 @@ def test_all_problems_of_all_layers_come_at_once(conf: Path) -> None:
         "batch.max_batchsize": "is not a known key; did you mean 'max_batch_size'? allowed: max_batch_size, "
         "max_batch_bytes, parallel_workers, retry_attempts, retry_backoff_seconds, timeout_seconds, rate_limit_rps, "
         "error_threshold_percent, strategy, target_request_seconds, memory_budget_mb, error_handling, "
-            "enable_compression, enable_monitoring",
+        "enable_compression, enable_monitoring",
         "api.regoin": "is not a known key; did you mean 'region'? allowed: region, base_url, strict_mode, "
         "share_of_rate, insecure, secret",
     }
