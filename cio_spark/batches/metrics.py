@@ -24,7 +24,11 @@ class BatchMetrics(BaseModel):
     processing_time_seconds: float = Field(0.0, ge=0.0, description="From waiting for its turn to its last answer.")
     throughput_rps: float = Field(0.0, ge=0.0, description="Accepted records per second.")
     error_rate_percent: float = Field(0.0, ge=0.0, le=100.0, description="Failed of all records, in percent.")
-    retry_count: int = Field(0, ge=0, description="Tries after the first one.")
+    retry_count: int = Field(
+        0, ge=0, description="Tries after the first one; a division makes two parts, whose first tries are none."
+    )
+    attempts: int | None = Field(None, ge=0, description="Tries of it and its parts.")
+    splits: int | None = Field(None, ge=0, description="Divisions of it and its parts, after a refusal.")
     requests: int | None = Field(None, ge=0, description="HTTP requests made for it and its parts.")
     bytes: int | None = Field(None, ge=0, description="Its body before compression.")
     request_seconds: float | None = Field(None, ge=0.0, description="Spent in requests.")

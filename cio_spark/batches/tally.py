@@ -9,6 +9,7 @@ from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.config import BatchStatus
 from cio_spark.delivery import BatchFacts, OutcomeGroup
 from cio_spark.delivery.outcome import ACCEPTED, INVALID, NOT_ATTEMPTED
+from cio_spark.model import retries_of
 
 MOST_REASONS = 20
 
@@ -20,12 +21,16 @@ class Tally:
     Attributes:
         status: of its last group.
         facts: how its sending went; None for records that never were in a batch.
+        attempts, splits, retries: tries, divisions, and tries that were no first ones, of all its requests.
         accepted, failed: records.
         reasons: why records failed, each once, in order; the first 20.
     """
 
     status: str
     facts: BatchFacts | None = None
+    attempts: int = 0
+    splits: int = 0
+    retries: int = 0
     accepted: int = 0
     failed: int = 0
     reasons: dict[str, None] = field(default_factory=dict)
@@ -33,6 +38,10 @@ class Tally:
     def add(self, group: OutcomeGroup) -> None:
         """Count a group of records of the batch."""
         self.status, self.facts = group.status, group.batch or self.facts
+        if group.batch is not None:
+            self.attempts += group.batch.attempts
+            self.splits += group.batch.splits
+            self.retries += retries_of(group.batch.attempts, 1, group.batch.splits)
         if group.status == ACCEPTED:
             self.accepted += group.records.num_rows
             return
@@ -49,6 +58,8 @@ class Tally:
         if other.status != ACCEPTED:
             self.status = other.status
         self.accepted, self.failed = self.accepted + other.accepted, self.failed + other.failed
+        self.attempts, self.splits = self.attempts + other.attempts, self.splits + other.splits
+        self.retries += other.retries
         self.facts = _together(self.facts, other.facts)
         self.add_reasons(other.reasons)
 
@@ -84,7 +95,7 @@ class Tally:
         if facts is not None:
             metrics.started_at, metrics.completed_at = facts.started_at, facts.completed_at
             metrics.processing_time_seconds = max(0.0, (facts.completed_at - facts.started_at).total_seconds())
-            metrics.retry_count = max(0, facts.attempts - 1)
+            metrics.attempts, metrics.splits, metrics.retry_count = self.attempts, self.splits, self.retries
             metrics.requests, metrics.bytes = facts.requests, facts.bytes
             metrics.request_seconds, metrics.throttled_seconds = facts.request_seconds, facts.throttled_seconds
             metrics.memory_usage_mb = facts.memory_usage_mb

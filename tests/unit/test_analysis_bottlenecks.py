@@ -257,3 +257,18 @@ def test_a_run_in_the_tables_is_analysed_like_a_job() -> None:
         "records_processed": 20_000,
     }
     assert [item["type"] for item in analysis["bottlenecks"]] == ["high_errors"]
+
+
+def test_the_first_tries_of_parts_are_tries_but_no_retries_of_a_job() -> None:
+    divided = BatchMetrics(
+        total_records=20,
+        processing_time_seconds=2.0,
+        request_seconds=1.0,
+        retry_count=1,
+        attempts=10,
+        splits=4,
+        requests=10,
+    )
+    measured = measured_of_job(job(divided))
+    assert (measured.retries, measured.retry_percent) == (1, 10.0)
+    assert measured.retry_seconds == pytest.approx(0.1)
