@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ class Tally:
         attempts, splits, retries: tries, divisions, and tries that were no first ones, of all its requests.
         accepted, failed: records.
         reasons: why records failed, each once, in order; the first 20.
+        codes: records that failed, by code.
     """
 
     status: str
@@ -34,6 +36,12 @@ class Tally:
     accepted: int = 0
     failed: int = 0
     reasons: dict[str, None] = field(default_factory=dict)
+    codes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every record of the batch has been counted."""
+        return self.facts is not None and self.accepted + self.failed >= self.facts.records
 
     def add(self, group: OutcomeGroup) -> None:
         """Count a group of records of the batch."""
@@ -46,6 +54,10 @@ class Tally:
             self.accepted += group.records.num_rows
             return
         self.failed += group.records.num_rows
+        if group.status == INVALID:
+            self.codes.update(group.records.column("error_code").to_pylist())
+        else:
+            self.codes[group.error_code or group.status] += group.records.num_rows
         if group.status == INVALID:
             self.add_reasons(group.records.column("error_message").to_pylist())
         elif group.http_status is None or group.status == NOT_ATTEMPTED:
@@ -62,10 +74,12 @@ class Tally:
         self.retries += other.retries
         self.facts = _together(self.facts, other.facts)
         self.add_reasons(other.reasons)
+        self.codes.update(other.codes)
 
-    def add_unsent(self, records: int, reason: str) -> None:
+    def add_unsent(self, records: int, code: str, reason: str) -> None:
         """Count records that never reached the delivery."""
         self.failed += records
+        self.codes[code] += records
         self.add_reasons([reason])
 
     def add_reasons(self, reasons: Iterable[str]) -> None:
