@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from cio_spark.batches.retrying import BatchNames, RetryingBatches
 from cio_spark.batches.tally import Tally
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import BatchConfiguration, BatchStatus
+from cio_spark.config.loader import FIRST_TO_LAST
 from cio_spark.delivery import DeliverySettings, PreparedRow, ProcessState, deliver_partition
 from cio_spark.delivery.outcome import ACCEPTED, NOT_ATTEMPTED
 from cio_spark.delivery.records import record_batch
@@ -95,6 +96,22 @@ class ParallelBatchProcessor:
         metrics.calculate_derived_metrics()
         self._report(metrics, whole.codes)
         return metrics
+
+    def process_jobs(self, jobs: Iterable[tuple[BatchJob, Sequence[dict[str, Any]]]]) -> list[BatchJob]:
+        """Send several jobs one after the other, those of critical priority first, then high, normal and low.
+
+        Args:
+            jobs: each job with its requests; jobs of one priority keep this order.
+
+        Returns:
+            The jobs in the order in which they were sent. After `shutdown_event` was set the rest is `cancelled`;
+            any other end of a job, also a refused key, does not keep the next one from being tried.
+
+        Raises:
+            Exception: what a lane's thread raised, which is never an outcome of the API; later jobs stay `pending`.
+        """
+        ordered = sorted(jobs, key=lambda pair: FIRST_TO_LAST.index(pair[0].priority))
+        return [self.process_job(job, data) for job, data in ordered]
 
     def retrying_batches(self) -> list[BatchMetrics]:
         """List the batches that wait between two tries now; callable from any thread.

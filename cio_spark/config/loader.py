@@ -22,7 +22,8 @@ from cio_spark.errors import ConfigurationError, Problem
 
 _SECTIONS = frozenset(SyncConfig.model_fields)
 _RULES = {"source": source_problems, "payload": payload_problems, "api": api_problems}
-_FIRST_TO_LAST = list(reversed(ProcessingPriority))
+FIRST_TO_LAST = tuple(reversed(ProcessingPriority))
+"""Order in which syncs, and a processor's jobs, run."""
 
 
 def load_config(
@@ -114,7 +115,7 @@ def load_configs(
         configs.append(config)
     if problems:
         raise ConfigurationError(list(dict.fromkeys(problems)))
-    return sorted(configs, key=lambda config: _FIRST_TO_LAST.index(config.sync.priority))
+    return sorted(configs, key=lambda config: FIRST_TO_LAST.index(config.sync.priority))
 
 
 def _check(merged: dict[str, Any], *, complete: bool) -> tuple[SyncConfig | None, list[Finding]]:

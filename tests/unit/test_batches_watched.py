@@ -1,4 +1,4 @@
-"""A watched processor: its log and the batches that wait for their next try."""
+"""A watched processor: its log, the batches that wait for their next try, and which of several jobs goes first."""
 
 from __future__ import annotations
 
@@ -222,3 +222,32 @@ def test_batches_keep_their_names_when_one_of_them_is_retried(api: StandIn) -> N
     assert {batch.batch_id for batch in job.batch_metrics} == {f"id-of-orders_batch_{n}" for n in range(20)}
     assert len(job.batch_metrics) == 20
     assert job.processed_records == 40
+
+
+def test_of_several_jobs_the_critical_one_goes_first_and_equals_keep_their_order() -> None:
+    names = [("a", "low"), ("b", "normal"), ("c", "critical"), ("d", "high"), ("e", "normal")]
+    jobs = [(job_of(name, priority), events(2, name)) for name, priority in names]
+    client = Client()
+    with ParallelBatchProcessor(client, config_of(), clock=FakeClock()) as processor:
+        done = processor.process_jobs(jobs)
+
+    assert client.users == ["c", "c", "d", "d", "b", "b", "e", "e", "a", "a"]
+    assert [job.job_name for job in done] == ["c", "d", "b", "e", "a"]
+    assert {job.status for job in done} == {"completed"}
+    assert {(job.priority, batch.priority) for job in done for batch in job.batch_metrics} == {
+        (priority, priority) for priority in ("low", "normal", "high", "critical")
+    }
+
+
+def test_jobs_after_a_shutdown_are_cancelled_and_none_is_forgotten() -> None:
+    class Stopping(Client):
+        def batch(self, requests: list[dict[str, Any]]) -> dict[str, Any]:
+            processor.shutdown_event.set()
+            return super().batch(requests)
+
+    client = Stopping()
+    with ParallelBatchProcessor(client, config_of(), clock=FakeClock()) as processor:
+        jobs = processor.process_jobs([(job_of("a"), events(2, "a")), (job_of("b", "high"), events(2, "b"))])
+    assert client.users == ["b", "b"]
+    assert [(job.job_name, job.status) for job in jobs] == [("b", "completed"), ("a", "cancelled")]
+    assert jobs[1].batch_metrics[0].failed_records == 2
