@@ -38,8 +38,10 @@ class ParallelBatchProcessor:
     """Sends jobs with as many requests at a time as they have workers; one job at a time.
 
     A person's requests are sent one after the other, in the order of the list. `metrics_queue` and `error_queue` hold
-    the newest 1,000 batches and failures, for whoever watches. Setting `shutdown_event` ends a job: what is under way
-    is finished, the rest is counted as failed, the status is `cancelled`.
+    the newest 1,000 finished batches and failures, for whoever watches; `retrying_batches` lists those between two
+    tries. Jobs and batches are logged as `job_started`, `batch_retrying`, `batch_finished` and `job_finished`.
+    Setting `shutdown_event` ends a job: what is under way is finished, the rest is counted as failed, the status is
+    `cancelled`.
 
     Args:
         client: a `CustomerIOClient`: its key and address are used, over connections of the processor's own. Any other

@@ -90,7 +90,7 @@ class Tally:
             self.reasons[reason] = None
 
     def metrics(self, batch_id: str, error_threshold_percent: float, worker_id: str | None = None) -> BatchMetrics:
-        """The counts as the notebook shows them.
+        """Give the counts as the notebook shows them.
 
         Args:
             batch_id: of the batch.

@@ -129,7 +129,7 @@ class Lane:
             process.clock,
             process.circuit,
             Throttle(settings.seconds_between_requests, process.clock),
-            self._between_tries,
+            between_tries=self._between_tries,
         )
         return Bisection(
             lambda batch, most_requests: self._send(sender, batch, most_requests),

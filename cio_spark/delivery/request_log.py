@@ -67,7 +67,7 @@ class RequestLog:
 
     def _facts(self, sending: Sending) -> dict[str, Any]:
         verdict = sending.verdict
-        facts = {"records": self._records, "bytes": sending.body_bytes, "attempt": sending.attempts}
+        facts: dict[str, Any] = {"records": self._records, "bytes": sending.body_bytes, "attempt": sending.attempts}
         if verdict is None:
             return facts
         seconds = round(verdict.answer.elapsed_seconds, 3)
