@@ -108,6 +108,17 @@ class StateCounts:
         return self.new + self.changed + self.again
 
 
+def retries_of(attempts: int, batches: int, splits: int) -> int:
+    """Count the tries that were no first ones; the SQL of `analysis/figures.py` says the same.
+
+    Args:
+        attempts: tries of some batches and their parts.
+        batches: that were tried.
+        splits: divisions of them and their parts; each makes two parts, whose first tries are no retries.
+    """
+    return max(0, attempts - batches - 2 * splits)
+
+
 @dataclass(frozen=True)
 class DeliveryCounts:
     """What `record_status` says of one run, read back after the delivery.

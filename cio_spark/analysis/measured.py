@@ -93,6 +93,7 @@ def measured_of_job(job: BatchJob) -> Measured:
     failed = sum(batch.failed_records for batch in batches)
     requests = sum(requests_of(batch) for batch in sent)
     retries = sum(batch.retry_count for batch in sent)
+    attempts = sum(attempts_of(batch) for batch in sent)
     request_seconds = sum(request_seconds_of(batch) for batch in sent)
     throttled_seconds = sum(batch.throttled_seconds or 0.0 for batch in sent)
     sized = [batch for batch in sent if batch.bytes is not None]
@@ -116,8 +117,8 @@ def measured_of_job(job: BatchJob) -> Measured:
         requests_per_second=_ratio(requests, busy),
         records_per_second=_ratio(accepted, busy),
         retries=retries,
-        retry_percent=_ratio(100.0 * retries, len(sent) + retries),
-        retry_seconds=_ratio(request_seconds * retries, len(sent) + retries),
+        retry_percent=_ratio(100.0 * retries, attempts),
+        retry_seconds=_ratio(request_seconds * retries, attempts),
         request_seconds=request_seconds,
         throttled_seconds=throttled_seconds,
         throttled_percent=_ratio(100.0 * throttled_seconds, throttled_seconds + request_seconds),
@@ -132,6 +133,11 @@ def measured_of_job(job: BatchJob) -> Measured:
 def requests_of(batch: BatchMetrics) -> int:
     """HTTP requests of a batch: counted, else one and its retries."""
     return batch.requests or batch.retry_count + 1
+
+
+def attempts_of(batch: BatchMetrics) -> int:
+    """Give the tries of a batch and its parts: counted, else one and its retries."""
+    return batch.retry_count + 1 if batch.attempts is None else batch.attempts
 
 
 def request_seconds_of(batch: BatchMetrics) -> float:

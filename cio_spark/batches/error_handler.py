@@ -60,7 +60,7 @@ class BatchErrorHandler:
 
     def __init__(self, config: BatchConfiguration, *, clock: Clock | None = None) -> None:
         self.config = config
-        self.logger = structlog.get_logger("batch_error_handler")
+        self.logger = structlog.get_logger("cio_spark.batches")
         self.failed_batches: deque[dict[str, Any]] = deque(maxlen=MOST_REMEMBERED)
         self.retry_queue: queue.PriorityQueue[tuple[datetime, int, str]] = queue.PriorityQueue(MOST_REMEMBERED)
         self._clock = clock or SystemClock()
@@ -69,7 +69,7 @@ class BatchErrorHandler:
         self._severities: Counter[str] = Counter()
 
     def categorize_error(self, error: BaseException) -> dict[str, Any]:
-        """What kind of error it is.
+        """Tell what kind of error it is.
 
         Args:
             error: its type decides, and the HTTP status it carries; its words only for a bare `Exception`.
@@ -108,7 +108,7 @@ class BatchErrorHandler:
         # The messages of other libraries' errors may quote a payload
         said = str(error) if isinstance(error, CioSparkError) else type(error).__name__
         self.logger.error(
-            "Batch error occurred",
+            "batch_error",
             batch_id=batch_metrics.batch_id,
             error_category=info["category"],
             error_severity=info["severity"],
@@ -149,7 +149,7 @@ class BatchErrorHandler:
         return {"action": action, "delay_seconds": delay if waits else 0.0, "should_retry": should_retry}
 
     def get_error_statistics(self) -> dict[str, Any]:
-        """Counts of all failures so far.
+        """Count all failures so far.
 
         Returns:
             `total_errors`, `recent_errors_1h` (of the last 1,000), `error_categories`, `error_severities`,

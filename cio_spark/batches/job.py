@@ -17,7 +17,7 @@ _SYSTEM_CLOCK = SystemClock()
 
 
 class BatchJob(BaseModel):
-    """What `ParallelBatchProcessor.process_job` works on; fields, methods and result keys are the notebook's."""
+    """Holds what `ParallelBatchProcessor` works on; fields, methods and result keys are the notebook's."""
 
     model_config = ConfigDict(validate_assignment=True)
 
@@ -28,20 +28,22 @@ class BatchJob(BaseModel):
     total_records: int = Field(..., ge=0, description="Records to send.")
     processed_records: int = Field(0, ge=0, description="Records accepted so far.")
     status: BatchStatus = BatchStatus.PENDING
-    priority: ProcessingPriority = ProcessingPriority.NORMAL
+    priority: ProcessingPriority = Field(
+        ProcessingPriority.NORMAL, description="Of several jobs, `process_jobs` sends the critical ones first."
+    )
     created_at: datetime = Field(default_factory=_SYSTEM_CLOCK.now)
     started_at: datetime | None = Field(None, description="UTC.")
     completed_at: datetime | None = Field(None, description="UTC.")
     estimated_completion: datetime | None = Field(None, description="UTC, as expected at the start.")
-    batch_metrics: list[BatchMetrics] = Field(default_factory=list, description="How each batch went.")
+    batch_metrics: list[BatchMetrics] = Field(default_factory=list, description="How each finished batch went.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Whatever the caller wants to note.")
 
     def get_progress_percent(self) -> float:
-        """Accepted of all records, in percent; 100 where there are none."""
+        """Give the accepted of all records, in percent; 100 where there are none."""
         return 100.0 if self.total_records == 0 else self.processed_records / self.total_records * 100
 
     def get_estimated_remaining_time(self, clock: Clock = _SYSTEM_CLOCK) -> timedelta | None:
-        """How long the rest takes at the speed so far; None before anything was accepted.
+        """Estimate how long the rest takes at the speed so far; None before anything was accepted.
 
         Args:
             clock: tells the time.
@@ -53,7 +55,7 @@ class BatchJob(BaseModel):
         return timedelta(seconds=max(0.0, elapsed) * remaining / self.processed_records)
 
     def get_aggregate_metrics(self) -> dict[str, Any]:
-        """Sums over all batches.
+        """Sum up the batches finished so far.
 
         Returns:
             `total_successful_records`, `total_failed_records`, `total_processing_time_seconds` (summed over batches

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -18,10 +18,21 @@ from cio_spark.batches.frame_payload import payload_of
 from cio_spark.config import ApiKey, BatchConfiguration, SyncConfig
 from cio_spark.config.problems import validation_findings
 from cio_spark.errors import ConfigurationError, Problem
-from cio_spark.model import SyncResult
+from cio_spark.model import DeliveryPlan, SyncResult
 from cio_spark.pipeline import run_sync
+from cio_spark.progress import Silence
 
 RECORD_ID = "cio_spark_row"
+_LOGGED: Final = (
+    "run_id",
+    "exit_status",
+    "total_records",
+    "successful_records",
+    "failed_records",
+    "skipped_records",
+    "total_batches",
+    "partitions_used",
+)
 _NOTEBOOK_SECRET = {"scope": "customerio", "key": "api_key"}
 
 
@@ -39,7 +50,8 @@ def process_large_dataset_with_spark(
     """Send the rows of a DataFrame and wait for the end.
 
     The rows are written once to a staging table, sent from there, and accounted for in the product's tables, as those
-    of a sync that is called `operation_type`. Where `payload` names no `record_id`, rows have no identity, and every
+    of a sync that is called `operation_type`, and logged as `dataset_started`, `dataset_planned` and
+    `dataset_finished`. Where `payload` names no `record_id`, rows have no identity, and every
     call sends every row, as the notebook's function would; with one, rows that were accepted before are not sent again.
 
     Args:
@@ -64,7 +76,7 @@ def process_large_dataset_with_spark(
     Raises:
         CioSparkError: nothing could be sent (configuration, key, address), or Spark failed.
     """
-    logger = structlog.get_logger("batch_operations")
+    logger = structlog.get_logger("cio_spark.batches").bind(operation_type=operation_type)
     spark = df.sparkSession
     section = dict(payload or {})
     if "call" not in section:
@@ -78,23 +90,49 @@ def process_large_dataset_with_spark(
     view = f"cio_spark_{uuid.uuid4().hex}"
     sync = _sync(view, config, operation_type, section, api or {}, tables or {})
     key = runtime.find_api_key(sync) if api_key is None else ApiKey(api_key) if isinstance(api_key, str) else api_key
-    logger.info("Starting Spark batch processing", operation_type=operation_type)
+    logger.info("dataset_started", workers=config.parallel_workers, rate_limit_rps=config.rate_limit_rps)
     rows.createOrReplaceTempView(view)
     try:
         folder = warehouse or _own_warehouse(spark)
         # What earlier calls sent, and where to, says nothing about ids that they did not have
-        result = run_sync(sync, spark=spark, api_key=key, warehouse=folder, same_workspace=ids_of_this_call)
+        result = run_sync(
+            sync,
+            spark=spark,
+            api_key=key,
+            warehouse=folder,
+            progress=_LoggedPlan(logger),
+            same_workspace=ids_of_this_call,
+        )
     finally:
         spark.catalog.dropTempView(view)
     batches = _batch_statistics(spark, sync, result.run_id, with_catalog=folder is None)
     results = _results(operation_type, result, batches)
-    logger.info(
-        "Spark batch processing completed",
-        total_records=results["total_records"],
-        throughput_rps=results["throughput_rps"],
-        error_rate=results["error_rate_percent"],
+    (logger.info if result.exit_status == 0 else logger.error)(
+        "dataset_finished",
+        **{name: results[name] for name in _LOGGED},
+        seconds=round(result.seconds, 3),
+        throughput_rps=round(results["throughput_rps"], 3),
+        error_rate_percent=round(results["error_rate_percent"], 3),
     )
     return results
+
+
+class _LoggedPlan(Silence):
+    """Logs how a run is cut, before it sends."""
+
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+
+    def planned(self, sync: str, plan: DeliveryPlan) -> None:  # noqa: ARG002  the listener's signature
+        """Log the plan of the whole delivery."""
+        self._logger.info(
+            "dataset_planned",
+            records=plan.records,
+            expected_batches=plan.batches,
+            partitions=plan.partitions,
+            lanes=plan.lanes,
+            eta_seconds=round(plan.eta_seconds, 1),
+        )
 
 
 def _without_row_ids(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import structlog
 
 from cio_spark.batches.borrowed_client import BatchSender, BorrowedClient
 from cio_spark.batches.intelligent import BatchCutter
 from cio_spark.batches.job import BatchJob
+from cio_spark.batches.job_log import JobLog
 from cio_spark.batches.job_settings import connection_of, job_settings
 from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.batches.request import prepare_request
+from cio_spark.batches.retrying import BatchNames, RetryingBatches
 from cio_spark.batches.tally import Tally
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import BatchConfiguration, BatchStatus
+from cio_spark.config.loader import FIRST_TO_LAST
 from cio_spark.delivery import DeliverySettings, PreparedRow, ProcessState, deliver_partition
 from cio_spark.delivery.outcome import ACCEPTED, NOT_ATTEMPTED
 from cio_spark.delivery.records import record_batch
+from cio_spark.delivery.retry_watch import RetryWatch
 
 RECORDS_PER_CHUNK = 2_000
 MOST_QUEUED = 1_000
@@ -35,8 +38,10 @@ class ParallelBatchProcessor:
     """Sends jobs with as many requests at a time as they have workers; one job at a time.
 
     A person's requests are sent one after the other, in the order of the list. `metrics_queue` and `error_queue` hold
-    the newest 1,000 batches and failures, for whoever watches. Setting `shutdown_event` ends a job: what is under way
-    is finished, the rest is counted as failed, the status is `cancelled`.
+    the newest 1,000 finished batches and failures, for whoever watches; `retrying_batches` lists those between two
+    tries. Jobs and batches are logged as `job_started`, `batch_retrying`, `batch_finished` and `job_finished`.
+    Setting `shutdown_event` ends a job: what is under way is finished, the rest is counted as failed, the status is
+    `cancelled`.
 
     Args:
         client: a `CustomerIOClient`: its key and address are used, over connections of the processor's own. Any other
@@ -48,7 +53,10 @@ class ParallelBatchProcessor:
     def __init__(self, client: BatchSender, config: BatchConfiguration, *, clock: Clock | None = None) -> None:
         self.client = client
         self.config = config
-        self.logger = structlog.get_logger("batch_processor")
+        self._log = JobLog()
+        self.logger = self._log.logger
+        self._retrying = RetryingBatches()
+        self._worker_of: dict[str, str] = {}
         self.metrics_queue: queue.Queue[BatchMetrics] = queue.Queue(MOST_QUEUED)
         self.error_queue: queue.Queue[dict[str, Any]] = queue.Queue(MOST_QUEUED)
         self.shutdown_event = threading.Event()
@@ -72,8 +80,14 @@ class ParallelBatchProcessor:
         began = self._clock.now()
         settings = self._settings(batch_id, batch_data, self.config, self.config.max_batch_size, lanes=1)
         with self._lock:
-            process = self._shared = self._shared or self._process_for(settings)
-        tallies = self._send(batch_data, settings, process)
+            self._worker_of[batch_id] = worker_id
+            process = self._shared = self._shared or self._process_for(
+                settings, self._retrying.watch_of(lambda batch: (batch.run_id, self._worker_of.get(batch.run_id)))
+            )
+        try:
+            tallies = self._send(batch_data, settings, process)
+        finally:
+            self._worker_of.pop(batch_id, None)
         for tally in tallies:
             whole.merge(tally)
         if any(tally.status == NOT_ATTEMPTED for tally in tallies):
@@ -82,15 +96,40 @@ class ParallelBatchProcessor:
         metrics.started_at, metrics.completed_at = began, self._clock.now()
         metrics.processing_time_seconds = max(0.0, (metrics.completed_at - began).total_seconds())
         metrics.calculate_derived_metrics()
-        self._report(metrics)
+        self._report(metrics, whole.codes)
         return metrics
+
+    def process_jobs(self, jobs: Iterable[tuple[BatchJob, Sequence[dict[str, Any]]]]) -> list[BatchJob]:
+        """Send several jobs one after the other, those of critical priority first, then high, normal and low.
+
+        Args:
+            jobs: each job with its requests; jobs of one priority keep this order.
+
+        Returns:
+            The jobs in the order in which they were sent. After `shutdown_event` was set the rest is `cancelled`;
+            any other end of a job, also a refused key, does not keep the next one from being tried.
+
+        Raises:
+            Exception: what a lane's thread raised, which is never an outcome of the API; later jobs stay `pending`.
+        """
+        ordered = sorted(jobs, key=lambda pair: FIRST_TO_LAST.index(pair[0].priority))
+        return [self.process_job(job, data) for job, data in ordered]
+
+    def retrying_batches(self) -> list[BatchMetrics]:
+        """List the batches that wait between two tries now; callable from any thread.
+
+        Returns:
+            Metrics with the status `retrying`: `batch_id`, `worker_id`, `total_records`, `retry_count` so far, and as
+            `errors` the code of the last answer. They are snapshots; the final metrics come when a batch is finished.
+        """
+        return self._retrying.now()
 
     def process_job(self, job: BatchJob, data: Sequence[dict[str, Any]]) -> BatchJob:
         """Send a job's requests.
 
         Args:
-            job: its `configuration` counts. It is filled in while it runs: counts, times, status, and at the end
-                metrics; what an earlier run has left in it is forgotten.
+            job: its `configuration` counts. It is filled in while it runs: counts, times, status, and each batch's
+                metrics when the batch is finished; what an earlier run has left in it is forgotten.
             data: the requests, at best with a `type` and a `messageId` each; see `request.prepare_request`.
 
         Returns:
@@ -102,42 +141,34 @@ class ParallelBatchProcessor:
         job.started_at, job.completed_at, job.status = self._clock.now(), None, BatchStatus.PROCESSING
         job.total_records, job.processed_records, job.batch_metrics = len(data), 0, []
         job.estimated_completion = job.started_at + timedelta(seconds=config.estimate_processing_time(len(data)))
-        self.logger.info(
-            "Starting batch job processing",
-            job_id=job.job_id,
-            total_records=len(data),
-            workers=config.parallel_workers,
-        )
         max_records = max(1, config.calculate_optimal_batch_size(len(data)))
+        self._log.job_started(job, -(-len(data) // max_records))
         lanes = max(1, min(config.parallel_workers, len(data)))
         status = BatchStatus.FAILED
+        names = BatchNames(job.job_id)
+
+        def finish(batch_id: str, tally: Tally) -> None:
+            """Hand on a batch whose records are all counted; those that were in none bear their status's name."""
+            name = f"{job.job_id}_{tally.status}" if tally.facts is None else names.name_of(batch_id)
+            metrics = tally.metrics(name, config.error_threshold_percent)
+            metrics.priority = job.priority
+            job.batch_metrics.append(metrics)
+            self._report(metrics, tally.codes, job)
+
         try:
             settings = self._settings(job.job_id, data, config, max_records, lanes)
-            process = self._process_for(settings)
+            watch = self._retrying.watch_of(
+                lambda batch: (names.name_of(batch.batch_id), f"worker_{batch.lane}"), job.priority
+            )
+            process = self._process_for(settings, watch)
             try:
-                tallies = self._send(data, settings, process, job)
+                self._send(data, settings, process, job, finish)
             finally:
                 process.close()
-            sent = [tally for tally in tallies if tally.facts is not None]
-            for number, tally in enumerate(sent):
-                metrics = tally.metrics(f"{job.job_id}_batch_{number}", config.error_threshold_percent)
-                job.batch_metrics.append(metrics)
-            for tally in tallies:
-                if tally.facts is None:
-                    metrics = tally.metrics(f"{job.job_id}_{tally.status}", config.error_threshold_percent)
-                    job.batch_metrics.append(metrics)
-            for metrics in job.batch_metrics:
-                metrics.priority = job.priority
-                self._report(metrics)
             status = self._status_of(job)
         finally:
             job.completed_at, job.status = self._clock.now(), status
-            self.logger.info(
-                "Batch job completed",
-                job_id=job.job_id,
-                status=status.value,
-                total_processed=job.processed_records,
-            )
+            self._log.job_finished(job)
         return job
 
     def close(self) -> None:
@@ -166,42 +197,51 @@ class ParallelBatchProcessor:
             lanes=lanes,
         )
 
-    def _process_for(self, settings: DeliverySettings) -> ProcessState:
-        """Connections, time slots, and what is learned about the API while they are used."""
+    def _process_for(self, settings: DeliverySettings, watch: RetryWatch) -> ProcessState:
+        """Make connections, time slots, and what is learned about the API while they are used."""
         if self._connection is not None:
-            return ProcessState(settings, self._clock)
+            return ProcessState(settings, self._clock, retry_watch=watch)
         borrowed = BorrowedClient(self.client, self._clock)
-        return ProcessState(settings, self._clock, lambda: borrowed)
+        return ProcessState(settings, self._clock, lambda: borrowed, watch)
 
     def _send(
-        self, data: Sequence[Any], settings: DeliverySettings, process: ProcessState, job: BatchJob | None = None
+        self,
+        data: Sequence[Any],
+        settings: DeliverySettings,
+        process: ProcessState,
+        job: BatchJob | None = None,
+        finish: Callable[[str, Tally], None] = lambda _batch_id, _tally: None,
     ) -> list[Tally]:
-        """What became of the requests, by batch, in the order the batches were finished."""
+        """Send the requests, and give what became of them by batch; each is finished once, those in no batch last."""
         tallies: dict[str, Tally] = {}
         left = _rows(data, settings)
         chunks = self._chunks(left, min(RECORDS_PER_CHUNK, settings.records_per_request * settings.lanes))
         for group in deliver_partition(0, chunks, settings, clock=self._clock, process=process):
-            tallies.setdefault(group.batch_id or group.status, Tally(group.status)).add(group)
+            batch_id = group.batch_id or group.status
+            tally = tallies.setdefault(batch_id, Tally(group.status))
+            tally.add(group)
             if job is not None and group.status == ACCEPTED:
                 job.processed_records += group.records.num_rows
-                self.logger.info(
-                    "Batch completed", job_id=job.job_id, progress_percent=round(job.get_progress_percent(), 1)
-                )
+            if tally.complete:
+                finish(batch_id, tally)
         unsent = sum(1 for _ in left)
         if unsent:
-            tallies.setdefault(NOT_ATTEMPTED, Tally(NOT_ATTEMPTED)).add_unsent(unsent, _SHUT_DOWN)
+            tallies.setdefault(NOT_ATTEMPTED, Tally(NOT_ATTEMPTED)).add_unsent(unsent, "shut_down", _SHUT_DOWN)
+        for batch_id, tally in tallies.items():
+            if not tally.complete:
+                finish(batch_id, tally)
         return list(tallies.values())
 
     def _chunks(self, rows: Iterator[PreparedRow], size: int) -> Iterator[pa.RecordBatch]:
         while not self.shutdown_event.is_set() and (chunk := list(islice(rows, size))):
             yield record_batch(chunk)
 
-    def _report(self, metrics: BatchMetrics) -> None:
+    def _report(self, metrics: BatchMetrics, codes: Mapping[str, int], job: BatchJob | None = None) -> None:
+        self._log.batch_finished(metrics, codes, job)
         _offer(self.metrics_queue, metrics)
         if metrics.failed_records:
             failure = {"batch_id": metrics.batch_id, "failed_records": metrics.failed_records, "errors": metrics.errors}
             _offer(self.error_queue, failure)
-            self.logger.error("Batch processing failed", worker_id=metrics.worker_id, **failure)
 
     def _status_of(self, job: BatchJob) -> BatchStatus:
         if self.shutdown_event.is_set() and job.processed_records < job.total_records:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.config import BatchStatus
 from cio_spark.delivery import BatchFacts, OutcomeGroup
 from cio_spark.delivery.outcome import ACCEPTED, INVALID, NOT_ATTEMPTED
+from cio_spark.model import retries_of
 
 MOST_REASONS = 20
 
@@ -20,23 +22,42 @@ class Tally:
     Attributes:
         status: of its last group.
         facts: how its sending went; None for records that never were in a batch.
+        attempts, splits, retries: tries, divisions, and tries that were no first ones, of all its requests.
         accepted, failed: records.
         reasons: why records failed, each once, in order; the first 20.
+        codes: records that failed, by code.
     """
 
     status: str
     facts: BatchFacts | None = None
+    attempts: int = 0
+    splits: int = 0
+    retries: int = 0
     accepted: int = 0
     failed: int = 0
     reasons: dict[str, None] = field(default_factory=dict)
+    codes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every record of the batch has been counted."""
+        return self.facts is not None and self.accepted + self.failed >= self.facts.records
 
     def add(self, group: OutcomeGroup) -> None:
         """Count a group of records of the batch."""
         self.status, self.facts = group.status, group.batch or self.facts
+        if group.batch is not None:
+            self.attempts += group.batch.attempts
+            self.splits += group.batch.splits
+            self.retries += retries_of(group.batch.attempts, 1, group.batch.splits)
         if group.status == ACCEPTED:
             self.accepted += group.records.num_rows
             return
         self.failed += group.records.num_rows
+        if group.status == INVALID:
+            self.codes.update(group.records.column("error_code").to_pylist())
+        else:
+            self.codes[group.error_code or group.status] += group.records.num_rows
         if group.status == INVALID:
             self.add_reasons(group.records.column("error_message").to_pylist())
         elif group.http_status is None or group.status == NOT_ATTEMPTED:
@@ -49,12 +70,16 @@ class Tally:
         if other.status != ACCEPTED:
             self.status = other.status
         self.accepted, self.failed = self.accepted + other.accepted, self.failed + other.failed
+        self.attempts, self.splits = self.attempts + other.attempts, self.splits + other.splits
+        self.retries += other.retries
         self.facts = _together(self.facts, other.facts)
         self.add_reasons(other.reasons)
+        self.codes.update(other.codes)
 
-    def add_unsent(self, records: int, reason: str) -> None:
+    def add_unsent(self, records: int, code: str, reason: str) -> None:
         """Count records that never reached the delivery."""
         self.failed += records
+        self.codes[code] += records
         self.add_reasons([reason])
 
     def add_reasons(self, reasons: Iterable[str]) -> None:
@@ -65,7 +90,7 @@ class Tally:
             self.reasons[reason] = None
 
     def metrics(self, batch_id: str, error_threshold_percent: float, worker_id: str | None = None) -> BatchMetrics:
-        """The counts as the notebook shows them.
+        """Give the counts as the notebook shows them.
 
         Args:
             batch_id: of the batch.
@@ -84,7 +109,7 @@ class Tally:
         if facts is not None:
             metrics.started_at, metrics.completed_at = facts.started_at, facts.completed_at
             metrics.processing_time_seconds = max(0.0, (facts.completed_at - facts.started_at).total_seconds())
-            metrics.retry_count = max(0, facts.attempts - 1)
+            metrics.attempts, metrics.splits, metrics.retry_count = self.attempts, self.splits, self.retries
             metrics.requests, metrics.bytes = facts.requests, facts.bytes
             metrics.request_seconds, metrics.throttled_seconds = facts.request_seconds, facts.throttled_seconds
             metrics.memory_usage_mb = facts.memory_usage_mb

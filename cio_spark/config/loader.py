@@ -28,7 +28,8 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], list[Problem]]] = {
     "api": api_problems,
     "batch": lambda section: batch_problems(section, _BATCH_DEFAULTS),
 }
-_FIRST_TO_LAST = list(reversed(ProcessingPriority))
+FIRST_TO_LAST = tuple(reversed(ProcessingPriority))
+"""Order in which syncs, and a processor's jobs, run."""
 
 
 def load_config(
@@ -120,7 +121,7 @@ def load_configs(
         configs.append(config)
     if problems:
         raise ConfigurationError(list(dict.fromkeys(problems)))
-    return sorted(configs, key=lambda config: _FIRST_TO_LAST.index(config.sync.priority))
+    return sorted(configs, key=lambda config: FIRST_TO_LAST.index(config.sync.priority))
 
 
 def _check(merged: dict[str, Any], *, complete: bool) -> tuple[SyncConfig | None, list[Finding]]:

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-import structlog
-
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, Region
 from cio_spark.config.addresses import CLEAR_TEXT, crosses_network_in_clear_text
@@ -22,6 +20,7 @@ from cio_spark.delivery.client import PipelinesClient
 from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.records import PreparedRow, record_batch
+from cio_spark.delivery.request_log import RequestLog
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.sending import Sender
 from cio_spark.delivery.stopping import Stop, StopCode
@@ -58,7 +57,8 @@ class CustomerIOClient:
         timeout: hard deadline of one request, in seconds.
         max_retries: tries after the first one, for what failed transiently.
         retry_backoff_factor: base of the exponential wait, in seconds.
-        enable_logging: log a line per request: counts, never payload.
+        enable_logging: log what happened to every request: `customerio_batch_accepted`, `…_retried`, `…_refused` or
+            `…_failed`, with counts, status and code; never payload, persons, the key or the API's own words.
         spark_session: not needed; taken so that calls written for the notebook's client keep working.
         base_url: an address instead of the region's, ending in `/v1`.
         insecure: take a `base_url` that starts with `http://` and is not this machine.
@@ -86,7 +86,7 @@ class CustomerIOClient:
             raise ConfigurationError.of("base_url", CLEAR_TEXT.format(insecure="insecure=True"))
         clock = clock or SystemClock()
         key = api_key if isinstance(api_key, ApiKey) else ApiKey(api_key)
-        self._log = structlog.get_logger(__name__) if enable_logging else None
+        self._log = RequestLog(enable_logging)
         self._lock = threading.Lock()
         self._client = PipelinesClient(base_url or _address_of(region), key, clock=clock)
         self._sender = Sender(
@@ -97,6 +97,7 @@ class CustomerIOClient:
             timeout,
             Stop(clock),
             clock,
+            between_tries=self._log.between_tries,
         )
 
     def batch(self, requests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -113,16 +114,21 @@ class CustomerIOClient:
             AuthenticationError, RateLimitError, NetworkError, CustomerIOError: a batch was not accepted; those before
                 it were.
         """
-        batches = list(_batches(requests))
+        try:
+            batches = list(_batches(requests))
+        except ValidationError:
+            self._log.refuse(len(requests))
+            raise
         accepted = 0
         with self._lock:
             for batch in batches:
-                verdict = self._sender.send(batch.body()).verdict
+                self._log.begin(batch)
+                sending = self._sender.send(batch.body())
+                self._log.end(sending, len(requests) - accepted - batch.size)
+                verdict = sending.verdict
                 if verdict is None or not verdict.accepted:
                     raise _error(verdict, accepted)
                 accepted += batch.size
-                if self._log is not None:
-                    self._log.info("customerio_batch_accepted", records=batch.size)
         return {"success": True, "processed": accepted, "requests": len(batches)}
 
     def identify(self, user_id: str, traits: Mapping[str, Any] | None = None, **members: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import queue
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -19,6 +20,7 @@ from cio_spark.delivery.process_state import ProcessState
 from cio_spark.delivery.refusals import Suspects
 from cio_spark.delivery.resources import NOT_SAMPLED, ResourceSampler
 from cio_spark.delivery.retry import RetryPolicy
+from cio_spark.delivery.retry_watch import WaitingBatch
 from cio_spark.delivery.sending import Sender, Sending
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.settlement import HELD, Settlement, fate_of, not_attempted
@@ -77,6 +79,7 @@ class Lane:
         self._client: BatchClient | None = None
         self._held = HeldPersons(settings.hold_person_after_failure)
         self._sequence = 0
+        self._records_under_way = 0
         self._worker = f"{socket.gethostname()}-{os.getpid()}"
         self._thread = threading.Thread(target=self._run, name=f"cio-spark-lane-{number}", daemon=True)
         self._thread.start()
@@ -144,6 +147,7 @@ class Lane:
             process.clock,
             process.circuit,
             Throttle(settings.seconds_between_requests, process.clock),
+            between_tries=self._between_tries,
         )
         return Bisection(
             lambda batch, most_requests, tried: self._send(sender, batch, most_requests, tried),
@@ -153,6 +157,20 @@ class Lane:
             nearly_everything_refused=lambda: process.refusals.nearly_everything,
             parts_of=self._sizer.parts_of,
         )
+
+    def _between_tries(self, sending: Sending, wait_seconds: float) -> AbstractContextManager[object]:
+        """Tell whoever watches that the batch under way waits for its next try."""
+        watch = self._process.retry_watch
+        if watch is None:
+            return nullcontext()
+        batch_id = self._batch_id(self._sequence + 1)
+        records = self._records_under_way
+        return watch(WaitingBatch(self._settings.run_id, batch_id, self._number, records, sending, wait_seconds))
+
+    def _batch_id(self, sequence: int) -> str:
+        settings = self._settings
+        place = f"w{settings.wave}-p{self._partition_index}-l{self._number}"
+        return f"{settings.operation_type}-{settings.run_id}-{place}-{sequence}"
 
     def _send(self, sender: Sender, batch: Batch, most_requests: int | None, tried: int) -> Sending:
         """Send a batch or a part of one, and draw the conclusions that hold for the whole partition."""
@@ -184,6 +202,7 @@ class Lane:
         if self._stop.is_set():
             yield group_of(not_attempted(self._stop), batch.records)
             return
+        self._records_under_way = batch.size
         settlement = bisection.settle(batch)
         groups = self._groups(batch, settlement)
         refusals = self._process.refusals
@@ -200,9 +219,7 @@ class Lane:
         facts, batch_id = None, ""
         if settlement.attempted:
             self._sequence += 1
-            settings = self._settings
-            place = f"w{settings.wave}-p{self._partition_index}-l{self._number}"
-            batch_id = f"{settings.operation_type}-{settings.run_id}-{place}-{self._sequence}"
+            batch_id = self._batch_id(self._sequence)
             facts = self._facts(batch, settlement)
         groups: list[OutcomeGroup] = []
         for piece in settlement.pieces:

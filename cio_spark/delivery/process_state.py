@@ -15,6 +15,7 @@ from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.deadline import Watchdog
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.refusals import Refusals
+from cio_spark.delivery.retry_watch import RetryWatch
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.sizing import sizing_for
 
@@ -29,10 +30,18 @@ class ProcessState:
         settings: of the run's tasks.
         clock: time.
         client_factory: makes a client; None: `PipelinesClient`.
+        retry_watch: told of batches that wait for their next try; None: nobody asks.
     """
 
-    def __init__(self, settings: DeliverySettings, clock: Clock, client_factory: ClientFactory | None = None) -> None:
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        clock: Clock,
+        client_factory: ClientFactory | None = None,
+        retry_watch: RetryWatch | None = None,
+    ) -> None:
         watchdog = Watchdog()
+        self.retry_watch = retry_watch
         self.clock = clock
         self.compression = Compression(settings.compress, settings.strict_mode)
         self.circuit = Circuit(settings.circuit_failures, settings.circuit_budget_seconds, clock)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from cio_spark.clock import Clock
 from cio_spark.delivery.circuit import Circuit, Permit
@@ -49,6 +51,10 @@ class Sending:
     throttled_seconds: float = 0.0
 
 
+BetweenTries: TypeAlias = Callable[[Sending, float], AbstractContextManager[object]]
+"""Opens a context that is held while a body waits, so many seconds at most, for its next try."""
+
+
 class Sender:
     """Sends bodies for one lane.
 
@@ -62,6 +68,7 @@ class Sender:
         clock: time.
         circuit: whether anything may be sent at all; None: it may.
         throttle: the lane's own pace; None: the schedule's.
+        between_tries: told of every wait before a retry; None: nobody asks.
     """
 
     def __init__(
@@ -75,6 +82,7 @@ class Sender:
         clock: Clock,
         circuit: Circuit | None = None,
         throttle: Throttle | None = None,
+        between_tries: BetweenTries | None = None,
     ) -> None:
         self._client = client
         self._rate = rate
@@ -84,6 +92,7 @@ class Sender:
         self._stop = stop
         self._clock = clock
         self._circuit = circuit or Circuit(0, 0.0, clock)
+        self._between_tries = between_tries or (lambda _sending, _seconds: nullcontext())
         self._throttle = throttle or Throttle(rate.seconds_between_requests, clock)
 
     def send(
@@ -111,7 +120,9 @@ class Sender:
         def pause(seconds: float) -> None:
             before = self._clock.monotonic()
             # Not past the circuit's budget, whatever the API asks for: then one last request decides
-            self._stop.pause(min(seconds, self._circuit.seconds_left))
+            wait = min(seconds, self._circuit.seconds_left)
+            with self._between_tries(sending, wait):
+                self._stop.pause(wait)
             sending.throttled_seconds += self._clock.monotonic() - before
 
         def is_over() -> bool:

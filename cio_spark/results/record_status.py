@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark.model import OUR_WORDS, DeliveryCounts, Reason
+from cio_spark.model import OUR_WORDS, DeliveryCounts, Reason, retries_of
 from cio_spark.results.tables import Tables
 
 STATUSES = ("accepted", "invalid", "rejected", "failed", "not_attempted")
@@ -76,8 +76,7 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
     return DeliveryCounts(
         **totals,
         requests=sums["requests"],
-        # A division sends two parts, whose first attempts are no retries
-        retries=max(0, sums["attempts"] - batches - 2 * sums["splits"]),
+        retries=retries_of(sums["attempts"], batches, sums["splits"]),
         bytes=sums["bytes"],
         compressed_bytes=sums["compressed_bytes"],
         request_seconds=float(sums["request_seconds"]),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from structlog.testing import capture_logs
 from tests_support import KEY
 
 from cio_spark import BatchConfiguration, process_large_dataset_with_spark
@@ -59,7 +60,8 @@ def process(api: StandIn, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_notebooks_dataset_arrives_whole(spark: SparkSession, api: StandIn, process: Any) -> None:
-    results = process(notebook_frame(spark, 10_000), name="spark_bulk_processing")
+    with capture_logs() as logs:
+        results = process(notebook_frame(spark, 10_000), name="spark_bulk_processing")
 
     assert set(results) >= KEYS
     assert results["operation_type"] == "spark_bulk_processing"
@@ -83,6 +85,18 @@ def test_the_notebooks_dataset_arrives_whole(spark: SparkSession, api: StandIn, 
     assert results["avg_processing_time_ms"] > 0
     assert math.isclose(results["throughput_rps"], 10_000 / results["total_processing_time_seconds"])
 
+    told = [entry for entry in logs if entry["event"].startswith("dataset_")]
+    assert [entry["event"] for entry in told] == ["dataset_started", "dataset_planned", "dataset_finished"]
+    assert {entry["operation_type"] for entry in told} == {"spark_bulk_processing"}
+    _, planned, finished = told
+    assert (planned["records"], planned["partitions"]) == (10_000, results["partitions_used"])
+    assert planned["expected_batches"] >= 10
+    for name in ("run_id", "total_records", "failed_records", "total_batches", "partitions_used"):
+        assert finished[name] == results[name]
+    assert finished["throughput_rps"] == pytest.approx(results["throughput_rps"], abs=0.001)
+    assert (finished["error_rate_percent"], finished["exit_status"], finished["log_level"]) == (0.0, 0, "info")
+    assert not [word for word in ("user_1", "Product Viewed", KEY) if word in str(told)]
+
 
 def test_no_rows_give_zeros(spark: SparkSession, api: StandIn, process: Any) -> None:
     results = process(notebook_frame(spark, 0))
@@ -96,7 +110,11 @@ def test_every_row_is_counted_when_some_fail(spark: SparkSession, api: StandIn, 
     rows = notebook_frame(spark, 100).withColumn("event_name", F.expr("IF(user_id < 10, NULL, event_name)"))
     api.script(Fault(status=503, times=1, path="/batch", after=1))  # the first request is the probe
     config = CONFIG.model_copy(update={"max_batch_size": 30, "retry_attempts": 0, "parallel_workers": 1})
-    results = process(rows, config)
+    with capture_logs() as logs:
+        results = process(rows, config)
+    (finished,) = [entry for entry in logs if entry["event"] == "dataset_finished"]
+    assert (finished["log_level"], finished["exit_status"]) == ("error", results["exit_status"])
+    assert finished["error_rate_percent"] == results["error_rate_percent"]
     assert results["total_records"] == 100 == results["successful_records"] + results["failed_records"]
     assert results["successful_records"] == api.received.count() < 90
     assert results["failed_records"] > 10

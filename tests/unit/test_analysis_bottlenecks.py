@@ -232,6 +232,21 @@ def test_one_batch_that_failed_has_figures() -> None:
     assert set(analysis["recommendations"][0]) == {"category", "suggestion"}
 
 
+def test_the_first_tries_of_parts_are_tries_but_no_retries_of_a_job() -> None:
+    divided = BatchMetrics(
+        total_records=20,
+        processing_time_seconds=2.0,
+        request_seconds=1.0,
+        retry_count=1,
+        attempts=10,
+        splits=4,
+        requests=10,
+    )
+    measured = measured_of_job(job(divided))
+    assert (measured.retries, measured.retry_percent) == (1, 10.0)
+    assert measured.retry_seconds == pytest.approx(0.1)
+
+
 def test_requests_are_compared_with_the_limit_in_requests_not_records() -> None:
     """20 records/s a batch, but 30 requests/s of the job: the notebook saw low throughput here."""
     batches = []

@@ -199,4 +199,5 @@ def test_what_a_foreign_error_says_is_not_logged() -> None:
         handler().handle_batch_error(metrics(), ValueError("secret@example.com"), DATA)
         handler().handle_batch_error(metrics(), NetworkError("no answer within 30 s"), DATA)
     assert [entry["error_message"] for entry in logs] == ["ValueError", "no answer within 30 s"]
+    assert {entry["event"] for entry in logs} == {"batch_error"}
     assert "secret@example.com" not in str(logs)

@@ -206,6 +206,27 @@ def test_one_bad_request_does_not_take_its_batch_with_it(api: StandIn, client: C
     assert len(batch.errors) == 1
 
 
+def test_the_first_tries_of_a_divided_batch_s_parts_are_no_retries(api: StandIn, client: CustomerIOClient) -> None:
+    api.script(Fault(poison=frozenset({"batch_user_13"})))
+    (batch,) = run(client, events(20), max_batch_size=20, parallel_workers=1, enable_compression=False).batch_metrics
+    assert (batch.retry_count, batch.attempts, batch.requests) == (0, 9, 9)
+
+
+def test_a_batch_of_several_requests_counts_the_tries_and_retries_of_all(
+    api: StandIn, client: CustomerIOClient
+) -> None:
+    api.script(Fault(status=503, times=2))
+    config = config_of(max_batch_size=10, enable_compression=False, strategy="size_based")
+    with ParallelBatchProcessor(client, config, clock=FakeClock()) as processor:
+        batch = processor.process_batch_worker("w", events(30), "b")
+    assert (batch.retry_count, batch.attempts, batch.requests) == (2, 5, 5)
+    api.script(Fault(poison=frozenset({"batch_user_3", "batch_user_23"})))
+    with ParallelBatchProcessor(client, config, clock=FakeClock()) as processor:
+        divided = processor.process_batch_worker("w", events(30), "b")
+    assert (divided.retry_count, divided.failed_records) == (0, 2)
+    assert divided.attempts == divided.requests == len(api.received.requests()) - 5
+
+
 def test_fail_fast_sends_nothing_after_the_first_failure(api: StandIn, client: CustomerIOClient) -> None:
     api.script(Fault(status=503))
     job = run(client, events(50), max_batch_size=10, parallel_workers=1, error_handling="fail_fast")
