@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,14 +19,20 @@ from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
 from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
-from cio_spark.pipeline.settle import settle_lost_run, settle_run, write_dead_letters
+from cio_spark.pipeline.settle import (
+    settle_lost_run,
+    settle_run,
+    write_batches,
+    write_dead_letters,
+    write_lost_batches,
+)
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.take_over import settle_taken_over
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds
 from cio_spark.progress import Progress
-from cio_spark.results import Tables
+from cio_spark.results import LostRun, Tables
 from cio_spark.runtime import owner_is_dead
 from cio_spark.verdict import judge
 
@@ -120,7 +127,7 @@ def run_sync(
                 waves = cut_waves(config, work, staging, frame.slots)
             frame.deliver(waves, work.plan, api_key)
             with phases.phase("books"):
-                delivery = read_back(config, tables, claim.run_id, claim.lost_ids, delivered=progression.committed > 0)
+                delivery = read_back(config, tables, claim.run_id, claim.lost, delivered=progression.committed > 0)
                 if claim.lost:
                     results.mark_settled(tables, claim.sync, claim.lost_ids, frame.clock)
                 if delivery.invalid + delivery.rejected + delivery.failed:
@@ -150,7 +157,7 @@ def _pinned(snapshot: source.Snapshot, limit: int | None) -> Pinned:
 
 
 def read_back(
-    config: SyncConfig, tables: Tables, run_id: str, lost_ids: list[str], *, delivered: bool
+    config: SyncConfig, tables: Tables, run_id: str, lost: Sequence[LostRun], *, delivered: bool
 ) -> DeliveryCounts:
     """Counts what was persisted, and fills `batch_operations`, also for earlier runs that died.
 
@@ -158,19 +165,14 @@ def read_back(
         config: the sync.
         tables: where the tables are.
         run_id: the run.
-        lost_ids: runs that never came to this point.
+        lost: runs that never came to this point.
         delivered: whether the run wrote anything.
     """
-    if not delivered and not lost_ids:
+    if not delivered and not lost:
         return results.count_statuses(tables, run_id, config.sync.name)
     with ThreadPoolExecutor(max_workers=1) as pool:
         counting = pool.submit(results.count_statuses, tables, run_id, config.sync.name)
-        results.append_batch_operations(
-            tables,
-            config.sync.name,
-            [run_id, *lost_ids],
-            error_threshold_percent=config.error_threshold_percent,
-            priority=config.sync.priority.value,
-            strategy=config.batch.strategy.value,
-        )
+        write_lost_batches(config, tables, lost)
+        if delivered:
+            write_batches(config, tables, [run_id], may_be_there=False)
         return counting.result()
