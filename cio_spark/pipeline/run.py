@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -16,23 +13,17 @@ from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.fixed_settings import with_fixed_settings
 from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
+from cio_spark.pipeline.books import close_books, end_in_failure
 from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
-from cio_spark.pipeline.settle import (
-    settle_lost_run,
-    settle_run,
-    write_batches,
-    write_dead_letters,
-    write_lost_batches,
-)
+from cio_spark.pipeline.settle import settle_lost_run
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.take_over import settle_taken_over
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds
 from cio_spark.progress import Progress
-from cio_spark.results import LostRun, Tables
 from cio_spark.runtime import owner_is_dead
 from cio_spark.verdict import judge
 
@@ -126,23 +117,10 @@ def run_sync(
                 work = survey(config, tables, records, asked, earlier, slots=frame.slots, retry_held=retry_held)
                 waves = cut_waves(config, work, staging, frame.slots)
             frame.deliver(waves, work.plan, api_key)
-            with phases.phase("books"):
-                delivery = read_back(config, tables, claim.run_id, claim.lost, delivered=progression.committed > 0)
-                if claim.lost:
-                    results.mark_settled(tables, claim.sync, claim.lost_ids, frame.clock)
-                if delivery.invalid + delivery.rejected + delivery.failed:
-                    write_dead_letters(config, tables, claim.run_id, work.records)
-                if progression.in_doubt:
-                    settle_run(config, tables, claim.run_id, waves[progression.started - 1].records)
+            delivery = close_books(frame, work, waves, claim.lost)
             staging.drop()
     except BaseException as error:
-        if not progression.started:  # else the next run settles this one, and needs what was staged
-            with contextlib.suppress(Exception):
-                staging.drop()
-        if progression.committed and not delivery.persisted:
-            with contextlib.suppress(Exception):
-                delivery = results.count_statuses(tables, claim.run_id, config.sync.name)
-        frame.fail(error, Books(work.counts, delivery) if work else None)
+        end_in_failure(frame, error, work, delivery, staging)
         raise
     books = Books(work.counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
     exit_status, message = judge(config, books, frame.cancellation)
@@ -154,25 +132,3 @@ def _pinned(snapshot: source.Snapshot, limit: int | None) -> Pinned:
         return Pinned(snapshot.description, snapshot.version)
     # Without the rows of a --limit, the version alone says nothing
     return Pinned(f"{snapshot.description}{LIMITED} {limit:,} rows", None)
-
-
-def read_back(
-    config: SyncConfig, tables: Tables, run_id: str, lost: Sequence[LostRun], *, delivered: bool
-) -> DeliveryCounts:
-    """Counts what was persisted, and fills `batch_operations`, also for earlier runs that died.
-
-    Args:
-        config: the sync.
-        tables: where the tables are.
-        run_id: the run.
-        lost: runs that never came to this point.
-        delivered: whether the run wrote anything.
-    """
-    if not delivered and not lost:
-        return results.count_statuses(tables, run_id, config.sync.name)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        counting = pool.submit(results.count_statuses, tables, run_id, config.sync.name)
-        write_lost_batches(config, tables, lost)
-        if delivered:
-            write_batches(config, tables, [run_id], may_be_there=False)
-        return counting.result()

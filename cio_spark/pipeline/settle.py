@@ -8,7 +8,6 @@ get a row `failed` with the code `in_doubt`, which makes them pending. Records n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -98,43 +97,6 @@ def write_dead_letters(config: SyncConfig, tables: Tables, run_id: str, records:
         include_failed=config.batch.error_handling is ErrorHandlingStrategy.DEAD_LETTER_QUEUE,
         store_payloads=config.dead_letters.store_payloads,
     )
-
-
-def write_batches(config: SyncConfig, tables: Tables, run_ids: Sequence[str], *, may_be_there: bool) -> None:
-    """Fill `batch_operations` for runs of one configuration.
-
-    Args:
-        config: the sync, as the runs had it.
-        tables: where the tables are.
-        run_ids: the runs.
-        may_be_there: whether some of their batches may have been written before, and are to be left out.
-    """
-    results.append_batch_operations(
-        tables,
-        config.sync.name,
-        run_ids,
-        may_be_there=may_be_there,
-        error_threshold_percent=config.error_threshold_percent,
-        priority=config.sync.priority.value,
-        strategy=config.batch.strategy.value,
-    )
-
-
-def write_lost_batches(config: SyncConfig, tables: Tables, lost: Sequence[LostRun]) -> None:
-    """Fill `batch_operations` for runs that died before they did, each by the settings that it had.
-
-    Args:
-        config: the sync as it is now; it stands in where a run's own configuration cannot be read.
-        tables: where the tables are.
-        lost: the runs.
-    """
-    configurations: dict[str | None, SyncConfig] = {}
-    runs: dict[str | None, list[str]] = {}
-    for run in lost:
-        configurations.setdefault(run.configuration, configuration_of(run) or config)
-        runs.setdefault(run.configuration, []).append(run.run_id)
-    for said, run_ids in runs.items():
-        write_batches(configurations[said], tables, run_ids, may_be_there=True)
 
 
 def configuration_of(lost: LostRun) -> SyncConfig | None:
