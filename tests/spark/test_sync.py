@@ -16,6 +16,7 @@ from cio_spark.delivery import engine
 from cio_spark.errors import ExitStatus
 from cio_spark.model import SyncResult
 from cio_spark.standin import StandIn
+from cio_spark.version import VERSION
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,8 @@ def test_counts_in_sync_runs_are_those_of_the_result(delivered: tuple[Bench, Syn
     (run,) = orders.tables.read("sync_run_state").where(F.col("run_id") == result.run_id).collect()
     assert (run["status"], run["exit_status"], run["source_rows"], run["accepted"]) == ("succeeded", 0, 2500, 2500)
     assert run["requests"] == result.books.delivery.requests
+    assert run["package_version"] == VERSION
+    assert run["ledger_version"] < orders.tables.version("record_status")
 
 
 def test_a_second_run_sends_nothing(delivered: tuple[Bench, SyncResult]) -> None:
