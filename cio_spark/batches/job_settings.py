@@ -71,6 +71,7 @@ def job_settings(
         max_bytes=body_limit(config),
         eta_seconds=config.estimate_processing_time(records),
         limited_by="",
+        parallel_workers=config.parallel_workers,
     )
     sync = SyncConfig.model_validate(
         {
