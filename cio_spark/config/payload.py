@@ -67,7 +67,7 @@ class PayloadSection(ConfigModel):
     object_type_id: Scalar | None = Field(None, description="The object's type; Customer.io assumes 1.")
     previous_id: Scalar | None = Field(None, description="The id the person had until now; alias only.")
     device_token: Scalar | None = Field(None, description="The device's push token.")
-    device_type: Scalar | None = Field(None, description="The device's platform: ios or android.")
+    device_type: Scalar | None = Field(None, description="The device's platform: ios or android, in these letters.")
     timestamp: Scalar | None = Field(
         None, description="When it happened; without it Customer.io takes the time of arrival."
     )

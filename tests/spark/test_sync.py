@@ -82,7 +82,7 @@ class Heard(Silence):
         self.plans: list[DeliveryPlan] = []
         self.shares: list[tuple[int, int]] = []
 
-    def planned(self, sync: str, plan: DeliveryPlan) -> None:
+    def planned(self, sync: str, plan: DeliveryPlan) -> None:  # noqa: ARG002  the signature of `Progress`
         self.plans.append(plan)
 
     def delivered(self, done: int, total: int) -> None:
