@@ -73,11 +73,15 @@ class PayloadSection(ConfigModel):
     )
     properties: FieldMapping | None = Field(None, description="Properties of an event, page or screen.")
     properties_from: Text | None = Field(
-        None, description="A struct, map or JSON column that is the properties; in place of properties."
+        None,
+        description="A struct, map or JSON column that is the properties; in place of properties. nulls and "
+        "timestamps by field need a struct.",
     )
     traits: FieldMapping | None = Field(None, description="Attributes of a person or group.")
     traits_from: Text | None = Field(
-        None, description="A struct, map or JSON column that is the traits; in place of traits."
+        None,
+        description="A struct, map or JSON column that is the traits; in place of traits. nulls and "
+        "timestamps by field need a struct.",
     )
     context: FieldMapping | None = Field(None, description="Where it happened: ip, locale, userAgent and the like.")
     nulls: NullPolicy = Field(default_factory=NullPolicy, description="What becomes of nulls.")
