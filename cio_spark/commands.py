@@ -41,9 +41,10 @@ class Selection:
     debug: bool = False
 
     def load(self) -> list[SyncConfig]:
-        """The configurations, critical first."""
-        overrides = [*runtime.environment_overrides(), *self.overrides]
-        return load_configs(self.paths, environment=self.environment, overrides=overrides)
+        """The configurations, critical first; what is said to the command wins over a notebook's widgets."""
+        widgets = runtime.read_widgets()
+        overrides = [*widgets.overrides, *runtime.environment_overrides(), *self.overrides]
+        return load_configs(self.paths, environment=self.environment or widgets.environment, overrides=overrides)
 
 
 def worst(statuses: Sequence[ExitStatus]) -> ExitStatus:

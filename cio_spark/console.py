@@ -13,7 +13,7 @@ from rich.table import Table
 from cio_spark.clock import Clock, SystemClock, as_utc
 from cio_spark.errors import ExitStatus
 from cio_spark.masking import mask_payload
-from cio_spark.model import DeliveryPlan, Preview, Reason, StateCounts, SyncResult
+from cio_spark.model import GZIP, DeliveryPlan, Preview, Reason, StateCounts, SyncResult
 
 _PHASES = {
     "check": "checking source, tables and API",
@@ -50,24 +50,22 @@ class ConsoleProgress:
             self._console.print(f"[dim]… {_PHASES.get(name, name)}[/dim]")
 
     def planned(self, sync: str, plan: DeliveryPlan) -> None:
-        """Shows the plan in a line and starts the bar."""
+        """Shows the plan and the limits of its requests in a line."""
         self._records, self._began, self._told = plan.records, None, self._clock.monotonic()
         self._console.print(
-            f"{sync}: {plan.records:,} records in about {plan.batches:,} requests, {plan.partitions} partitions, "
-            f"{plan.concurrent_tasks * plan.lanes} in flight; about {duration(plan.eta_seconds)}, "
-            f"limited by {plan.limited_by}"
+            f"{sync}: {plan.records:,} records in about {plan.batches:,} requests of at most "
+            f"{plan.max_records:,} records and {plan.max_bytes:,} bytes, {plan.partitions} partitions, "
+            f"{plan.in_flight} in flight; about {duration(plan.eta_seconds)}, limited by {plan.limited_by}"
         )
-        if self._console.is_terminal:
-            columns = ("[bold]sending", BarColumn(), "{task.percentage:>3.0f} %", TextColumn("{task.fields[rate]}"))
-            self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
-            self._task = self._bar.add_task("sending", total=None, rate="")
-            self._bar.start()
+        if plan.compression != GZIP:
+            self._console.print(f"{sync}: compression {plan.compression}")
 
     def delivered(self, done: int, total: int) -> None:
-        """Moves the bar: the share of completed tasks stands for the share of records."""
+        """Moves the bar: the share of completed tasks stands for the share of records. The first call starts it."""
         now = self._clock.monotonic()
         if self._began is None:
             self._began = now
+            self._start()
         seconds = max(now - self._began, 1e-9)
         share = done / total if total else 0.0
         rate = ""
@@ -84,6 +82,13 @@ class ConsoleProgress:
         """Shows the summary."""
         self._stop()
         show_result(self._console, result)
+
+    def _start(self) -> None:
+        if self._console.is_terminal:
+            columns = ("[bold]sending", BarColumn(), "{task.percentage:>3.0f} %", TextColumn("{task.fields[rate]}"))
+            self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+            self._task = self._bar.add_task("sending", total=None, rate="")
+            self._bar.start()
 
     def _stop(self) -> None:
         if self._bar is not None:
@@ -192,10 +197,17 @@ def _plan_rows(counts: StateCounts, plan: DeliveryPlan) -> list[tuple[str, str]]
         ("size of requests", plan.sizing),
         ("JSON bytes", f"{counts.payload_bytes:,}"),
         ("partitions", str(plan.partitions)),
-        ("requests in flight", f"{plan.concurrent_tasks} tasks × {plan.lanes} lanes"),
+        ("compression", plan.compression),
+        ("requests in flight", _in_flight(plan)),
         ("expected duration", duration(plan.eta_seconds)),
         ("limited by", plan.limited_by),
     ]
+
+
+def _in_flight(plan: DeliveryPlan) -> str:
+    said = f"{plan.concurrent_tasks} tasks × {plan.lanes} lanes"
+    unused = plan.parallel_workers - plan.in_flight
+    return f"{said}; {unused} of parallel_workers = {plan.parallel_workers} left over" if unused > 0 else said
 
 
 def show_runs(console: Console, runs: Sequence[Any]) -> None:
@@ -205,18 +217,32 @@ def show_runs(console: Console, runs: Sequence[Any]) -> None:
         return
     table = Table()
     for column in ("sync", "run", "started (UTC)", "status", "exit"):
-        table.add_column(column)
-    for column in ("source", "accepted", "invalid", "failed", "unchanged", "requests"):
-        table.add_column(column, justify="right")
+        table.add_column(column, no_wrap=column == "run", overflow="fold")
+    for column in ("source", "accepted"):
+        table.add_column(column, justify="right", overflow="fold")
+    table.add_column("all other rows")
+    table.add_column("requests", justify="right", overflow="fold")
+    table.add_column("version", overflow="fold")
     for run in runs:
-        counts = [f"{run[name]:,}" if run[name] is not None else "–" for name in _RUN_COLUMNS]
+        source, accepted, requests = (_count(run[name]) for name in ("source_rows", "accepted", "requests"))
         exit_status = "–" if run["exit_status"] is None else str(run["exit_status"])
         started = f"{as_utc(run['started_at']):%Y-%m-%d %H:%M:%S}"
-        table.add_row(run["sync"], run["run_id"], started, run["status"], exit_status, *counts)
+        others = ", ".join(f"{_count(run[name])} {name}" for name in _OTHER_STATES if run[name])
+        version = run["package_version"] or "–"
+        facts = (run["sync"], run["run_id"], started, run["status"], exit_status)
+        table.add_row(*facts, source, accepted, others, requests, version)
     console.print(table)
     for run in runs:
         if run["error"]:
             console.print(f"{run['run_id']}: {escape(run['error'])}")
 
 
-_RUN_COLUMNS = ("source_rows", "accepted", "invalid", "failed", "unchanged", "requests")
+def _count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+_OTHER_STATES = (
+    *("unchanged", "changed_ignored", "held", "superseded", "invalid", "rejected", "failed"),
+    *("not_attempted", "not_started", "in_doubt"),
+)
+"""With `accepted` all states of a run's rows: they add up to its source rows."""

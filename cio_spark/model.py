@@ -21,6 +21,9 @@ STOPPED_THE_RUN = (
 )
 """SQL: a row that says that the run could not go on, and nothing of its record: it goes again without a replay."""
 
+GZIP = "gzip"
+"""Said of the bodies of a plan that go compressed."""
+
 LIMITED = ", limited to"
 """Said of a source of which a run sees only some rows: `--limit`."""
 
@@ -57,6 +60,8 @@ class DeliveryPlan:
         max_bytes: bytes a request body may have, before compression.
         eta_seconds: expected duration of the delivery.
         limited_by: what limits the speed, for people.
+        parallel_workers: requests in flight that are configured, of which `in_flight` can be used.
+        compression: what becomes of bodies, for people.
         rows_per_chunk: rows that Spark hands to a task at a time.
         sizing: what the size of a request follows, for people.
     """
@@ -71,8 +76,15 @@ class DeliveryPlan:
     max_bytes: int
     eta_seconds: float
     limited_by: str
+    parallel_workers: int
+    compression: str = GZIP
     rows_per_chunk: int = ROWS_PER_CHUNK
     sizing: str = ""
+
+    @property
+    def in_flight(self) -> int:
+        """The most requests in flight at a time."""
+        return self.concurrent_tasks * self.lanes
 
 
 @dataclass(frozen=True)

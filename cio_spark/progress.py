@@ -19,7 +19,7 @@ class Progress(Protocol):
         ...
 
     def delivered(self, done: int, total: int) -> None:
-        """So many of the delivery's tasks are completed."""
+        """So many of the delivery's tasks are completed; not told where `batch.enable_monitoring` is off."""
         ...
 
     def finished(self, result: SyncResult) -> None:

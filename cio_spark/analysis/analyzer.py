@@ -1,4 +1,4 @@
-"""Analyses jobs that are in memory, and runs that are in the tables, by the same rules."""
+"""Analyses jobs that are in memory, by the rules that `findings` has for runs in the tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from cio_spark.analysis.bottlenecks import Bottleneck, find_bottlenecks
-from cio_spark.analysis.measured import Measured, measured_of_job, measured_of_row
+from cio_spark.analysis.measured import Measured, measured_of_job
 from cio_spark.analysis.suggestion import Suggestion, suggest
 from cio_spark.batches.job import BatchJob
 from cio_spark.config import BatchConfiguration
@@ -44,28 +44,6 @@ class BatchPerformanceAnalyzer:
                 "records_processed": job.processed_records,
             },
             **_findings(measured_of_job(job), job.configuration),
-        }
-
-    def analyze_run(self, row: Any, config: BatchConfiguration) -> dict[str, Any]:
-        """Analyse a run of a sync.
-
-        Args:
-            row: of the view `run_performance`.
-            config: what the run was configured with.
-
-        Returns:
-            As of a job; `job_summary` has `total_time_seconds` as the time in which there was work.
-        """
-        measured = measured_of_row(row)
-        return {
-            "job_summary": {
-                "job_id": row["run_id"],
-                "total_time_seconds": measured.busy_seconds,
-                "total_batches": measured.batch_count,
-                "total_records": measured.total_records,
-                "records_processed": measured.accepted_records,
-            },
-            **_findings(measured, config),
         }
 
     def suggest_optimal_configuration(

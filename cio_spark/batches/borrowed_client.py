@@ -64,7 +64,6 @@ class BorrowedClient:
             reason=reason,
             failure=failure,
             elapsed_seconds=self._clock.monotonic() - began,
-            sent_bytes=len(body),
         )
 
     def abort(self) -> None:

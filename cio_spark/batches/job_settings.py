@@ -72,6 +72,7 @@ def job_settings(
         max_bytes=limits.bytes,
         eta_seconds=config.estimate_processing_time(records),
         limited_by="",
+        parallel_workers=config.parallel_workers,
         rows_per_chunk=limits.rows_per_chunk,
     )
     sync = SyncConfig.model_validate(

@@ -13,6 +13,7 @@ MAX_ATTRIBUTES = 300
 OBJECT_TYPE = "[0-9]{1,9}"
 # The whole text but for white space, as Spark is told; its `try_to_number` raises in 4.0 where it should give null
 WHOLE_OBJECT_TYPE = rf"\A\s*{OBJECT_TYPE}\s*\z"
+DEVICE_TYPES = ("ios", "android")
 # Years 1 to 9999 in seconds since 1970, the end left out: what ISO 8601 writes with four digits
 EARLIEST_SECOND = -62_135_596_800
 LATEST_SECOND = 253_402_300_800

@@ -77,7 +77,11 @@ class BatchConfiguration(BaseModel):
         "holds whatever is set here.",
     )
     parallel_workers: Whole = Field(
-        4, ge=1, le=MOST_PARALLEL_WORKERS, description="Most requests in flight at a time in the whole job."
+        4,
+        ge=1,
+        le=MOST_PARALLEL_WORKERS,
+        description="Most requests in flight at a time in the whole job. Tasks that run at once have equal shares; "
+        "what is left over is not used: on 4 task slots, 7 workers are 4. A plan says so.",
     )
     retry_attempts: Whole = Field(
         3, ge=0, le=10, description="How many times a request that failed transiently is tried again."
@@ -119,9 +123,15 @@ class BatchConfiguration(BaseModel):
         description="What a failure leads to: stop the job, go on without retries, retry, or retry and then keep the "
         "record as a dead letter.",
     )
-    enable_compression: bool = Field(True, description="Send request bodies compressed with gzip.")
+    enable_compression: bool = Field(
+        True,
+        description="Send request bodies compressed with gzip; only with api.strict_mode, for without it no answer "
+        "could show that the API reads them.",
+    )
     enable_monitoring: bool = Field(
-        True, description="Sample progress, CPU and memory, and evaluate alerts at the end of a run."
+        True,
+        description="Show the progress of the delivery, note CPU and memory of every batch, and evaluate alerts at the "
+        "end of a run; the tables are written in any case.",
     )
 
     @model_validator(mode="after")

@@ -18,7 +18,8 @@ class MonitoringSection(ConfigModel):
         100,
         ge=1,
         le=1_000_000_000,
-        description="Records a window needs to say anything (1 for suppressions); alerts that are open stay open.",
+        description="Records a window needs for an alert to open (1 for suppressions); with fewer, an open one still "
+        "resolves once work has ended without its condition.",
     )
     minimum_busy_seconds: Real = Field(
         10.0, ge=0.0, le=3600.0, description="Seconds of work a window needs to say anything about throughput."

@@ -67,17 +67,21 @@ class PayloadSection(ConfigModel):
     object_type_id: Scalar | None = Field(None, description="The object's type; Customer.io assumes 1.")
     previous_id: Scalar | None = Field(None, description="The id the person had until now; alias only.")
     device_token: Scalar | None = Field(None, description="The device's push token.")
-    device_type: Scalar | None = Field(None, description="The device's platform: ios or android.")
+    device_type: Scalar | None = Field(None, description="The device's platform: ios or android, in these letters.")
     timestamp: Scalar | None = Field(
         None, description="When it happened; without it Customer.io takes the time of arrival."
     )
     properties: FieldMapping | None = Field(None, description="Properties of an event, page or screen.")
     properties_from: Text | None = Field(
-        None, description="A struct, map or JSON column that is the properties; in place of properties."
+        None,
+        description="A struct, map or JSON column that is the properties; in place of properties. nulls and "
+        "timestamps by field need a struct.",
     )
     traits: FieldMapping | None = Field(None, description="Attributes of a person or group.")
     traits_from: Text | None = Field(
-        None, description="A struct, map or JSON column that is the traits; in place of traits."
+        None,
+        description="A struct, map or JSON column that is the traits; in place of traits. nulls and "
+        "timestamps by field need a struct.",
     )
     context: FieldMapping | None = Field(None, description="Where it happened: ip, locale, userAgent and the like.")
     nulls: NullPolicy = Field(default_factory=NullPolicy, description="What becomes of nulls.")

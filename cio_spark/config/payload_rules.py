@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cio_spark.config.api_limits import DEVICE_TYPES
 from cio_spark.config.calls import CALL_RULES, COMMON_FIELDS, Call, CallRule
+from cio_spark.config.problems import nearest
 from cio_spark.config.rules import MISSING, given
 from cio_spark.config.semantic_events import RESERVED_EVENTS, reserved_event
 from cio_spark.errors import Problem
@@ -39,6 +41,7 @@ def payload_problems(section: Mapping[str, Any]) -> list[Problem]:
         *_misplaced(section, call, rule),
         *_given_twice(section),
         *_reserved_event_name(section, call),
+        *_device_type(section),
     ]
 
 
@@ -83,6 +86,14 @@ def _reserved_event_name(section: Mapping[str, Any], call: Call) -> Iterator[Pro
     instead = RESERVED_EVENTS[reserved]
     advice = f"write call: {instead}" if instead else "cio_spark has no call for it; choose another event name"
     yield Problem("event", f"{meant}; {advice}")
+
+
+def _device_type(section: Mapping[str, Any]) -> Iterator[Problem]:
+    """Refuse a constant that is no platform of devices; what a row says is for validation."""
+    scalar = section.get("device_type")
+    value = scalar.get("value") if isinstance(scalar, Mapping) else literal_text(scalar)
+    if value is not None and value not in DEVICE_TYPES:
+        yield Problem("device_type", f"must be {_one_of(DEVICE_TYPES)}, found {value!r}{nearest(value, DEVICE_TYPES)}")
 
 
 def literal_text(scalar: Any) -> str | None:

@@ -26,7 +26,6 @@ class Answer:
         retry_after_seconds: what the API asked for, clamped; None: nothing.
         failure: why there is no status.
         elapsed_seconds: the whole exchange.
-        sent_bytes: the body before compression.
         compressed_bytes: the body on the wire, None if it went plain.
     """
 
@@ -35,7 +34,6 @@ class Answer:
     retry_after_seconds: float | None = None
     failure: Failure | None = None
     elapsed_seconds: float = 0.0
-    sent_bytes: int = 0
     compressed_bytes: int | None = None
 
     @property

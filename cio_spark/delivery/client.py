@@ -118,7 +118,6 @@ class PipelinesClient:
             retry_after_seconds=wait,
             failure=failure,
             elapsed_seconds=self._clock.monotonic() - started,
-            sent_bytes=len(body),
             compressed_bytes=len(sent) if compress else None,
         )
 

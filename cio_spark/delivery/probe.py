@@ -12,6 +12,8 @@ from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.errors import ApiRefusedError, AuthenticationError, ConfigurationError, NetworkError
 
 MOST_SECONDS = 10.0
+PAUSE_SECONDS = 1.0
+"""Before the second request: what ends a connection, such as a restart of a proxy, takes a moment."""
 EMPTY_BATCH = b'{"batch":[]}'
 
 _WRONG_ADDRESS: Final = frozenset({404, 405, 410, 421})
@@ -19,7 +21,7 @@ _WRONG_ADDRESS: Final = frozenset({404, 405, 410, 421})
 
 
 def probe(settings: DeliverySettings, clock: Clock | None = None) -> Verdict:
-    """Send one empty batch, twice if the network fails.
+    """Send one empty batch, and once more, a moment later, if the network fails.
 
     Args:
         settings: address, key, strict mode and timeout are used.
@@ -33,7 +35,7 @@ def probe(settings: DeliverySettings, clock: Clock | None = None) -> Verdict:
     try:
         answer = _ask(client, settings)
         if answer.status is None and classify(answer).transient:
-            clock.sleep(settings.seconds_between_requests)
+            clock.sleep(PAUSE_SECONDS)
             answer = _ask(client, settings)
     finally:
         client.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column
@@ -10,12 +10,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark import spark_errors
-from cio_spark.config.api_limits import MAX_ATTRIBUTES, MAX_NAME_BYTES
+from cio_spark.config.api_limits import MAX_ATTRIBUTES
 from cio_spark.config.payload import FieldMapping, NullHandling, PayloadSection, Scalar, TimestampFormat
 from cio_spark.json_text import read_object
 from cio_spark.payload.expressions import Expressions
 from cio_spark.payload.instants import TIMES
 from cio_spark.payload.json_values import JSON_OPTIONS, json_ready, unclear_field, unsupported_type
+from cio_spark.payload.names import listed_names, name_problems, struct_problems
 from cio_spark.utf8 import is_utf8
 
 _SEND_NULLS = {**JSON_OPTIONS, "ignoreNullFields": "false"}
@@ -26,6 +27,7 @@ class JsonObject:
     """One object of a call.
 
     Attributes:
+        names: its fields; None: only the rows know them.
         value: a struct or map that goes into the call's own `to_json`; None where the object is text.
         text: JSON text of the object, spliced into the call's JSON; None where it is a value.
         checked: what validation looks into: the struct or map of JSON-ready values, or the JSON text as it was read. A
@@ -37,6 +39,7 @@ class JsonObject:
         read_as: see `read`.
     """
 
+    names: list[str] | None
     value: Column | None
     text: Column | None
     checked: Column
@@ -59,7 +62,8 @@ def build_object(
     sent: list[Column] = []
     checked: list[Column] = []
     original: list[Column] = []
-    for field, scalar in _scalars(expressions, mapping, f"payload.{name}").items():
+    scalars = _scalars(expressions, mapping, f"payload.{name}")
+    for field, scalar in scalars.items():
         path = f"payload.{name}.set.{field}" if field in mapping.set else f"payload.{name}.include"
         compiled = expressions.compile(path, scalar)
         if compiled is None:
@@ -68,6 +72,8 @@ def build_object(
         if problem := _type_problem(expressions, field, kind):
             expressions.report(path, problem)
             continue
+        for problem in struct_problems(kind):
+            expressions.report(path, f"{field}: {problem}")
         drop = _drops_nulls(section, field)
         ready = json_ready(column, kind, unix_seconds=_in_seconds(section, field, default_format), drop_nulls=drop)
         (dropped if drop else sent).append(ready.alias(field))
@@ -79,6 +85,8 @@ def build_object(
             f"payload.{name}", f"has {len(dropped) + len(sent)} fields, Customer.io takes {MAX_ATTRIBUTES}"
         )
     return JsonObject(
+        # A column that is missing has been reported; what policies say of it is no mistake of its own
+        names=[*scalars, *(mapping.include if isinstance(mapping.include, list) else ())],
         value=None if sent else F.struct(*dropped),
         text=_with_nulls(dropped, sent) if sent else None,
         checked=F.struct(*checked),
@@ -103,12 +111,8 @@ def _scalars(expressions: Expressions, mapping: FieldMapping, path: str) -> dict
     fields: dict[str, Scalar] = {name: f"`{name.replace('`', '``')}`" for name in names if name not in unknown}
     fields.update(mapping.set)
     for name in fields:
-        if len(name.encode()) > MAX_NAME_BYTES:
-            expressions.report(path, f"the name {name[:40]!r}… is longer than {MAX_NAME_BYTES} bytes")
-        if name.startswith("_"):
-            expressions.report(
-                path, f"the name {name!r} is reserved: names must not start with '_'; leave it out or set another name"
-            )
+        for problem in name_problems(name, "leave it out or set another name"):
+            expressions.report(path, problem)
     return fields
 
 
@@ -128,14 +132,46 @@ def _whole_object(
     if problem := _type_problem(expressions, sql, kind):
         expressions.report(path, problem)
         return None
+    for problem in struct_problems(kind):
+        expressions.report(path, problem)
+    if isinstance(kind, T.StructType) and _lists_any(section, kind.fieldNames()):
+        return _by_field(section, column, kind, default_format)
+    names = kind.fieldNames() if isinstance(kind, T.StructType) else None
     in_seconds = (section.timestamps.default or default_format) == TimestampFormat.UNIX_SECONDS
     drop = section.nulls.default == NullHandling.DROP
     ready = json_ready(column, kind, unix_seconds=in_seconds, drop_nulls=drop)
     original = column if _has_maps_or_times(kind) else None
     if drop:
-        return JsonObject(value=ready, text=None, checked=ready, original=original)
+        return JsonObject(names, value=ready, text=None, checked=ready, original=original)
     text = F.coalesce(F.to_json(ready, _SEND_NULLS), F.lit("{}"))
-    return JsonObject(value=None, text=text, checked=ready, original=original)
+    return JsonObject(names, value=None, text=text, checked=ready, original=original)
+
+
+def _lists_any(section: PayloadSection, fields: Sequence[str]) -> bool:
+    return any(name in fields for listed in listed_names(section).values() for name in listed)
+
+
+def _by_field(
+    section: PayloadSection, column: Column, kind: T.StructType, default_format: TimestampFormat
+) -> JsonObject:
+    """Build an object of a struct for whose fields policies differ; a null struct has no fields, not null ones."""
+    dropped: list[Column] = []
+    sent: list[Column] = []
+    ready: list[Column] = []
+    for item in kind.fields:
+        drop = _drops_nulls(section, item.name)
+        in_seconds = _in_seconds(section, item.name, default_format)
+        value = json_ready(column.getField(item.name), item.dataType, unix_seconds=in_seconds, drop_nulls=drop)
+        ready.append(value.alias(item.name))
+        (dropped if drop else sent).append(ready[-1])
+    whole = F.when(column.isNotNull(), F.struct(*ready))
+    return JsonObject(
+        names=kind.fieldNames(),
+        value=None if sent else whole,
+        text=F.when(column.isNull(), "{}").otherwise(_with_nulls(dropped, sent)) if sent else None,
+        checked=whole,
+        original=column if _has_maps_or_times(kind) else None,
+    )
 
 
 def _json_text(name: str, text: Column, columns: Collection[str]) -> JsonObject:
@@ -148,6 +184,7 @@ def _json_text(name: str, text: Column, columns: Collection[str]) -> JsonObject:
     quoted = F.to_json(F.array(text), JSON_OPTIONS)
     as_text = quoted.substr(F.lit(2), F.char_length(quoted) - 2)
     return JsonObject(
+        names=None,
         value=None,
         text=F.when(text.isNull(), "{}").otherwise(F.coalesce(F.col(read_as), as_text)),
         checked=F.col(read_as),

@@ -18,6 +18,7 @@ from cio_spark.payload.calls import call_json
 from cio_spark.payload.expressions import Expressions, as_text, is_fractional, no_fraction, without_no_numbers
 from cio_spark.payload.fields import build_object
 from cio_spark.payload.json_values import JSON_OPTIONS
+from cio_spark.payload.names import policy_problems
 from cio_spark.utf8 import is_utf8
 
 SCALARS = (
@@ -73,6 +74,12 @@ def prepare_records(rows: DataFrame, section: PayloadSection, order: Sequence[Co
         name: build_object(expressions, section, name, default_format)
         for name, default_format in DEFAULT_FORMATS.items()
     }
+    wanted = [
+        name for name in DEFAULT_FORMATS if getattr(section, name, None) or getattr(section, f"{name}_from", None)
+    ]
+    if all(objects[name] is not None for name in wanted):  # else it has been said why not, and nobody knows its names
+        names = {name: item.names for name, item in objects.items() if item is not None}
+        expressions.problems += policy_problems(section, names)
     reads_json_text = any(item is not None and item.read is not None for item in objects.values())
     for path in expressions.with_star if reads_json_text else ():
         # It would take in the column that the read text gets

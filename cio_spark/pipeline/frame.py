@@ -174,7 +174,7 @@ class Frame:
                 waves,
                 self.claim.run_id,
                 api_key,
-                self.progress,
+                self.progress if self.config.batch.enable_monitoring else Silence(),
                 self.cancellation,
                 self.progression,
                 self.lease,

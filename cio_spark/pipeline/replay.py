@@ -16,13 +16,13 @@ from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
 from cio_spark.fixed_settings import with_fixed_settings
-from cio_spark.model import Books, DeliveryCounts, StateCounts, SyncResult
+from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts, SyncResult
+from cio_spark.pipeline.books import close_books, end_in_failure
 from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.phases import explained
-from cio_spark.pipeline.run import read_back
-from cio_spark.pipeline.settle import write_dead_letters
-from cio_spark.pipeline.survey import plan_of
-from cio_spark.pipeline.waves import Wave
+from cio_spark.pipeline.survey import Work, plan_of
+from cio_spark.pipeline.waves import cut_waves
+from cio_spark.planning import survey_seconds
 from cio_spark.progress import Progress
 from cio_spark.results import Tables
 from cio_spark.runtime import owner_is_dead
@@ -64,7 +64,8 @@ def replay_sync(
 
     Left out, and counted: what was accepted since, or has a newer accepted version (`superseded`); what has no payload
     or was refused by our own validation, which only the source can mend (`held`). For calls that overwrite all
-    that is known of a person it is the person's newest accepted call that counts.
+    that is known of a person it is the person's newest accepted call that counts. Many letters go in waves, as a run
+    does: each is one commit.
 
     Args:
         config: the sync.
@@ -100,32 +101,22 @@ def replay_sync(
         results.set_up_tables(tables, clock=frame.clock, owner_is_dead=owner_is_dead)
     letters_source = Pinned("dead letters", None)
     frame.claim_sync(lambda: letters_source, letters_source)
-    run_id = frame.claim.run_id
-    delivery = DeliveryCounts()
+    staging = results.Staging(tables, frame.claim.run_id)
+    work, delivery = None, DeliveryCounts()
     try:
         with frame.at_work():
             with phases.phase("survey"):
-                judged = _judged(config, tables, letters or Letters())
-                tally = {row["state"]: row for row in _tallied(judged)}
-                counts = StateCounts(
-                    source_rows=judged.count(),
-                    superseded=_records(tally, "superseded"),
-                    held=_records(tally, "held"),
-                    again=_records(tally, "again"),
-                    invalid=0,
-                    payload_bytes=int(tally["again"]["bytes"] or 0) if "again" in tally else 0,
-                )
-                chosen = judged.where(F.col("state") == "again")
-                plan = plan_of(config, frame.slots, counts.again, counts.payload_bytes)
-            waves = [Wave(0, chosen, counts.again, plan)] if counts.again else []
-            frame.deliver(waves, plan, api_key)
-            with phases.phase("books"):
-                delivery = read_back(config, tables, run_id, [], delivered=progression.committed > 0)
-                if delivery.rejected + delivery.failed:
-                    write_dead_letters(config, tables, run_id, chosen)
+                work = _survey(config, tables, letters or Letters(), frame.slots)
+                if work.counts.again:
+                    frame.lease.expect(survey_seconds(work.counts.source_rows, frame.slots.count))
+                waves = cut_waves(config, work, staging, frame.slots)
+            frame.deliver(waves, work.plan, api_key)
+            delivery = close_books(frame, work, waves)
+            staging.drop()
     except BaseException as error:
-        frame.fail(error, None)
+        end_in_failure(frame, error, work, delivery, staging)
         raise
+    counts = work.counts
     books = Books(counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
     exit_status, message = judge(config, books, frame.cancellation)
     if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
@@ -133,7 +124,23 @@ def replay_sync(
             f"{counts.superseded:,} left out for a newer accepted version, {counts.held:,} because only the source can "
             "mend them or no payload was kept"
         )
-    return frame.end(books, exit_status, message, plan if counts.again else None)
+    return frame.end(books, exit_status, message, work.plan if counts.again else None)
+
+
+def _survey(config: SyncConfig, tables: Tables, letters: Letters, slots: Slots) -> Work:
+    """Find the letters that go again, and how their delivery is cut."""
+    judged = _judged(config, tables, letters)
+    tally = {row["state"]: row for row in _tallied(judged)}
+    counts = StateCounts(
+        source_rows=judged.count(),
+        superseded=_records(tally, "superseded"),
+        held=_records(tally, "held"),
+        again=_records(tally, "again"),
+        invalid=0,
+        payload_bytes=int(tally["again"]["bytes"] or 0) if "again" in tally else 0,
+    )
+    chosen = judged.where(F.col("state") == "again")
+    return Work(chosen, chosen, counts, plan_of(config, slots, counts.again, counts.payload_bytes))
 
 
 def _records(tally: dict[str, Row], state: str) -> int:
@@ -174,6 +181,9 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
         "payload_hash",
         F.octet_length("payload").alias("payload_bytes"),
         "message_id",
+        # Whoever settles a replay that died finds nothing in doubt: the letter is its record's newest attempt, and so
+        # the record is pending, or waits for a replay, in any case
+        F.lit(None).cast("string").alias("accepted_message_id"),
         F.lit(None).cast("string").alias("error_code"),
         F.lit(None).cast("string").alias("error_message"),
         state.alias("state"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -15,17 +13,17 @@ from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.fixed_settings import with_fixed_settings
 from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
+from cio_spark.pipeline.books import close_books, end_in_failure
 from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.phases import explained
-from cio_spark.pipeline.settle import settle_lost_run, settle_run, write_dead_letters
+from cio_spark.pipeline.settle import settle_lost_run
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.take_over import settle_taken_over
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds
 from cio_spark.progress import Progress
-from cio_spark.results import Tables
 from cio_spark.runtime import owner_is_dead
 from cio_spark.verdict import judge
 
@@ -119,23 +117,10 @@ def run_sync(
                 work = survey(config, tables, records, asked, earlier, slots=frame.slots, retry_held=retry_held)
                 waves = cut_waves(config, work, staging, frame.slots)
             frame.deliver(waves, work.plan, api_key)
-            with phases.phase("books"):
-                delivery = read_back(config, tables, claim.run_id, claim.lost_ids, delivered=progression.committed > 0)
-                if claim.lost:
-                    results.mark_settled(tables, claim.sync, claim.lost_ids, frame.clock)
-                if delivery.invalid + delivery.rejected + delivery.failed:
-                    write_dead_letters(config, tables, claim.run_id, work.records)
-                if progression.in_doubt:
-                    settle_run(config, tables, claim.run_id, waves[progression.started - 1].records)
+            delivery = close_books(frame, work, waves, claim.lost)
             staging.drop()
     except BaseException as error:
-        if not progression.started:  # else the next run settles this one, and needs what was staged
-            with contextlib.suppress(Exception):
-                staging.drop()
-        if progression.committed and not delivery.persisted:
-            with contextlib.suppress(Exception):
-                delivery = results.count_statuses(tables, claim.run_id, config.sync.name)
-        frame.fail(error, Books(work.counts, delivery) if work else None)
+        end_in_failure(frame, error, work, delivery, staging)
         raise
     books = Books(work.counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
     exit_status, message = judge(config, books, frame.cancellation)
@@ -147,30 +132,3 @@ def _pinned(snapshot: source.Snapshot, limit: int | None) -> Pinned:
         return Pinned(snapshot.description, snapshot.version)
     # Without the rows of a --limit, the version alone says nothing
     return Pinned(f"{snapshot.description}{LIMITED} {limit:,} rows", None)
-
-
-def read_back(
-    config: SyncConfig, tables: Tables, run_id: str, lost_ids: list[str], *, delivered: bool
-) -> DeliveryCounts:
-    """Counts what was persisted, and fills `batch_operations`, also for earlier runs that died.
-
-    Args:
-        config: the sync.
-        tables: where the tables are.
-        run_id: the run.
-        lost_ids: runs that never came to this point.
-        delivered: whether the run wrote anything.
-    """
-    if not delivered and not lost_ids:
-        return results.count_statuses(tables, run_id, config.sync.name)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        counting = pool.submit(results.count_statuses, tables, run_id, config.sync.name)
-        results.append_batch_operations(
-            tables,
-            config.sync.name,
-            [run_id, *lost_ids],
-            error_threshold_percent=config.error_threshold_percent,
-            priority=config.sync.priority.value,
-            strategy=config.batch.strategy.value,
-        )
-        return counting.result()

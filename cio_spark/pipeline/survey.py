@@ -114,6 +114,7 @@ def plan_of(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) 
         payload_bytes=payload_bytes,
         one_item_per_request=config.payload.call in ONE_ITEM_CALLS,
         share_of_rate=config.api.share_of_rate,
+        strict_mode=config.api.strict_mode,
     )
 
 

@@ -251,7 +251,7 @@ def _append(
 
 def _planned_seconds(plan: DeliveryPlan, request_seconds: float) -> float:
     """Tell how long a wave is planned to take, also by what requests of this run have taken so far."""
-    in_flight = max(1, min(plan.batches, plan.concurrent_tasks * plan.lanes))
+    in_flight = max(1, min(plan.batches, plan.in_flight))
     return max(plan.eta_seconds, plan.batches * request_seconds / in_flight)
 
 

@@ -8,7 +8,7 @@ from cio_spark.config import BatchConfiguration, BatchStrategy
 from cio_spark.config.api_limits import MAX_BODY_BYTES, MAX_ITEM_BYTES
 from cio_spark.config.batch import BYTES_BESIDE_PAYLOAD, CHUNKS_IN_MEMORY, REQUEST_BUFFERS, SHARE_OF_CHUNK
 from cio_spark.config.rules import BYTES_PER_MB
-from cio_spark.model import ROWS_PER_CHUNK
+from cio_spark.model import GZIP, ROWS_PER_CHUNK
 
 ENVELOPE_BYTES = len('{"batch":[]}')
 
@@ -81,3 +81,15 @@ def requests_needed(records: int, payload_bytes: int, max_records: int, max_byte
     by_count = -(-records // max_records)
     by_bytes = -(-(payload_bytes + records) // (max_bytes - ENVELOPE_BYTES))
     return max(by_count, by_bytes, 1)
+
+
+def compression_of(batch: BatchConfiguration, *, strict_mode: bool) -> str:
+    """Say what becomes of request bodies, and why.
+
+    Args:
+        batch: the batch configuration.
+        strict_mode: `api.strict_mode`; without it bodies go plain, see `delivery.compression`.
+    """
+    if not batch.enable_compression:
+        return "none"
+    return GZIP if strict_mode else "none: batch.enable_compression works with api.strict_mode only"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from cio_spark.config import BatchConfiguration
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.planning.limits import RequestLimits, body_limit, describe_sizing, records_limit, requests_needed
+from cio_spark.planning.limits import (
+    RequestLimits,
+    body_limit,
+    compression_of,
+    describe_sizing,
+    records_limit,
+    requests_needed,
+)
 from cio_spark.planning.pacing import Pacing, pace
 
 # A task costs 0.2 s of CPU and its file as much, docs/decisions/0007-less-per-row.md
@@ -24,6 +31,7 @@ def plan_delivery(
     payload_bytes: int,
     one_item_per_request: bool = False,
     share_of_rate: float = 1.0,
+    strict_mode: bool = True,
 ) -> DeliveryPlan:
     """Plans one wave.
 
@@ -34,6 +42,7 @@ def plan_delivery(
         payload_bytes: their JSON bytes in all, message ids included.
         one_item_per_request: device events: context applies to a whole batch (api_facts).
         share_of_rate: this sync's part of `rate_limit_rps`; other jobs with the same key have the rest.
+        strict_mode: `api.strict_mode`.
 
     Returns:
         the plan; for 0 records one partition that sends nothing.
@@ -65,6 +74,8 @@ def plan_delivery(
         max_bytes=limits.bytes,
         eta_seconds=eta_seconds,
         limited_by=limited_by,
+        parallel_workers=batch.parallel_workers,
+        compression=compression_of(batch, strict_mode=strict_mode),
         rows_per_chunk=limits.rows_per_chunk,
         sizing=describe_sizing(batch),
     )
@@ -78,13 +89,19 @@ def _expectation(
     in_flight = max(1, min(batches, pacing.tasks * pacing.lanes))
     by_latency = batches * ASSUMED_REQUEST_SECONDS / in_flight
     share = "" if share_of_rate == 1.0 else f", of which api.share_of_rate = {share_of_rate:g}"
+    workers = f"parallel_workers = {batch.parallel_workers}"
+    if pacing.tasks * pacing.lanes < min(batches, batch.parallel_workers):
+        # One lane more in some partitions would be one too many as soon as these run together
+        workers += f", of which {pacing.tasks * pacing.lanes} are used: {pacing.tasks} task slots with {pacing.lanes} "
+        workers += "request each" if pacing.lanes == 1 else "requests each"
+    else:
+        workers += " requests in flight"
     by_cores = records / (RECORDS_PER_SECOND_PER_SLOT * running)
     return max(
         (by_rate, f"rate_limit_rps = {batch.rate_limit_rps} requests/s{share}"),
         (
             by_latency,
-            f"parallel_workers = {batch.parallel_workers} requests in flight at an assumed "
-            f"{ASSUMED_REQUEST_SECONDS:g} s each",
+            f"{workers}, at an assumed {ASSUMED_REQUEST_SECONDS:g} s a request",
         ),
         (by_cores, f"{running} task slots building and sending about {RECORDS_PER_SECOND_PER_SLOT:,} records/s each"),
     )

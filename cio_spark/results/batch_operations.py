@@ -86,6 +86,7 @@ def append_batch_operations(
     sync: str,
     run_ids: Sequence[str],
     *,
+    may_be_there: bool = False,
     error_threshold_percent: float,
     priority: str,
     strategy: str,
@@ -95,14 +96,15 @@ def append_batch_operations(
     Args:
         tables: where the tables are.
         sync: the sync's name.
-        run_ids: the run, and earlier ones that never came to this point; the latter are looked up before adding.
+        run_ids: the runs.
+        may_be_there: look for their batches first, as is needed for earlier runs that may have come to this point.
         error_threshold_percent, priority, strategy: see `batches_of`.
     """
     statuses = tables.read("record_status").where((F.col("sync") == sync) & F.col("run_id").isin(*run_ids))
     batches = batches_of(
         statuses, error_threshold_percent=error_threshold_percent, priority=priority, strategy=strategy
     )
-    if len(run_ids) > 1:
+    if may_be_there:
         known = tables.read("batch_operations", tables.version("batch_operations")).select("batch_id")
         batches = batches.join(known, "batch_id", "left_anti").select(batches.columns)
     tables.append("batch_operations", batches.coalesce(1))

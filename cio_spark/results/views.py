@@ -36,7 +36,8 @@ SELECT run_id, sync, max(run_number) AS run_number,
        max(owner) AS owner, max(source) AS source, max(source_version) AS source_version,
        max(exit_status) AS exit_status, max(error) AS error,
        max(throttled_seconds) AS throttled_seconds, max(delivery_seconds) AS delivery_seconds,
-       {counts}
+       {counts},
+       max(package_version) AS package_version, max(ledger_version) AS ledger_version
 FROM {sync_runs}
 GROUP BY run_id, sync
 """

@@ -1,6 +1,13 @@
 """Where the package touches its surroundings: environment variables, secrets, signals, the Spark session."""
 
-from cio_spark.runtime.environment import environment_overrides, find_api_key, find_webhook, set_task_values
+from cio_spark.runtime.environment import (
+    WidgetSettings,
+    environment_overrides,
+    find_api_key,
+    find_webhook,
+    read_widgets,
+    set_task_values,
+)
 from cio_spark.runtime.process import cancel_on_signals, is_here, owner, owner_is_dead
 from cio_spark.runtime.session import (
     DEFAULT_WAREHOUSE,
@@ -16,6 +23,7 @@ __all__ = [
     "DEFAULT_WAREHOUSE",
     "WAREHOUSE_VARIABLE",
     "Runtime",
+    "WidgetSettings",
     "build_session",
     "cancel_on_signals",
     "environment_overrides",
@@ -26,6 +34,7 @@ __all__ = [
     "open_runtime",
     "owner",
     "owner_is_dead",
+    "read_widgets",
     "set_task_values",
     "silence_quoting_loggers",
 ]

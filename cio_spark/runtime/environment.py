@@ -1,10 +1,12 @@
-"""Environment variables, Databricks secrets and task values."""
+"""Environment variables; Databricks secrets, widgets and task values."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from cio_spark.config import ApiKey, SecretRef, SyncConfig, WebhookUrl
 from cio_spark.errors import ConfigurationError
@@ -12,6 +14,49 @@ from cio_spark.errors import ConfigurationError
 KEY_VARIABLE = "CUSTOMERIO_API_KEY"
 URL_VARIABLE = "CUSTOMERIO_BASE_URL"
 WEBHOOK_VARIABLE = "CIO_SPARK_WEBHOOK_URL"
+DATABRICKS_VARIABLE = "DATABRICKS_RUNTIME_VERSION"
+"""Set in every process of Databricks compute, serverless too."""
+ENVIRONMENT_WIDGET = "environment"
+WIDGETS: Final[Mapping[str, str]] = {
+    "customerio_region": "api.region",
+    "database_name": "tables.database",
+    "catalog_name": "tables.catalog",
+}
+"""The settings that widgets of these names stand for; the names are the prototype notebook's."""
+
+
+@dataclass(frozen=True)
+class WidgetSettings:
+    """What the widgets of a notebook, or the parameters of a notebook task, say.
+
+    Attributes:
+        environment: name of an environment file; None: no widget says so.
+        overrides: the other settings, in the form of `--set`.
+    """
+
+    environment: str | None = None
+    overrides: tuple[str, ...] = ()
+
+
+def read_widgets() -> WidgetSettings:
+    """Read the widgets `customerio_region`, `database_name`, `catalog_name` and `environment`.
+
+    One that is not there, or is blank, says nothing; nor does any outside of Databricks.
+    """
+    dbutils = _dbutils() if DATABRICKS_VARIABLE in os.environ else None
+    if dbutils is None:
+        return WidgetSettings()
+    said = {name: _widget(dbutils, name) for name in (*WIDGETS, ENVIRONMENT_WIDGET)}
+    # In quotes: a database may be called `on` or `1`
+    overrides = tuple(f"{key}={json.dumps(said[name])}" for name, key in WIDGETS.items() if said[name])
+    return WidgetSettings(said[ENVIRONMENT_WIDGET] or None, overrides)
+
+
+def _widget(dbutils: Any, name: str) -> str:
+    try:
+        return str(dbutils.widgets.get(name) or "").strip()
+    except Exception:  # there is no such widget, which dbutils says by a Java exception
+        return ""
 
 
 def environment_overrides() -> list[str]:

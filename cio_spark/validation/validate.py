@@ -107,6 +107,11 @@ def _identity_rules(call: Call, ids: T.StructType) -> list[Rule]:
         kind = F.col("ids.object_type_id")
         unfit = kind.isNotNull() & ~kind.rlike(limits.WHOLE_OBJECT_TYPE)
         rules.append(("invalid_object_type_id", "object_type_id is not a whole number, such as 1", unfit))
+    if "device_type" in given:
+        platform = F.col("ids.device_type")
+        unfit = platform.isNotNull() & ~platform.isin(*limits.DEVICE_TYPES)
+        said = " nor ".join(limits.DEVICE_TYPES)
+        rules.append(("invalid_device_type", f"device_type is neither {said}", unfit))
     if "event" in given:
         event = F.col("ids.event")
         limit = limits.MAX_EVENT_NAME_BYTES

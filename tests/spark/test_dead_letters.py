@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, order_rows
+from tests_support import KEY, ROWS_OF_WAVES, SMALL_WAVES, Bench, order_rows, staged, wave_of
 
 from cio_spark.config import ApiKey
-from cio_spark.errors import ExitStatus
+from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.model import SyncResult
+from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.pipeline.replay import Letters, replay_sync
+from cio_spark.results import set_up_tables
+from cio_spark.schemas import DEAD_LETTERS, struct_of
 from cio_spark.standin import Fault
 
 PATIENT: dict[str, Any] = {"batch": {"error_threshold_percent": 100.0, "retry_attempts": 0}}
@@ -115,3 +119,72 @@ def test_neither_a_replay_nor_retry_held_sends_state_older_than_what_was_accepte
     tried = sync.run(retry_held=True, **PATIENT)
     assert (tried.books.survey.held, tried.books.delivery.persisted) == (1, 0)
     assert [message["payload"]["traits"]["plan"] for message in sync.api.received.by_person("p")] == ["new"]
+
+
+def write_letters(bench: Bench, count: int, persons: int) -> None:
+    """Letters of an identify sync, as an earlier run has left them."""
+    set_up_tables(bench.tables)
+    said = bench.spark.range(count).selectExpr(
+        "'01AAAAAAAAAAAAAAAAAAAAAAAA' AS run_id",
+        f"'{bench.name}' AS sync",
+        "concat('r', id) AS record_id",
+        "concat('0000000000', lpad(id, 16, '0')) AS message_id",
+        f"""concat('{{"type":"identify","userId":"p', id % {persons}, '","traits":{{"plan":"', id, '"}}}}') """
+        "AS payload",
+        "'server' AS error_category",
+        "'failed' AS status",
+        f"concat('p', id % {persons}) AS person_key",
+        "id AS payload_hash",
+        "timestamp_seconds(1700000000 + id) AS occurred_at",
+    )
+    fields = struct_of(DEAD_LETTERS).fields
+    columns = [F.col(item.name) if item.name in said.columns else F.lit(None).alias(item.name) for item in fields]
+    rows = said.select(*[column.cast(item.dataType) for column, item in zip(columns, fields, strict=True)])
+    bench.tables.append("dead_letters", rows.toDF(*struct_of(DEAD_LETTERS).fieldNames()))
+
+
+def test_a_replay_goes_in_waves_and_where_one_fails_only_that_one_is_in_doubt(
+    people: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_letters(people, ROWS_OF_WAVES, persons=60)
+    people.write_sql("SELECT 'x' AS id, 'a' AS plan")
+    append = pipeline_waves._append
+    calls = iter(range(100))
+
+    def fail_in_the_second(*arguments: Any) -> int:
+        if next(calls) == 1:
+            raise RuntimeError("out of memory")
+        return append(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pipeline_waves, "_append", fail_in_the_second)
+        with pytest.raises(CioSparkError):
+            replay(people, batch=SMALL_WAVES["batch"], delivery=SMALL_WAVES["delivery"])
+    (failed,) = people.tables.read("sync_run_state").where(F.col("sync") == people.name).collect()
+    first = people.api.received.count()
+    assert failed["accepted"] == first > 0
+    assert failed["in_doubt"] > 0
+    assert failed["not_started"] == ROWS_OF_WAVES - first - failed["in_doubt"] > 0
+    assert len(staged(people)) == 1
+    # The next sync settles the replay that failed, and takes away what it had staged
+    assert people.run().books.delivery.accepted == 1
+    assert staged(people) == []
+
+    again = replay(people, batch=SMALL_WAVES["batch"], delivery=SMALL_WAVES["delivery"])
+
+    assert again.books.balanced
+    assert (again.books.survey.superseded, again.books.delivery.accepted) == (first, ROWS_OF_WAVES - first)
+    assert again.exit_status is ExitStatus.SUCCESS
+    assert people.api.received.count() == ROWS_OF_WAVES + 1
+    assert people.api.received.duplicates() == {}
+    assert not people.api.traffic.overlapping_persons
+    waves: dict[str, set[int]] = {}
+    for row in people.statuses(again.run_id):
+        waves.setdefault(row["person_key"], set()).add(wave_of(row["batch_id"]))
+    assert all(len(of_person) == 1 for of_person in waves.values())
+    assert len(set.union(*waves.values())) > 1
+    for person in range(60):
+        plans = [int(message["payload"]["traits"]["plan"]) for message in people.api.received.by_person(f"p{person}")]
+        assert plans == sorted(plans)
+        assert len(plans) == ROWS_OF_WAVES // 60
+    assert staged(people) == []

@@ -139,6 +139,20 @@ def test_an_object_type_that_is_no_number_makes_its_own_row_invalid(spark: Spark
     assert json.loads(found["c"]["payload"])["properties"]["objectTypeId"] == 1
 
 
+def test_a_device_type_that_is_no_platform_makes_its_own_row_invalid(spark: SparkSession) -> None:
+    query = """SELECT * FROM VALUES ('a', 'ios'), ('b', 'iOS'), ('c', NULL), ('d', 'android'), ('e', ''),
+        ('f', 'web') AS t(id, platform)"""
+    found = rows_of(spark, query, call="device", user_id="id", device_token="id", device_type="platform")
+    assert {row["record_id"]: row["error_code"] for row in found} == {
+        "a": None,
+        "b": "invalid_device_type",
+        "c": None,
+        "d": None,
+        "e": "invalid_device_type",
+        "f": "invalid_device_type",
+    }
+
+
 @pytest.mark.parametrize(
     ("section", "sentence"),
     [

@@ -15,7 +15,8 @@ from cio_spark.clock import SystemClock
 from cio_spark.config import TablesSection
 from cio_spark.errors import ExitStatus, TablesInUseError
 from cio_spark.ids import new_run_id
-from cio_spark.results import Claimant, RunEnd, Tables, claim_sync, end_run, set_up_tables, setup
+from cio_spark.results import Claimant, RunEnd, Tables, claim_sync, end_run, last_runs, set_up_tables, setup
+from cio_spark.results.views import create_view
 from cio_spark.schemas import BATCH_COLUMNS, struct_of
 
 _numbers = itertools.count()
@@ -126,3 +127,23 @@ def test_a_column_that_somebody_adds_while_an_event_is_written_costs_no_event(
     monkeypatch.setattr(Tables, "append", alter_and_append)
     claim = claim_sync(people.tables, people.name, Claimant("me:1"), clock=SystemClock(), facts=lambda _: {})
     assert claim.run_id
+
+
+def test_a_view_of_an_older_package_gets_the_versions_of_runs_and_what_is_built_on_it_goes_on(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    tables = Tables(spark, TablesSection(database=f"older_{next(_numbers)}"), tmp_path)
+    set_up_tables(tables)
+    older = "SELECT run_id, max(status) AS status FROM {sync_runs} GROUP BY run_id"
+    create_view(tables, "sync_run_state", older.format(sync_runs=tables.name("sync_runs")))
+    create_view(tables, "of_the_user", f"SELECT * FROM {tables.name('sync_run_state')}")
+    started = {"run_id": "r1", "sync": "s", "event": "started", "at": SystemClock().now(), "package_version": "1.2.3"}
+    ended = {"run_id": "r1", "sync": "s", "event": "ended", "at": SystemClock().now(), "ledger_version": 7}
+    tables.append_events("sync_runs", [started, {**ended, "status": "succeeded"}])
+
+    set_up_tables(tables)
+
+    (run,) = last_runs(tables, "s", 10)
+    assert (run["package_version"], run["ledger_version"]) == ("1.2.3", 7)
+    (row,) = tables.read("of_the_user").collect()
+    assert row.asDict() == {"run_id": "r1", "status": "succeeded"}

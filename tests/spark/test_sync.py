@@ -12,10 +12,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from tests_support import KEY, ORDERS, Bench, order_rows
 
+from cio_spark.config import ApiKey
 from cio_spark.delivery import engine
 from cio_spark.errors import ExitStatus
-from cio_spark.model import SyncResult
-from cio_spark.standin import StandIn
+from cio_spark.model import DeliveryPlan, SyncResult
+from cio_spark.pipeline import run_sync
+from cio_spark.progress import Silence
+from cio_spark.standin import Fault, StandIn
+from cio_spark.version import VERSION
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,33 @@ def test_counts_in_sync_runs_are_those_of_the_result(delivered: tuple[Bench, Syn
     (run,) = orders.tables.read("sync_run_state").where(F.col("run_id") == result.run_id).collect()
     assert (run["status"], run["exit_status"], run["source_rows"], run["accepted"]) == ("succeeded", 0, 2500, 2500)
     assert run["requests"] == result.books.delivery.requests
+    assert run["package_version"] == VERSION
+    assert run["ledger_version"] < orders.tables.version("record_status")
+
+
+class Heard(Silence):
+    """Remembers what was told."""
+
+    def __init__(self) -> None:
+        self.plans: list[DeliveryPlan] = []
+        self.shares: list[tuple[int, int]] = []
+
+    def planned(self, sync: str, plan: DeliveryPlan) -> None:  # noqa: ARG002  the signature of `Progress`
+        self.plans.append(plan)
+
+    def delivered(self, done: int, total: int) -> None:
+        self.shares.append((done, total))
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_delivery_tells_how_far_it_is_only_with_monitoring(orders: Bench, watched: bool) -> None:
+    orders.write_sql(order_rows(10))
+    orders.api.script(Fault(latency_seconds=3.0, times=10))
+    heard = Heard()
+    config = orders.config(batch={"enable_monitoring": watched})
+    run_sync(config, spark=orders.spark, api_key=ApiKey(KEY), warehouse=orders.warehouse, progress=heard)
+    assert [plan.records for plan in heard.plans] == [10]
+    assert bool(heard.shares) == watched
 
 
 def test_a_second_run_sends_nothing(delivered: tuple[Bench, SyncResult]) -> None:

@@ -131,3 +131,33 @@ def test_a_wave_that_spark_fails_in_is_in_doubt_and_its_staging_goes_with_the_ne
     assert orders.api.received.count() == ROWS
     assert orders.api.received.duplicates() == {}
     assert staged(orders) == []
+
+
+def test_the_batches_of_a_lost_run_are_filled_in_by_the_settings_that_it_had(
+    orders: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.write_sql(order_rows(20))
+    orders.api.script(Fault(poison=frozenset({"c3"})))
+    then: dict[str, Any] = {
+        "sync": {"priority": "high"},
+        "batch": {"parallel_workers": 1, "strategy": "size_based", "error_threshold_percent": 50.0},
+    }
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(results, "append_batch_operations", fail)
+        with pytest.raises(CioSparkError):
+            orders.run(**then)
+    now: dict[str, Any] = {"sync": {"priority": "low"}, "batch": {"strategy": "adaptive"}}
+    with monkeypatch.context() as broken:  # the next run fills them in, and dies before it can say so
+        broken.setattr(results, "mark_settled", fail)
+        with pytest.raises(CioSparkError):
+            orders.run(**now)
+    assert orders.run(**now).books.delivery.persisted == 0
+    batches = orders.tables.read("batch_operations").where(F.col("metadata")["sync"] == orders.name).collect()
+    assert [
+        (row["total_records"], row["status"], row["metadata"]["priority"], row["metadata"]["strategy"])
+        for row in batches
+    ] == [(20, "completed", "high", "size_based")]

@@ -266,16 +266,3 @@ def test_requests_are_compared_with_the_limit_in_requests_not_records() -> None:
     assert measured.requests_per_second == pytest.approx(300 / (299 / 30 + 0.5))
     kinds = {item["type"] for item in BatchPerformanceAnalyzer().analyze_job_performance(job(*batches))["bottlenecks"]}
     assert "low_throughput" not in kinds
-
-
-def test_a_run_in_the_tables_is_analysed_like_a_job() -> None:
-    row = {**vars(replace(WELL, error_rate_percent=50.0)), "run_id": "r1"}
-    analysis = BatchPerformanceAnalyzer().analyze_run(row, CONFIG)
-    assert analysis["job_summary"] == {
-        "job_id": "r1",
-        "total_time_seconds": 12.0,
-        "total_batches": 200,
-        "total_records": 20_000,
-        "records_processed": 20_000,
-    }
-    assert [item["type"] for item in analysis["bottlenecks"]] == ["high_errors"]

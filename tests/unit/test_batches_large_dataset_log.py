@@ -23,6 +23,7 @@ PLAN = DeliveryPlan(
     max_bytes=500_000,
     eta_seconds=3.04,
     limited_by="",
+    parallel_workers=4,
 )
 
 

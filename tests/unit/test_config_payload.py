@@ -238,3 +238,17 @@ def test_the_user_may_say_otherwise() -> None:
     }
     config = SyncConfig.model_validate(written)
     assert (config.operation_type, config.on_change) == ("orders", OnChange.SEND)
+
+
+@pytest.mark.parametrize("written", [{"value": "iOS"}, "'iOS'", {"value": "web"}, {"value": 3}, {"value": ""}])
+@pytest.mark.parametrize("call", ["device", "device_delete"])
+def test_a_constant_that_is_no_platform_of_devices_is_refused(call: str, written: Any) -> None:
+    (problem,) = payload_problems(section(call, user_id="u", device_token="t", device_type=written))
+    assert problem.path == "device_type"
+    assert problem.message.startswith("must be ios or android, found ")
+    assert ("did you mean 'ios'?" in problem.message) == ("iOS" in str(written))
+
+
+@pytest.mark.parametrize("written", [{"value": "ios"}, "'android'", "platform", {"value": None}])
+def test_platforms_of_devices_and_what_rows_say_are_taken(written: Any) -> None:
+    assert payload_problems(section("device", user_id="u", device_token="t", device_type=written)) == []

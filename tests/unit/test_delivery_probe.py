@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from delivery_world import settings_for
+from delivery_world import FakeClock, settings_for
 
 from cio_spark.config import ApiKey
-from cio_spark.delivery import check_api
+from cio_spark.delivery import check_api, probe
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.standin import Fault, StandIn
 
@@ -62,3 +62,22 @@ def test_a_wrong_key_is_refused(api: StandIn) -> None:
 
     assert raised.value.exit_status is ExitStatus.KEY_REFUSED
     assert "another-key" not in str(raised.value)
+
+
+def test_a_network_that_fails_once_is_asked_again_after_a_moment(api: StandIn) -> None:
+    clock = FakeClock()
+    api.script(Fault(drop_connection="before_reading", times=1))
+
+    verdict = probe(settings_for(api.url), clock)
+
+    assert verdict.answer.status is not None
+    assert clock.sleeps == [1.0]
+
+
+def test_a_network_that_answers_is_asked_once_and_nobody_waits(api: StandIn) -> None:
+    clock = FakeClock()
+
+    probe(settings_for(api.url), clock)
+
+    assert clock.sleeps == []
+    assert len(api.received.requests()) == 1

@@ -120,6 +120,15 @@ def test_the_plan_says_what_limits_the_speed() -> None:
     assert slow.limited_by.startswith("rate_limit_rps = 1 ")
     narrow = plan(BatchConfiguration(rate_limit_rps=1000, parallel_workers=1), Slots(1, True), 100_000)
     assert narrow.limited_by.startswith("parallel_workers = 1 ")
+    uneven = plan(BatchConfiguration(rate_limit_rps=1000, parallel_workers=7), Slots(4, True), 100_000)
+    assert uneven.limited_by == (
+        "parallel_workers = 7, of which 4 are used: 4 task slots with 1 request each, at an assumed 0.25 s a request"
+    )
+    pairs = plan(BatchConfiguration(rate_limit_rps=1000, parallel_workers=11), Slots(4, True), 100_000)
+    assert "of which 8 are used: 4 task slots with 2 requests each" in pairs.limited_by
+    assert "are used" not in plan(BatchConfiguration(rate_limit_rps=1000), Slots(4, True), 100_000).limited_by
+    # Nothing is left over that there would be a batch for
+    assert "are used" not in plan(BatchConfiguration(parallel_workers=7), Slots(3, False), 3).limited_by
     small = plan(BatchConfiguration(rate_limit_rps=1000, parallel_workers=20), Slots(1, True), 10_000_000)
     assert "task slots" in small.limited_by
 

@@ -1,0 +1,111 @@
+"""What the terminal says of a plan and of the last runs."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from rich.console import Console
+
+from cio_spark.config import BatchConfiguration
+from cio_spark.console import ConsoleProgress, show_preview, show_runs
+from cio_spark.model import DeliveryPlan, Preview, Slots, StateCounts
+from cio_spark.planning import plan_delivery
+from cio_spark.schemas import RUN_COUNTS
+
+PLAN = plan_delivery(BatchConfiguration(parallel_workers=4), Slots(2, True), records=10_000, payload_bytes=3_000_000)
+
+
+def console(width: int = 180, *, terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), width=width, highlight=False, force_terminal=terminal)
+
+
+def written(to: Console) -> str:
+    file = to.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def told(plan: DeliveryPlan) -> str:
+    to = console(400)
+    ConsoleProgress(to).planned("orders", plan)
+    return written(to)
+
+
+def previewed(plan: DeliveryPlan) -> str:
+    to = console()
+    show_preview(to, "orders", Preview(StateCounts(10_000, new=10_000), plan, (), (), "shop.orders"))
+    return written(to)
+
+
+def run(**values: Any) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(RUN_COUNTS, 0),
+        **{"run_id": "01KB6A0Z1Y2X3W4V5T6S7R8Q9P", "sync": "orders", "status": "failed", "exit_status": 3},
+        **{"started_at": datetime(2026, 3, 1, 12, tzinfo=timezone.utc), "error": None, "package_version": "9.8.7"},
+        **values,
+    }
+
+
+def test_the_plan_of_every_run_names_the_limits_of_a_request() -> None:
+    assert "in about 10 requests of at most 1,000 records and 500,000 bytes, 2 partitions, 4 in flight" in told(PLAN)
+
+
+def test_a_plan_says_when_bodies_go_uncompressed_and_why() -> None:
+    lax = plan_delivery(BatchConfiguration(), Slots(2, True), records=10, payload_bytes=10, strict_mode=False)
+    off = plan_delivery(
+        BatchConfiguration(enable_compression=False), Slots(2, True), records=10, payload_bytes=10, strict_mode=False
+    )
+    why = "none: batch.enable_compression works with api.strict_mode only"
+    assert why in told(lax)
+    assert why in previewed(lax)
+    assert "compression none\n" in told(off)
+    assert "compression" not in told(PLAN)
+    assert "gzip" in previewed(PLAN)
+
+
+def test_a_preview_says_how_many_workers_are_left_over() -> None:
+    seven = plan_delivery(
+        BatchConfiguration(parallel_workers=7), Slots(4, True), records=100_000, payload_bytes=30_000_000
+    )
+    assert "4 tasks × 1 lanes; 3 of parallel_workers = 7 left over" in previewed(seven)
+    assert "left over" not in previewed(PLAN)
+    assert "left over" not in previewed(replace(seven, parallel_workers=4))
+
+
+def test_status_shows_every_state_that_a_runs_rows_are_in_and_the_version_that_made_it() -> None:
+    others = [name for name in RUN_COUNTS[1:12] if name != "accepted"]
+    counts = {name: 1_000 + number for number, name in enumerate(others)}
+    to = console(400)
+    show_runs(to, [run(source_rows=20_000, accepted=9_000, **counts)])
+    shown = written(to)
+    assert len(others) == 10
+    assert all(f"{count:,} {name}" in shown for name, count in counts.items())
+    assert all(said in shown for said in ("20,000", "9,000", "9.8.7"))
+
+
+def test_status_leaves_out_states_without_rows_and_counts_that_nobody_has_made() -> None:
+    to = console()
+    show_runs(to, [run(rejected=3), run(package_version=None, **dict.fromkeys(RUN_COUNTS))])
+    shown = written(to)
+    assert "│ 3 rejected " in shown
+    assert "held" not in shown
+    assert shown.count("–") == 4
+
+
+def test_the_ids_of_runs_stay_whole_on_a_narrow_terminal() -> None:
+    to = console(80)
+    show_runs(to, [run(source_rows=1_234_567, accepted=1_234_567)])
+    assert "01KB6A0Z1Y2X3W4V5T6S7R8Q9P" in written(to)
+
+
+def test_the_bar_starts_with_the_first_word_of_progress() -> None:
+    to = console(terminal=True)
+    progress = ConsoleProgress(to)
+    progress.planned("orders", PLAN)
+    assert "sending" not in written(to)
+    progress.delivered(1, 2)
+    progress.phase("books")
+    assert "sending" in written(to)

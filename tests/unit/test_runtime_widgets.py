@@ -1,0 +1,104 @@
+"""Widgets of a Databricks notebook as settings, with a dbutils that is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cio_spark import load_config
+from cio_spark.commands import Selection
+from cio_spark.runtime import WidgetSettings, environment, read_widgets
+
+SYNC = """
+sync: {name: orders}
+source: {table: shop.orders}
+payload: {call: track, record_id: id, user_id: id, event: {value: e}}
+api: {region: us}
+tables: {catalog: of_the_file, database: of_the_file}
+"""
+ENVIRONMENTS = {
+    "stage": "batch: {parallel_workers: 2}\ntables: {database: of_stage}",
+    "prod": "batch: {parallel_workers: 3}",
+}
+ALL = {"customerio_region": "eu", "database_name": "crm", "catalog_name": "main", "environment": "stage"}
+
+
+class NoSuchWidgetError(Exception):
+    """What dbutils raises, as a Java exception, for a widget that nobody made."""
+
+
+class FakeWidgets:
+    """Like `dbutils.widgets`."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values = values
+
+    def get(self, name: str) -> str:
+        if name not in self._values:
+            raise NoSuchWidgetError(name)
+        return self._values[name]
+
+
+def widgets(monkeypatch: pytest.MonkeyPatch, values: dict[str, str], *, on_databricks: bool = True) -> None:
+    monkeypatch.setattr(environment, "_dbutils", lambda: SimpleNamespace(widgets=FakeWidgets(values)))
+    if on_databricks:
+        monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.1")
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("DATABRICKS_RUNTIME_VERSION", "CUSTOMERIO_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    (tmp_path / "syncs").mkdir()
+    (tmp_path / "environments").mkdir()
+    for name, text in ENVIRONMENTS.items():
+        (tmp_path / "environments" / f"{name}.yml").write_text(text)
+    file = tmp_path / "syncs" / "orders.yml"
+    file.write_text(SYNC)
+    return file
+
+
+def test_widgets_win_over_both_files(monkeypatch: pytest.MonkeyPatch, conf: Path) -> None:
+    widgets(monkeypatch, ALL)
+    (config,) = Selection([conf]).load()
+    assert config.api.region == "eu"
+    assert (config.tables.catalog, config.tables.database) == ("main", "crm")
+    assert config.batch.parallel_workers == 2
+
+
+def test_what_is_said_to_the_command_wins_over_widgets(monkeypatch: pytest.MonkeyPatch, conf: Path) -> None:
+    widgets(monkeypatch, ALL)
+    monkeypatch.setenv("CUSTOMERIO_BASE_URL", "http://127.0.0.1:8087/v1")
+    (config,) = Selection([conf], "prod", ["tables.database=said", "api.region=us"]).load()
+    assert config.api.region == "us"
+    assert config.api.url == "http://127.0.0.1:8087/v1"
+    assert (config.tables.catalog, config.tables.database) == ("main", "said")
+    assert config.batch.parallel_workers == 3
+
+
+@pytest.mark.parametrize("values", [{}, dict.fromkeys(ALL, ""), dict.fromkeys(ALL, "  ")])
+def test_a_widget_that_is_missing_or_blank_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, conf: Path, values: dict[str, str]
+) -> None:
+    widgets(monkeypatch, values)
+    assert read_widgets() == WidgetSettings()
+    (config,) = Selection([conf]).load()
+    assert (config.api.region, config.tables.catalog, config.tables.database) == ("us", "of_the_file", "of_the_file")
+
+
+def test_a_widgets_text_stays_text_whatever_it_looks_like(monkeypatch: pytest.MonkeyPatch, conf: Path) -> None:
+    widgets(monkeypatch, {"database_name": "2026", "catalog_name": "on"})
+    said = read_widgets()
+    config = load_config(conf, environment=said.environment, overrides=said.overrides)
+    assert (config.tables.catalog, config.tables.database) == ("on", "2026")
+
+
+def test_outside_of_databricks_no_widget_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    widgets(monkeypatch, ALL, on_databricks=False)
+    assert read_widgets() == WidgetSettings()
