@@ -76,7 +76,7 @@ class Bisection:
                 continue
             piece = piece._replace(batch=free)
             if self._is_over(settlement, until):
-                piece = piece._replace(decision=Decision.UNDECIDED)
+                piece = piece._replace(decision=_left(piece, Decision.UNDECIDED))
             else:
                 piece = self._attempt(piece, settlement, MAX_EXTRA_REQUESTS - settlement.extra_requests)
             waiting += self._settle(piece, settlement)
@@ -86,7 +86,7 @@ class Bisection:
         sending = self._send(piece.batch, most_requests, piece.tried)
         settlement.sendings.append(sending)
         if sending.verdict is None:
-            return piece._replace(decision=Decision.STOPPED)
+            return piece._replace(decision=_left(piece, Decision.STOPPED))
         return Piece(
             piece.batch,
             Decision.OUTGROWN if sending.outgrown else _decide(sending.verdict),
@@ -119,6 +119,11 @@ class Bisection:
             or self._clock.monotonic() >= until
             or (settlement.refused_alone > 0 and self._nearly_everything_refused())
         )
+
+
+def _left(piece: Piece, if_refused: Decision) -> Decision:
+    """Decide about a part that is not sent any more: what failed before stays failed."""
+    return Decision.FAILED if piece.decision is Decision.OUTGROWN else if_refused
 
 
 def _divided(piece: Piece, parts: int) -> list[Piece]:
