@@ -102,7 +102,14 @@ class StateCounts:
 
 @dataclass(frozen=True)
 class DeliveryCounts:
-    """What `record_status` says of one run, read back after the delivery."""
+    """What `record_status` says of one run, read back after the delivery.
+
+    Attributes:
+        accepted, invalid, rejected, failed, not_attempted: records by status.
+        requests, retries, bytes, compressed_bytes, request_seconds, throttled_seconds: sums over root batches.
+        reasons: why records were not accepted, the most frequent first; some of the rarest may be left out.
+        codes: all that was not accepted, by status, category and code; without words.
+    """
 
     accepted: int = 0
     invalid: int = 0
@@ -116,6 +123,7 @@ class DeliveryCounts:
     request_seconds: float = 0.0
     throttled_seconds: float = 0.0
     reasons: tuple[Reason, ...] = ()
+    codes: tuple[Reason, ...] = ()
 
     @property
     def persisted(self) -> int:

@@ -15,6 +15,7 @@ from cio_spark.delivery.bisection import Bisection
 from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.held import HeldPersons
 from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, group_of
+from cio_spark.delivery.process_log import LaneLog, Place
 from cio_spark.delivery.process_state import ProcessState
 from cio_spark.delivery.refusals import Suspects
 from cio_spark.delivery.resources import NOT_SAMPLED, ResourceSampler
@@ -126,6 +127,7 @@ class Lane:
             process.clock,
             process.circuit,
             Throttle(settings.seconds_between_requests, process.clock),
+            LaneLog(process.log, Place(settings.wave, self._partition_index, self._number)),
         )
         return Bisection(
             lambda batch, most_requests: self._send(sender, batch, most_requests),

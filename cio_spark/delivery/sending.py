@@ -11,6 +11,7 @@ from cio_spark.delivery.circuit import Circuit, Permit
 from cio_spark.delivery.classification import Verdict, classify
 from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.compression import Compression
+from cio_spark.delivery.process_log import LaneLog
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.stopping import Stop, StopCode
@@ -57,6 +58,7 @@ class Sender:
         clock: time.
         circuit: whether anything may be sent at all; None: it may.
         throttle: the lane's own pace; None: the schedule's.
+        log: told of every answer; None: nobody is.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Sender:
         clock: Clock,
         circuit: Circuit | None = None,
         throttle: Throttle | None = None,
+        log: LaneLog | None = None,
     ) -> None:
         self._client = client
         self._rate = rate
@@ -80,6 +83,7 @@ class Sender:
         self._clock = clock
         self._circuit = circuit or Circuit(0, 0.0, clock)
         self._throttle = throttle or Throttle(rate.seconds_between_requests, clock)
+        self._log = log
 
     def send(self, body: bytes, most_requests: int | None = None) -> Sending:
         """Send it, with retries.
@@ -137,7 +141,10 @@ class Sender:
                 verdict = classify(answer)
                 self._throttle.record(verdict)
         finally:
-            self._circuit.record(permit, verdict)
+            change = self._circuit.record(permit, verdict)
+        if self._log is not None:
+            seconds = self._circuit.seconds_until_trial if change is not None else 0.0
+            self._log.record(verdict, change, seconds)
         if (cause := self._circuit.given_up) is not None:
             self._stop.set(StopCode.CIRCUIT_OPEN, cause)
         return verdict

@@ -16,9 +16,9 @@ from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
 from cio_spark.fixed_settings import with_fixed_settings
+from cio_spark.logs.style import LogStyle
 from cio_spark.model import Books, DeliveryCounts, StateCounts, SyncResult
 from cio_spark.pipeline.frame import Frame, Pinned
-from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.run import read_back
 from cio_spark.pipeline.settle import write_dead_letters
 from cio_spark.pipeline.survey import plan_of
@@ -59,6 +59,7 @@ def replay_sync(
     take_over: bool = False,
     job_attempt: str | None = None,
     same_workspace: bool = False,
+    executor_log: LogStyle = LogStyle.OFF,
 ) -> SyncResult:
     """Sends dead letters of a sync again: of each record the newest, with the message id it had.
 
@@ -75,7 +76,7 @@ def replay_sync(
         progress: listener.
         clock: time.
         cancellation: whoever may ask the run to stop.
-        take_over, job_attempt, same_workspace: see `run_sync`.
+        take_over, job_attempt, same_workspace, executor_log: see `run_sync`.
 
     Returns:
         what became of them, as of a run.
@@ -93,9 +94,10 @@ def replay_sync(
         takes_over=take_over,
         job_attempt=job_attempt,
         same_workspace=same_workspace,
+        executor_log=executor_log,
     )
     tables, phases, progression = frame.tables, frame.phases, frame.progression
-    with explained(config), phases.phase("check"):
+    with frame.starting("check"):
         check_api(delivery_settings(config, api_key))
         results.set_up_tables(tables, clock=frame.clock, owner_is_dead=owner_is_dead)
     letters_source = Pinned("dead letters", None)
@@ -118,7 +120,7 @@ def replay_sync(
                 chosen = judged.where(F.col("state") == "again")
                 plan = plan_of(config, frame.slots, counts.again, counts.payload_bytes)
             waves = [Wave(0, chosen, counts.again, plan)] if counts.again else []
-            frame.deliver(waves, plan, api_key)
+            frame.deliver(waves, counts, plan, api_key)
             with phases.phase("books"):
                 delivery = read_back(config, tables, run_id, [], delivered=progression.committed > 0)
                 if delivery.rejected + delivery.failed:
