@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def test_of_one_code_a_process_says_a_line_every_few_seconds_with_what_has_come_
         ("http_503", 4),
     ]
     seconds = [int(at[17:19]) for code, _, at in said if code == "http_503"]
-    assert all(later - earlier >= SECONDS_BETWEEN_LINES for earlier, later in zip(seconds, seconds[1:], strict=False))
+    assert all(later - earlier >= SECONDS_BETWEEN_LINES for earlier, later in pairwise(seconds))
 
 
 def test_lanes_and_partitions_of_a_process_share_what_may_be_said(capsys: pytest.CaptureFixture[str]) -> None:
