@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cluster import SPARK_HOME, Cluster, kill_group, spark_environment
 
@@ -63,6 +65,11 @@ def _run(command: Sequence[str], folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def events_in(text: str) -> list[dict[str, Any]]:
+    """The events in a log that others write to as well."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith('{"timestamp": ')]
+
+
 @dataclass
 class Submitted:
     """A `spark-submit` under way or at its end.
@@ -102,6 +109,10 @@ class Submitted:
         """What the job has said to its user."""
         return self.output.read_text(encoding="utf-8")
 
+    def events(self) -> list[dict[str, Any]]:
+        """The events that the driver has logged, among what Spark says."""
+        return events_in(self.log.read_text(encoding="utf-8", errors="replace"))
+
     def executor_of(self, partition: int) -> int:
         """The executor that the newest first try of this partition was given to, as Spark's log has it."""
         started = rf"Starting task {partition}\.0 in stage .*,\s*executor (\d+), partition {partition},"
@@ -134,19 +145,22 @@ class Submitter:
     executor_memory: str = "1g"
     submitted: list[Submitted] = field(default_factory=list)
 
-    def sync(self, conf: Path, *, cores: int = 2, script: Path = PROJECT / "jobs" / "sync.py") -> Submitted:
+    def sync(
+        self, conf: Path, *, cores: int = 2, script: Path = PROJECT / "jobs" / "sync.py", log: str = "json"
+    ) -> Submitted:
         """Submits `jobs/sync.py`.
 
         Args:
             conf: the sync file.
             cores: executors, of one core each.
             script: what to submit in its place, with the same arguments.
+            log: how the job logs events, into what Spark says.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.cluster.master_url]
         for key, value in self._settings(cores).items():
             command += ["--conf", f"{key}={value}"]
-        command += [str(script), str(conf), "--warehouse", str(self.warehouse)]
+        command += [str(script), str(conf), "--warehouse", str(self.warehouse), "--log", log]
         number = len(self.submitted)
         output, log = self.folder / f"{number}.out", self.folder / f"{number}.log"
         python = {"PYSPARK_PYTHON": str(self.python), "PYSPARK_DRIVER_PYTHON": str(self.python)}
