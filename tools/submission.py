@@ -23,6 +23,7 @@ from cio_spark.runtime.session import cache_folder
 PROJECT = Path(__file__).resolve().parent.parent
 _PARTS = ("setup.py", "pyproject.toml", "README.md", "cio_spark")
 KEY_VARIABLE = "CUSTOMERIO_API_KEY"
+_EVENT = '{"timestamp": '
 
 
 def install_wheel(folder: Path) -> Path:
@@ -67,7 +68,7 @@ def _run(command: Sequence[str], folder: Path) -> None:
 
 def events_in(text: str) -> list[dict[str, Any]]:
     """The events in a log that others write to as well."""
-    return [json.loads(line) for line in text.splitlines() if line.startswith('{"timestamp": ')]
+    return [json.loads(line) for line in text.splitlines() if line.startswith(_EVENT)]
 
 
 @dataclass
@@ -106,12 +107,16 @@ class Submitted:
         os.killpg(self.process.pid, signal.SIGCONT)
 
     def said(self) -> str:
-        """What the job has said to its user."""
+        """What the job has said to its user, on standard output or error: spark-submit makes one of the two."""
         return self.output.read_text(encoding="utf-8")
 
+    def sentences(self) -> list[str]:
+        """What the job has said to its user, without the events."""
+        return [line for line in self.said().splitlines() if line.strip() and not line.startswith(_EVENT)]
+
     def events(self) -> list[dict[str, Any]]:
-        """The events that the driver has logged, among what Spark says."""
-        return events_in(self.log.read_text(encoding="utf-8", errors="replace"))
+        """The events that the driver has logged."""
+        return events_in(self.said())
 
     def executor_of(self, partition: int) -> int:
         """The executor that the newest first try of this partition was given to, as Spark's log has it."""
@@ -154,7 +159,7 @@ class Submitter:
             conf: the sync file.
             cores: executors, of one core each.
             script: what to submit in its place, with the same arguments.
-            log: how the job logs events, into what Spark says.
+            log: how the job logs events.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.cluster.master_url]

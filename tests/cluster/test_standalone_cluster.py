@@ -184,7 +184,7 @@ def test_of_two_submits_of_one_sync_at_once_one_runs_and_the_other_refuses_in_on
     assert refused.exit_status == 2, refused.story()
     (event,) = refused.events()
     assert (event["event"], event["sync"], event["exit_status"]) == ("claim_refused", "orders", 2)
-    said = [line for line in refused.said().splitlines() if line.strip()]
+    said = refused.sentences()
     assert len(said) == 1, refused.said()
     assert said[0].startswith("error: sync orders is already running since ")
     ends_well(ran)
