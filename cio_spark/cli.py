@@ -16,10 +16,12 @@ from cio_spark.cli_options import (
     Debug,
     Environment,
     JobAttempt,
+    Log,
     Overrides,
     SameWorkspace,
     TakeOver,
     Warehouse,
+    log_style,
     run_command,
 )
 from cio_spark.cli_reading import register
@@ -50,10 +52,11 @@ def sync(
     job_attempt: JobAttempt = None,
     same_workspace: SameWorkspace = False,
     warehouse: Warehouse = None,
+    log: Log = None,
     debug: Debug = False,
 ) -> None:
     """Send what is new or changed in a source, and write down what became of every row."""
-    selection = Selection(confs, environment, overrides or (), warehouse, debug)
+    selection = Selection(confs, environment, overrides or (), warehouse, debug, log_style(log))
     run_command(
         lambda console: commands.sync(
             selection,
@@ -66,6 +69,7 @@ def sync(
             same_workspace=same_workspace,
         ),
         debug=debug,
+        log=selection.log,
     )
 
 
@@ -81,10 +85,11 @@ def replay(
     job_attempt: JobAttempt = None,
     same_workspace: SameWorkspace = False,
     warehouse: Warehouse = None,
+    log: Log = None,
     debug: Debug = False,
 ) -> None:
     """Send dead letters again, under their own message ids; nothing older than what was accepted."""
-    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+    selection = Selection([conf], environment, overrides or (), warehouse, debug, log_style(log))
     run_command(
         lambda console: commands.replay(
             selection,
@@ -97,6 +102,7 @@ def replay(
             same_workspace=same_workspace,
         ),
         debug=debug,
+        log=selection.log,
     )
 
 
@@ -106,11 +112,12 @@ def setup(
     environment: Environment = None,
     overrides: Overrides = None,
     warehouse: Warehouse = None,
+    log: Log = None,
     debug: Debug = False,
 ) -> None:
     """Create the tables and views, and add columns that are missing."""
-    selection = Selection([conf], environment, overrides or (), warehouse, debug)
-    run_command(lambda console: commands.setup(selection, console), debug=debug)
+    selection = Selection([conf], environment, overrides or (), warehouse, debug, log_style(log))
+    run_command(lambda console: commands.setup(selection, console), debug=debug, log=selection.log)
 
 
 @app.command()
@@ -120,11 +127,14 @@ def maintain(
     overrides: Overrides = None,
     keep_days: Annotated[int, typer.Option(min=1, help="Days of history that are kept.")] = 90,
     warehouse: Warehouse = None,
+    log: Log = None,
     debug: Debug = False,
 ) -> None:
     """Drop old history (never a record's last state), compact, vacuum, sweep staging."""
-    selection = Selection([conf], environment, overrides or (), warehouse, debug)
-    run_command(lambda console: commands.maintain(selection, console, keep_days=keep_days), debug=debug)
+    selection = Selection([conf], environment, overrides or (), warehouse, debug, log_style(log))
+    run_command(
+        lambda console: commands.maintain(selection, console, keep_days=keep_days), debug=debug, log=selection.log
+    )
 
 
 register(app)

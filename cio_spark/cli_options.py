@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,10 @@ import typer
 from rich.console import Console
 
 from cio_spark import commands
+from cio_spark.clock import SystemClock
 from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.logs.command_line import choose_style, logs_configured
+from cio_spark.logs.style import LogStyle
 from cio_spark.spark_errors import explain_failure
 
 Confs = Annotated[list[Path], typer.Argument(metavar="CONF...", help="Sync files, like conf/syncs/orders.yml.")]
@@ -37,25 +41,38 @@ JobAttempt = Annotated[
 SameWorkspace = Annotated[
     bool, typer.Option("--same-workspace", help="The new address of the API leads to the same workspace as before.")
 ]
+Log = Annotated[
+    LogStyle | None,
+    typer.Option(
+        "--log", help="Events on standard error, one a line; default: json, on a terminal off.", show_default=False
+    ),
+]
 Everything = Annotated[bool, typer.Option("--all", help="Of every sync in these tables.")]
 
 _UNKNOWN_WIDTH = 80
 _LOG_WIDTH = 180
 
 
-def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False) -> None:
+def log_style(asked: LogStyle | None) -> LogStyle:
+    """Decide how a command logs: as asked for by `--log`, else by whether standard output is a terminal."""
+    return choose_style(asked, on_terminal=Console().is_terminal)
+
+
+def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False, log: LogStyle = LogStyle.OFF) -> None:
     """Runs a command; an error becomes one sentence and an exit status.
 
     Args:
         command: what to do.
         debug: let exceptions through.
+        log: how events are written to standard error.
     """
     console = Console(highlight=False)
     if not console.is_terminal and console.width == _UNKNOWN_WIDTH:
         # A file or a job's log has no width; in the 80 columns assumed for it tables fall apart
         console.width = _LOG_WIDTH
     try:
-        exit_status = command(console)
+        with logs_configured(log, sys.stderr, SystemClock()):
+            exit_status = command(console)
     except CioSparkError as error:
         if debug:
             raise

@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from cio_spark import commands, reading_commands
-from cio_spark.cli_options import Conf, Confs, Debug, Environment, Everything, Overrides, Warehouse, run_command
+from cio_spark.cli_options import (
+    Conf,
+    Confs,
+    Debug,
+    Environment,
+    Everything,
+    Log,
+    Overrides,
+    Warehouse,
+    log_style,
+    run_command,
+)
 from cio_spark.commands import Selection
 
 
@@ -60,11 +71,14 @@ def monitor(
         int | None, typer.Option(min=1, max=1440, help="Length of the window; default: monitoring.window_minutes.")
     ] = None,
     warehouse: Warehouse = None,
+    log: Log = None,
     debug: Debug = False,
 ) -> None:
     """Evaluate alerts; exit status 0: healthy or nothing lately, 8: degraded or a warning, 9: critical."""
-    selection = Selection(confs, environment, overrides or (), warehouse, debug)
-    run_command(lambda console: reading_commands.monitor(selection, console, minutes=minutes), debug=debug)
+    selection = Selection(confs, environment, overrides or (), warehouse, debug, log_style(log))
+    run_command(
+        lambda console: reading_commands.monitor(selection, console, minutes=minutes), debug=debug, log=selection.log
+    )
 
 
 def report(

@@ -14,8 +14,12 @@ from cio_spark import runtime
 from cio_spark.cancellation import Cancellation
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig, load_configs
-from cio_spark.console import ConsoleProgress, show_preview, show_runs
+from cio_spark.console import ConsoleProgress, ResultDisplay, show_preview, show_runs
 from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.logs.event_log import EventLog
+from cio_spark.logs.events import Event
+from cio_spark.logs.style import LogStyle
+from cio_spark.progress import Progress
 from cio_spark.spark_errors import explain_failure
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ class Selection:
         overrides: `key=value`, as of `--set`.
         warehouse: folder of local tables.
         debug: leave Spark's messages on the terminal.
+        log: how events are written.
     """
 
     paths: Sequence[Path]
@@ -39,6 +44,7 @@ class Selection:
     overrides: Sequence[str] = ()
     warehouse: Path | None = None
     debug: bool = False
+    log: LogStyle = LogStyle.OFF
 
     def load(self) -> list[SyncConfig]:
         """The configurations, critical first; what is said to the command wins over a notebook's widgets."""
@@ -98,12 +104,11 @@ def sync(
             name = config.sync.name
             label = name if len(configs) > 1 else None
             if cancellation.requested:
-                console.print(f"{name}: not started, the job was cancelled")
-                statuses.append(cancellation.exit_status)
+                statuses.append(_skip(console, name, "the job was cancelled", cancellation.exit_status))
                 continue
             if not dry_run and keys[name] in refused:
-                console.print(f"{name}: not started, its API key was refused a moment ago")
-                statuses.append(ExitStatus.KEY_REFUSED)
+                why = "its API key was refused a moment ago"
+                statuses.append(_skip(console, name, why, ExitStatus.KEY_REFUSED))
                 continue
             try:
                 if dry_run:
@@ -124,11 +129,12 @@ def sync(
                     warehouse=opened.warehouse,
                     limit=limit,
                     retry_held=retry_held,
-                    progress=ConsoleProgress(console),
+                    progress=progress_of(selection, console),
                     cancellation=cancellation,
                     take_over=take_over,
                     job_attempt=job_attempt,
                     same_workspace=same_workspace,
+                    executor_log=selection.log,
                 )
                 status = result.exit_status
             except CioSparkError as error:
@@ -141,6 +147,13 @@ def sync(
                 refused.add(keys[name])
             statuses.append(status)
     return worst(statuses)
+
+
+def _skip(console: Console, sync: str, why: str, status: ExitStatus) -> ExitStatus:
+    """Say that a sync is not started."""
+    EventLog(sync).write(Event.RUN_NOT_STARTED, exit_status=int(status), error=why)
+    console.print(f"{sync}: not started, {why}")
+    return status
 
 
 def replay(
@@ -168,13 +181,19 @@ def replay(
             api_key=key,
             warehouse=opened.warehouse,
             letters=Letters(run, category, record),
-            progress=ConsoleProgress(console),
+            progress=progress_of(selection, console),
             cancellation=cancellation,
             take_over=take_over,
             job_attempt=job_attempt,
             same_workspace=same_workspace,
+            executor_log=selection.log,
         )
     return result.exit_status
+
+
+def progress_of(selection: Selection, console: Console) -> Progress:
+    """Give the listener of a run: where events are logged, they say what the progress display would."""
+    return ConsoleProgress(console) if selection.log is LogStyle.OFF else ResultDisplay(console)
 
 
 def open_tables(selection: Selection, config: SyncConfig) -> Tables:
@@ -194,6 +213,7 @@ def setup(selection: Selection, console: Console) -> ExitStatus:
 
     done = set_up_tables(tables, clock=SystemClock(), owner_is_dead=runtime.owner_is_dead)
     create_analysis_views(tables)
+    EventLog(config.sync.name).write(Event.TABLES_SET_UP, changes=done)
     for line in done or ["everything is there already"]:
         console.print(line, highlight=False)
     return ExitStatus.SUCCESS
@@ -206,7 +226,9 @@ def maintain(selection: Selection, console: Console, *, keep_days: int) -> ExitS
     from cio_spark.results import maintain_tables, set_up_tables
 
     set_up_tables(tables, clock=SystemClock(), owner_is_dead=runtime.owner_is_dead)
-    for line in maintain_tables(tables, keep_days=keep_days, now=SystemClock().now()):
+    done = maintain_tables(tables, keep_days=keep_days, now=SystemClock().now())
+    EventLog(config.sync.name).write(Event.TABLES_MAINTAINED, changes=done)
+    for line in done:
         console.print(line, highlight=False)
     return ExitStatus.SUCCESS
 

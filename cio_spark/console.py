@@ -96,6 +96,30 @@ class ConsoleProgress:
             self._bar = None
 
 
+class ResultDisplay:
+    """Shows a run's result and nothing before it: for a job whose log says how it goes.
+
+    Args:
+        console: where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def phase(self, name: str) -> None:
+        """Show nothing."""
+
+    def planned(self, sync: str, plan: DeliveryPlan) -> None:
+        """Show nothing."""
+
+    def delivered(self, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def finished(self, result: SyncResult) -> None:
+        """Show the summary."""
+        show_result(self._console, result)
+
+
 def duration(seconds: float) -> str:
     """`0.8 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 10:

@@ -78,9 +78,22 @@ class ExpressionError(CioSparkError):
 
 
 class SyncAlreadyRunningError(CioSparkError):
-    """Another run of the same sync holds the claim."""
+    """Another run of the same sync holds the claim.
+
+    Args:
+        message: which run, since when, and what to do.
+        holder: the id of that run; None: nobody knows which one it is.
+    """
 
     exit_status = ExitStatus.CONFIGURATION_ERROR
+
+    def __init__(self, message: str, holder: str | None = None) -> None:
+        super().__init__(message, holder)
+        self.message = message
+        self.holder = holder
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class SyncTakenOverError(CioSparkError):

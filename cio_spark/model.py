@@ -135,8 +135,13 @@ def retries_of(attempts: int, batches: int, splits: int) -> int:
 class DeliveryCounts:
     """What `record_status` says of one run, read back after the delivery.
 
-    `batched` are the rows that name a batch, `batched_by_lanes` the records that the lanes say they put into batches:
-    two counts of one thing.
+    Attributes:
+        accepted, invalid, rejected, failed, not_attempted: records by status.
+        requests, retries, bytes, compressed_bytes, request_seconds, throttled_seconds: sums over root batches.
+        batched: rows that name a batch.
+        batched_by_lanes: records that the lanes say they put into batches: the same, counted elsewhere.
+        reasons: why records were not accepted, the most frequent first; some of the rarest may be left out.
+        codes: all that was not accepted, by status, category and code; without words.
     """
 
     accepted: int = 0
@@ -153,6 +158,7 @@ class DeliveryCounts:
     batched: int = 0
     batched_by_lanes: int = 0
     reasons: tuple[Reason, ...] = ()
+    codes: tuple[Reason, ...] = ()
 
     @property
     def persisted(self) -> int:

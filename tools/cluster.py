@@ -70,6 +70,11 @@ class Cluster:
             if b"CoarseGrainedExecutorBackend" in _read(_PROC / str(pid) / "cmdline")
         ]
 
+    def executor_logs(self) -> str:
+        """Give what all executors so far, and their Python workers, have written to standard error."""
+        files = sorted(self._folder.glob("worker*/app-*/*/stderr"))
+        return "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
+
     def kill_executor(self, number: int | None = None) -> int:
         """Kills one executor with -9.
 

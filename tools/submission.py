@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cluster import SPARK_HOME, Cluster, kill_group, spark_environment
 
@@ -21,6 +23,7 @@ from cio_spark.runtime.session import cache_folder
 PROJECT = Path(__file__).resolve().parent.parent
 _PARTS = ("setup.py", "pyproject.toml", "README.md", "cio_spark")
 KEY_VARIABLE = "CUSTOMERIO_API_KEY"
+_EVENT = '{"timestamp": '
 
 
 def install_wheel(folder: Path) -> Path:
@@ -63,6 +66,11 @@ def _run(command: Sequence[str], folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def events_in(text: str) -> list[dict[str, Any]]:
+    """The events in a log that others write to as well."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith(_EVENT)]
+
+
 @dataclass
 class Submitted:
     """A `spark-submit` under way or at its end.
@@ -99,8 +107,16 @@ class Submitted:
         os.killpg(self.process.pid, signal.SIGCONT)
 
     def said(self) -> str:
-        """What the job has said to its user."""
+        """What the job has said to its user, on standard output or error: spark-submit makes one of the two."""
         return self.output.read_text(encoding="utf-8")
+
+    def sentences(self) -> list[str]:
+        """What the job has said to its user, without the events."""
+        return [line for line in self.said().splitlines() if line.strip() and not line.startswith(_EVENT)]
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events that the driver has logged."""
+        return events_in(self.said())
 
     def executor_of(self, partition: int) -> int:
         """The executor that the newest first try of this partition was given to, as Spark's log has it."""
@@ -134,19 +150,22 @@ class Submitter:
     executor_memory: str = "1g"
     submitted: list[Submitted] = field(default_factory=list)
 
-    def sync(self, conf: Path, *, cores: int = 2, script: Path = PROJECT / "jobs" / "sync.py") -> Submitted:
+    def sync(
+        self, conf: Path, *, cores: int = 2, script: Path = PROJECT / "jobs" / "sync.py", log: str = "json"
+    ) -> Submitted:
         """Submits `jobs/sync.py`.
 
         Args:
             conf: the sync file.
             cores: executors, of one core each.
             script: what to submit in its place, with the same arguments.
+            log: how the job logs events.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.cluster.master_url]
         for key, value in self._settings(cores).items():
             command += ["--conf", f"{key}={value}"]
-        command += [str(script), str(conf), "--warehouse", str(self.warehouse)]
+        command += [str(script), str(conf), "--warehouse", str(self.warehouse), "--log", log]
         number = len(self.submitted)
         output, log = self.folder / f"{number}.out", self.folder / f"{number}.log"
         python = {"PYSPARK_PYTHON": str(self.python), "PYSPARK_DRIVER_PYTHON": str(self.python)}

@@ -25,6 +25,14 @@ class Permit(Enum):
     """Do not send: the API is given up, or the partition has stopped."""
 
 
+class CircuitChange(Enum):
+    """Says what an answer has made the circuit do."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+    GAVE_UP = "gave_up"
+
+
 class _State(Enum):
     CLOSED = "closed"
     OPEN = "open"
@@ -88,14 +96,18 @@ class Circuit:
                     return Permit.TRIAL
             stop.pause(min(left, LONGEST_NAP_SECONDS))
 
-    def record(self, permit: Permit, verdict: Verdict | None) -> None:
+    def record(self, permit: Permit, verdict: Verdict | None) -> CircuitChange | None:
         """Say what came of a permit.
 
         Args:
             permit: what `ask` gave.
             verdict: on the answer; None: no request was made after all.
+
+        Returns:
+            What the circuit did because of it; None: it is as it was. A trial that fails leaves it open.
         """
         with self._changed:
+            was_closed = self._state is _State.CLOSED
             # An answer from before the circuit opened may have closed it meanwhile
             trial = permit is Permit.TRIAL and self._state is _State.HALF_OPEN
             sign = verdict.rule.sign if verdict is not None else ApiSign.SILENT
@@ -108,6 +120,17 @@ class Circuit:
             elif trial:
                 self._state = _State.OPEN  # its cool-down is over: the next lane may try
             self._changed.notify_all()
+            if self._state is _State.GIVEN_UP:
+                return CircuitChange.GAVE_UP if trial else None
+            if was_closed is (self._state is _State.CLOSED):
+                return None
+            return CircuitChange.OPENED if was_closed else CircuitChange.CLOSED
+
+    @property
+    def seconds_until_trial(self) -> float:
+        """Tells how long it will stay open; 0 where it is not."""
+        with self._changed:
+            return max(0.0, self._trial_at - self._clock.monotonic()) if self._state is _State.OPEN else 0.0
 
     @property
     def given_up(self) -> str | None:

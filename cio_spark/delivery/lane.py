@@ -16,6 +16,7 @@ from cio_spark.delivery.bisection import Bisection
 from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.held import HeldPersons
 from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, group_of
+from cio_spark.delivery.process_log import LaneLog, Place
 from cio_spark.delivery.process_state import ProcessState
 from cio_spark.delivery.refusals import Suspects
 from cio_spark.delivery.resources import NOT_SAMPLED, ResourceSampler
@@ -147,6 +148,7 @@ class Lane:
             process.clock,
             process.circuit,
             Throttle(settings.seconds_between_requests, process.clock),
+            log=LaneLog(process.log, Place(settings.wave, self._partition_index, self._number)),
             between_tries=self._between_tries,
         )
         return Bisection(

@@ -13,6 +13,7 @@ from cio_spark.delivery.circuit import Circuit
 from cio_spark.delivery.client import BatchClient, PipelinesClient
 from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.deadline import Watchdog
+from cio_spark.delivery.process_log import ProcessLog
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.refusals import Refusals
 from cio_spark.delivery.retry_watch import RetryWatch
@@ -47,6 +48,7 @@ class ProcessState:
         self.circuit = Circuit(settings.circuit_failures, settings.circuit_budget_seconds, clock)
         self.refusals = Refusals()
         self.sizing = sizing_for(settings, clock)
+        self.log = ProcessLog.of(settings, clock)
         self._make_client = client_factory or (
             lambda: PipelinesClient(
                 settings.base_url, settings.api_key, strict_mode=settings.strict_mode, clock=clock, watchdog=watchdog

@@ -14,6 +14,7 @@ from cio_spark.delivery.circuit import Circuit, Permit
 from cio_spark.delivery.classification import Verdict, classify
 from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.compression import Compression
+from cio_spark.delivery.process_log import LaneLog
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.stopping import Stop, StopCode
@@ -69,6 +70,7 @@ class Sender:
         circuit: whether anything may be sent at all; None: it may.
         throttle: the lane's own pace; None: the schedule's.
         between_tries: told of every wait before a retry; None: nobody asks.
+        log: told of every answer; None: nobody is.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Sender:
         circuit: Circuit | None = None,
         throttle: Throttle | None = None,
         between_tries: BetweenTries | None = None,
+        log: LaneLog | None = None,
     ) -> None:
         self._client = client
         self._rate = rate
@@ -94,6 +97,7 @@ class Sender:
         self._circuit = circuit or Circuit(0, 0.0, clock)
         self._between_tries = between_tries or (lambda _sending, _seconds: nullcontext())
         self._throttle = throttle or Throttle(rate.seconds_between_requests, clock)
+        self._log = log
 
     def send(
         self,
@@ -170,7 +174,10 @@ class Sender:
                 verdict = classify(answer)
                 self._throttle.record(verdict)
         finally:
-            self._circuit.record(permit, verdict)
+            change = self._circuit.record(permit, verdict)
+        if self._log is not None:
+            seconds = self._circuit.seconds_until_trial if change is not None else 0.0
+            self._log.record(verdict, change, seconds)
         if (cause := self._circuit.given_up) is not None:
             self._stop.set(StopCode.CIRCUIT_OPEN, cause)
         return verdict

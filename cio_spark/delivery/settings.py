@@ -8,6 +8,7 @@ from datetime import datetime
 from cio_spark.config import ApiKey, BatchStrategy, Call, ErrorHandlingStrategy, SyncConfig
 from cio_spark.config.api_limits import MAX_BODY_BYTES
 from cio_spark.delivery.batching import BatchLimit
+from cio_spark.logs.style import LogStyle
 from cio_spark.model import ROWS_PER_CHUNK, DeliveryPlan
 
 ONE_ITEM_CALLS = frozenset({Call.DEVICE, Call.DEVICE_DELETE})
@@ -50,6 +51,8 @@ class DeliverySettings:
         suspects_itself: whether a process that sees nothing but refusals takes its configuration for wrong, and stops.
         circuit_failures: failed requests in a row that open the circuit breaker; 0: it never opens.
         circuit_budget_seconds: how long an API that fails is tried before the run gives it up.
+        sync: name of the sync, for log lines.
+        log_style: how the worker processes write log lines.
     """
 
     base_url: str
@@ -77,6 +80,8 @@ class DeliverySettings:
     suspects_itself: bool = True
     circuit_failures: int = 5
     circuit_budget_seconds: float = 300.0
+    sync: str = ""
+    log_style: LogStyle = LogStyle.OFF
 
     @property
     def ceiling(self) -> BatchLimit:
@@ -118,6 +123,7 @@ def delivery_settings(
     *,
     send_until: datetime | None = None,
     suspects_itself: bool = True,
+    log_style: LogStyle = LogStyle.OFF,
 ) -> DeliverySettings:
     """What the tasks of a wave need to know.
 
@@ -129,6 +135,7 @@ def delivery_settings(
         wave: number of the wave.
         send_until: see `DeliverySettings`.
         suspects_itself: see `DeliverySettings`.
+        log_style: see `DeliverySettings`.
     """
     batch = config.batch
     return DeliverySettings(
@@ -155,4 +162,6 @@ def delivery_settings(
         rows_per_chunk=plan.rows_per_chunk if plan else ROWS_PER_CHUNK,
         send_until=send_until,
         suspects_itself=suspects_itself,
+        sync=config.sync.name,
+        log_style=log_style,
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-import structlog
-
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig, WebhookUrl
 from cio_spark.errors import CioSparkError
+from cio_spark.logs.event_log import EventLog
+from cio_spark.logs.events import ERROR, WARNING, Event
 from cio_spark.monitoring.alerts import OPENED, RESOLVED, AlertEvent, changes, open_alerts
 from cio_spark.monitoring.health import Health, status_of
 from cio_spark.monitoring.observing import observe_sync
@@ -27,6 +27,7 @@ def check_sync(
     minutes: int | None = None,
     webhook: WebhookUrl | None = None,
     send: Post = post,
+    run_id: str | None = None,
 ) -> Health:
     """Evaluates the alerts of a sync and writes down what opened and what resolved.
 
@@ -40,6 +41,7 @@ def check_sync(
         minutes: length of the window; None: the configuration's.
         webhook: whom to tell of changes; None: nobody.
         send: makes one exchange with the webhook.
+        run_id: the run at whose end this is, for the log; None: it is no run's.
     """
     now, sync = clock.now(), config.sync.name
     observed = observe_sync(tables, config, now=now, minutes=minutes)
@@ -54,6 +56,9 @@ def check_sync(
         events = [AlertEvent(**row) for row in written]
     # Another monitor may have been quicker: then its events stand, and it tells of them
     mine = [event for event in found if event in events]
+    log = EventLog(sync, run_id)
+    for event in mine:
+        _log_change(log, event)
     still_open = open_alerts(events)
     health = Health(
         sync=sync,
@@ -63,7 +68,25 @@ def check_sync(
         resolved=tuple(event for event in mine if event.event == RESOLVED),
         open_alerts=tuple(still_open),
     )
-    return replace(health, webhook=tell(webhook, mine, clock, send)) if webhook is not None and mine else health
+    if webhook is None or not mine:
+        return health
+    outcome = tell(webhook, mine, clock, send)
+    log.write(Event.ALERTS_TOLD, changes=len(mine), outcome=outcome)
+    return replace(health, webhook=outcome)
+
+
+def _log_change(log: EventLog, change: AlertEvent) -> None:
+    opened = change.event == OPENED
+    log.write(
+        Event.ALERT_OPENED if opened else Event.ALERT_RESOLVED,
+        level=(ERROR if change.severity == "critical" else WARNING) if opened else None,
+        alert_id=change.alert_id,
+        alert=change.type,
+        severity=change.severity,
+        text=change.message,
+        alert_run_id=change.run_id,
+        batch_id=change.batch_id,
+    )
 
 
 def check_after_run(
@@ -72,6 +95,7 @@ def check_after_run(
     *,
     clock: Clock,
     find_webhook: Callable[[SyncConfig], WebhookUrl | None],
+    run_id: str | None = None,
 ) -> Health | None:
     """`check_sync` at the end of a sync with `enable_monitoring`: never raises, for the sync's own outcome counts.
 
@@ -80,22 +104,23 @@ def check_after_run(
         tables: where the tables are.
         clock: time.
         find_webhook: gives whom to tell; `runtime.find_webhook`.
+        run_id: the sync's run, for the log.
 
     Returns:
         How the sync is; None where monitoring is off, or failed (then a warning is logged).
     """
     if not config.batch.enable_monitoring:
         return None
-    logger = structlog.get_logger("monitoring").bind(sync=config.sync.name)
+    log = EventLog(config.sync.name, run_id)
     try:
         webhook = find_webhook(config)
     except Exception as error:  # the table is the truth, and can do without
-        logger.warning("No webhook to tell of alerts", error=str(error) if _is_ours(error) else type(error).__name__)
+        log.write(Event.ALERTS_NOT_TOLD, error=str(error) if _is_ours(error) else type(error).__name__)
         webhook = None
     try:
-        return check_sync(config, tables, clock=clock, webhook=webhook)
+        return check_sync(config, tables, clock=clock, webhook=webhook, run_id=run_id)
     except Exception as error:  # whatever it is: the rows are sent and the books written
-        logger.warning("Alerts could not be evaluated", error=type(error).__name__)
+        log.write(Event.ALERTS_NOT_EVALUATED, error=type(error).__name__)
         return None
 
 

@@ -19,12 +19,14 @@ from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
 from cio_spark.fixed_settings import settings_in_force
-from cio_spark.model import Books, DeliveryPlan, SyncResult
+from cio_spark.logs.style import LogStyle
+from cio_spark.model import Books, DeliveryPlan, StateCounts, SyncResult
 from cio_spark.monitoring.check import check_after_run
 from cio_spark.pipeline.address import check_address
 from cio_spark.pipeline.bytes_changes import bytes_changes
 from cio_spark.pipeline.lease import RunLease
 from cio_spark.pipeline.phases import Phases, explained
+from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.take_over import settle_after_take_over
 from cio_spark.pipeline.waves import Progression, Wave, deliver_waves
 from cio_spark.progress import Progress, Silence
@@ -60,11 +62,13 @@ class Frame:
         takes_over: whether the user knows that no other run of the sync is alive.
         job_attempt: `job run/task/execution count` of a Databricks task.
         same_workspace: whether the user knows that another address than the last run's leads to the same workspace.
+        executor_log: how the worker processes write log lines.
 
     Attributes:
         tables: where the tables are.
         slots: task slots.
         phases: seconds by phase.
+        log: says what the run does.
         progression: how far the waves got.
         claim: of the run, from `claim_sync` on.
         lease: keeps the claim, from `claim_sync` on.
@@ -87,6 +91,7 @@ class Frame:
         takes_over: bool = False,
         job_attempt: str | None = None,
         same_workspace: bool = False,
+        executor_log: LogStyle = LogStyle.OFF,
     ) -> None:
         runtime.silence_quoting_loggers()
         self.config = config
@@ -94,8 +99,13 @@ class Frame:
         self.progress = progress or Silence()
         self.cancellation = cancellation or Cancellation(self.clock)
         self.phases = Phases(self.clock, self.progress)
+        self.log = RunLog(config.sync.name, self.clock, executor_log)
         self.tables = Tables(spark, config.tables, warehouse)
-        self.slots = engine.count_slots(spark, config.delivery.engine)
+        try:
+            self.slots = engine.count_slots(spark, config.delivery.engine)
+        except CioSparkError as error:
+            self.log.not_started(error)
+            raise
         self.progression = Progression()
         self._claimant = results.Claimant(
             owner=runtime.owner(ends_with_process=engine.ends_with_process(spark)),
@@ -119,7 +129,7 @@ class Frame:
             ConfigurationError: the last run had another address.
             SyncAlreadyRunningError: another run holds the sync.
         """
-        with explained(self.config), self.phases.phase("claim"):
+        with self.starting("claim"):
             self.claim = results.claim_sync(
                 self.tables,
                 self.config.sync.name,
@@ -133,6 +143,26 @@ class Frame:
                 },
             )
         self.lease = RunLease(self.tables, self.claim, self._claimant, self.clock)
+        self.log.claimed(
+            self.claim,
+            job_attempt=self._claimant.job_attempt,
+            take_over=self._claimant.takes_over,
+            lease_seconds=self._claimant.lease_seconds,
+        )
+
+    @contextlib.contextmanager
+    def starting(self, phase: str) -> Iterator[None]:
+        """Time a phase before the run has started; an error gets its sentence, and its event.
+
+        Args:
+            phase: its name.
+        """
+        try:
+            with explained(self.config), self.phases.phase(phase):
+                yield
+        except CioSparkError as error:
+            self.log.not_started(error)
+            raise
 
     def _pinned(self, newest: results.ClaimState | None, pin: Callable[[], Pinned], pinned: Pinned) -> Pinned:
         """Give what the run reads, once it is clear that the ledger is that of its workspace."""
@@ -153,17 +183,19 @@ class Frame:
         margin = timedelta() if runtime.is_here(newest.owner) else CLOCKS_DIFFER
         return newest.last_event_at >= self._began_at - margin
 
-    def deliver(self, waves: list[Wave], plan: DeliveryPlan, api_key: ApiKey) -> None:
+    def deliver(self, waves: list[Wave], counts: StateCounts, plan: DeliveryPlan, api_key: ApiKey) -> None:
         """Delivers waves, as long as nothing says to stop.
 
         Args:
             waves: what to deliver; there may be none.
+            counts: rows by state.
             plan: of all of them.
             api_key: the key.
 
         Raises:
             SyncTakenOverError: another run has taken the sync over.
         """
+        self.log.planned(counts, plan, len(waves))
         if not waves:
             return
         self.progress.planned(self.config.sync.name, plan)
@@ -178,6 +210,7 @@ class Frame:
                 self.cancellation,
                 self.progression,
                 self.lease,
+                self.log,
             )
 
     @contextlib.contextmanager
@@ -210,12 +243,15 @@ class Frame:
             # Said only where nothing was sent: without it the next run settles this one
             delivery_seconds=None if progression.started else 0.0,
         )
-        if isinstance(error, SyncTakenOverError) and error.wave is not None:
-            with contextlib.suppress(Exception):
-                settle_after_take_over(self.config, self.tables, self.claim, error.wave, clock=self.clock)
+        if isinstance(error, SyncTakenOverError):
+            self.log.taken_over(error.wave)
+            if error.wave is not None:
+                with contextlib.suppress(Exception):
+                    settle_after_take_over(self.config, self.tables, self.claim, error.wave, clock=self.clock)
         with contextlib.suppress(Exception):
             results.end_run(self.tables, end)
             self._check_alerts()
+        self._log_end(exit_status, said, end.books)
 
     def end(
         self,
@@ -251,6 +287,7 @@ class Frame:
                 ),
             )
         self._check_alerts()
+        self._log_end(exit_status, message, books)
         result = SyncResult(
             run_id=self.claim.run_id,
             sync=self.claim.sync,
@@ -266,7 +303,25 @@ class Frame:
         self.progress.finished(result)
         return result
 
+    def _log_end(self, exit_status: ExitStatus, outcome: str, books: Books | None) -> None:
+        # A wave that was committed has rows: without any, they could not be counted
+        self.log.counted(books.delivery if books is not None and books.delivery.persisted else None)
+        self.log.ended(
+            exit_status,
+            outcome,
+            books,
+            seconds=self.clock.monotonic() - self._began,
+            delivery_seconds=self.phases.seconds.get("deliver", 0.0),
+            phases=self.phases.seconds,
+        )
+
     def _check_alerts(self) -> None:
         if self.config.batch.enable_monitoring:
             with self.phases.phase("alerts"):
-                check_after_run(self.config, self.tables, clock=self.clock, find_webhook=runtime.find_webhook)
+                check_after_run(
+                    self.config,
+                    self.tables,
+                    clock=self.clock,
+                    find_webhook=runtime.find_webhook,
+                    run_id=self.claim.run_id,
+                )

@@ -16,10 +16,10 @@ from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
 from cio_spark.fixed_settings import with_fixed_settings
+from cio_spark.logs.style import LogStyle
 from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts, SyncResult
 from cio_spark.pipeline.books import close_books, end_in_failure
 from cio_spark.pipeline.frame import Frame, Pinned
-from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds
@@ -59,6 +59,7 @@ def replay_sync(
     take_over: bool = False,
     job_attempt: str | None = None,
     same_workspace: bool = False,
+    executor_log: LogStyle = LogStyle.OFF,
 ) -> SyncResult:
     """Sends dead letters of a sync again: of each record the newest, with the message id it had.
 
@@ -76,7 +77,7 @@ def replay_sync(
         progress: listener.
         clock: time.
         cancellation: whoever may ask the run to stop.
-        take_over, job_attempt, same_workspace: see `run_sync`.
+        take_over, job_attempt, same_workspace, executor_log: see `run_sync`.
 
     Returns:
         what became of them, as of a run.
@@ -94,9 +95,10 @@ def replay_sync(
         takes_over=take_over,
         job_attempt=job_attempt,
         same_workspace=same_workspace,
+        executor_log=executor_log,
     )
     tables, phases, progression = frame.tables, frame.phases, frame.progression
-    with explained(config), phases.phase("check"):
+    with frame.starting("check"):
         check_api(delivery_settings(config, api_key))
         results.set_up_tables(tables, clock=frame.clock, owner_is_dead=owner_is_dead)
     letters_source = Pinned("dead letters", None)
@@ -110,7 +112,7 @@ def replay_sync(
                 if work.counts.again:
                     frame.lease.expect(survey_seconds(work.counts.source_rows, frame.slots.count))
                 waves = cut_waves(config, work, staging, frame.slots)
-            frame.deliver(waves, work.plan, api_key)
+            frame.deliver(waves, work.counts, work.plan, api_key)
             delivery = close_books(frame, work, waves)
             staging.drop()
     except BaseException as error:

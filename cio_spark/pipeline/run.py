@@ -12,11 +12,11 @@ from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.fixed_settings import with_fixed_settings
+from cio_spark.logs.style import LogStyle
 from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
 from cio_spark.pipeline.books import close_books, end_in_failure
 from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.intake import ask, prepared
-from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.settle import settle_lost_run
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.take_over import settle_taken_over
@@ -43,6 +43,7 @@ def run_sync(
     take_over: bool = False,
     job_attempt: str | None = None,
     same_workspace: bool = False,
+    executor_log: LogStyle = LogStyle.OFF,
 ) -> SyncResult:
     """Runs one sync from its source to its books.
 
@@ -59,6 +60,7 @@ def run_sync(
         take_over: take the sync over from a run that has no end, whatever its claim says: it is known to be dead.
         job_attempt: `job run/task/execution count` of a Databricks task, whose earlier tries are known to be dead.
         same_workspace: go on although the API's address is another one than the last run's.
+        executor_log: how the worker processes write log lines, on their standard error.
 
     Returns:
         what became of it, also when records failed or the run was cancelled; its `exit_status` says how well it went.
@@ -76,9 +78,10 @@ def run_sync(
         takes_over=take_over,
         job_attempt=job_attempt,
         same_workspace=same_workspace,
+        executor_log=executor_log,
     )
     tables, phases, progression = frame.tables, frame.phases, frame.progression
-    with explained(config), phases.phase("check"):
+    with frame.starting("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         records = prepared(config, snapshot.rows)
         if not snapshot.repeatable or limit is not None:
@@ -105,6 +108,7 @@ def run_sync(
                     for lost in claim.lost:
                         settle = settle_lost_run if lost.taken_over_run is None else settle_taken_over
                         settle(config, tables, lost)
+                        frame.log.settled(lost.run_id)
             with phases.phase("survey"):
                 # Only now: what a run that held the sync until a moment ago has written must be seen
                 ledger_version = tables.version("record_status")
@@ -116,7 +120,7 @@ def run_sync(
                 frame.lease.expect(survey_seconds(asked.rows.result(), frame.slots.count))
                 work = survey(config, tables, records, asked, earlier, slots=frame.slots, retry_held=retry_held)
                 waves = cut_waves(config, work, staging, frame.slots)
-            frame.deliver(waves, work.plan, api_key)
+            frame.deliver(waves, work.counts, work.plan, api_key)
             delivery = close_books(frame, work, waves, claim.lost)
             staging.drop()
     except BaseException as error:

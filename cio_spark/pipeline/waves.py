@@ -19,8 +19,10 @@ from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery import delivery_settings, engine
 from cio_spark.delivery.stopping import StopCode
 from cio_spark.errors import SyncTakenOverError
+from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
 from cio_spark.pipeline.lease import RunLease
+from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.pipeline.watch import PATIENCE_SECONDS, DeliveryWatch
 from cio_spark.progress import Progress
@@ -119,6 +121,7 @@ def deliver_waves(
     cancellation: Cancellation,
     progression: Progression,
     lease: RunLease,
+    log: RunLog,
 ) -> None:
     """Deliver wave after wave, as long as nothing says to stop.
 
@@ -132,6 +135,7 @@ def deliver_waves(
         cancellation: asked before each wave, and during one for its grace time.
         progression: kept up to date, so that it is right also when this raises.
         lease: asked before every try of a wave, and after every wave, whether the run still holds its sync.
+        log: says what becomes of each wave.
 
     Raises:
         SyncTakenOverError: another run has taken the sync over: going on would send what is older over newer.
@@ -143,9 +147,20 @@ def deliver_waves(
             if cancellation.requested:
                 return
             expected += wave.rows
+            log.wave_started(wave.number, len(waves), wave.rows, wave.plan)
             try:
                 _deliver(
-                    config, tables, wave, run_id, api_key, progress, cancellation, progression, lease, request_seconds
+                    config,
+                    tables,
+                    wave,
+                    run_id,
+                    api_key,
+                    progress,
+                    cancellation,
+                    progression,
+                    lease,
+                    log,
+                    request_seconds,
                 )
             except SyncTakenOverError:
                 raise
@@ -157,9 +172,11 @@ def deliver_waves(
                         return
                     raise
             progression.committed += 1
+            log.wave_committed(wave.number)
             lease.check(wave.number)
             if len(waves) > 1:
                 counts = results.count_statuses(tables, run_id, config.sync.name)
+                log.counted(counts)
                 if counts.persisted != expected or _says_stop(config, counts):
                     return
                 request_seconds = counts.request_seconds / counts.requests if counts.requests else 0.0
@@ -190,12 +207,18 @@ def _deliver(
     cancellation: Cancellation,
     progression: Progression,
     lease: RunLease,
+    log: RunLog,
     request_seconds: float,
 ) -> None:
     """Delivery → results: the one action; once more, under the same ids, where an executor was lost."""
     records = ledger.add_message_id(wave.records, config.sync.name)
     arranged = engine.arrange_records(records, wave.plan)
     may_be_barrier = True
+
+    def tell(done: int, total: int) -> None:
+        progress.delivered(done, total)
+        log.progressed(done, total)
+
     for attempt in range(1, MOST_TRIES + 1):
         sent = wave.number if attempt > 1 else None
         lease.check(sent)
@@ -205,12 +228,12 @@ def _deliver(
                 tables.spark,
                 f"{run_id}-w{wave.number}-{attempt}",
                 wave.plan.partitions,
-                progress.delivered,
+                tell,
                 lambda: cancellation.overdue(config.delivery.grace_seconds),
                 may_be_barrier=may_be_barrier,
             )
             try:
-                if _append(config, tables, wave, run_id, api_key, arranged, watch, send_until) > 1:
+                if _append(config, tables, wave, run_id, api_key, arranged, watch, send_until, log.of_workers) > 1:
                     progression.evaluated_again += wave.rows
                 return
             except Exception as error:
@@ -218,6 +241,7 @@ def _deliver(
                     raise
                 # Its tasks found no free slots to start together, so nothing was sent: they may start one by one
                 may_be_barrier = may_be_barrier and not watch.starved
+                log.wave_retried(wave.number, attempt + 1, "no_free_slots" if watch.starved else "executor_lost")
 
 
 def _append(
@@ -229,10 +253,18 @@ def _append(
     arranged: DataFrame,
     watch: DeliveryWatch,
     send_until: datetime,
+    log_style: LogStyle,
 ) -> int:
     """Send a wave and append what became of it, in one try; the result is how many stages of Spark have sent it."""
     settings = delivery_settings(
-        config, api_key, run_id, wave.plan, wave.number, send_until=send_until, suspects_itself=not wave.apart
+        config,
+        api_key,
+        run_id,
+        wave.plan,
+        wave.number,
+        send_until=send_until,
+        suspects_itself=not wave.apart,
+        log_style=log_style,
     )
     evaluation = engine.Evaluation(tables.spark)
     statuses = engine.deliver_records(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from cio_spark.clock import Clock
@@ -35,6 +36,36 @@ class LostRun:
     taken_over_wave: int | None = None
 
 
+class TakeOverReason(Enum):
+    """Says why a run without an end counts as over."""
+
+    TOLD = "told"
+    """The user has said so (`--take-over`)."""
+    OWNER_DEAD = "owner_dead"
+    """Its process is gone."""
+    CLAIM_EXPIRED = "claim_expired"
+    """It has given no sign of life for too long."""
+    LATER_TRY = "later_try"
+    """It was an earlier try of this very task, and the time it may send until is over."""
+
+
+@dataclass(frozen=True)
+class ClosedRun:
+    """Describes a run that was closed as lost by the commit that claimed its sync.
+
+    Attributes:
+        run_id: the run.
+        reason: why it counts as over.
+        started_at: when it claimed the sync.
+        expires_at: when its claim ends, or ended.
+    """
+
+    run_id: str
+    reason: TakeOverReason
+    started_at: datetime
+    expires_at: datetime
+
+
 @dataclass(frozen=True)
 class Claim:
     """Says that this run holds a sync.
@@ -45,6 +76,7 @@ class Claim:
         lost: earlier runs that died, or ended without their books: to be settled by this run.
         send_until: when this run stops sending, unless it says otherwise.
         facts: what it says of itself: source, versions, configuration.
+        closed: runs that it has closed.
     """
 
     run_id: str
@@ -52,6 +84,7 @@ class Claim:
     lost: tuple[LostRun, ...]
     send_until: datetime
     facts: Mapping[str, Any] = field(default_factory=dict)
+    closed: tuple[ClosedRun, ...] = ()
 
     @property
     def lost_ids(self) -> list[str]:
@@ -81,9 +114,19 @@ class Claimant:
 
     def may_take_over(self, run: ClaimState, now: datetime) -> bool:
         """Tell whether an open run is over, although it has no end."""
-        if self.takes_over or self.owner_is_dead(run.owner) or run.expires_at < now:
-            return True
-        return _is_later_try(self.job_attempt, run.job_attempt) and run.send_until < now
+        return self.reason_to_take_over(run, now) is not None
+
+    def reason_to_take_over(self, run: ClaimState, now: datetime) -> TakeOverReason | None:
+        """Tell why an open run is over, although it has no end; None: it may be alive."""
+        if self.takes_over:
+            return TakeOverReason.TOLD
+        if self.owner_is_dead(run.owner):
+            return TakeOverReason.OWNER_DEAD
+        if run.expires_at < now:
+            return TakeOverReason.CLAIM_EXPIRED
+        if _is_later_try(self.job_attempt, run.job_attempt) and run.send_until < now:
+            return TakeOverReason.LATER_TRY
+        return None
 
     def expiry(self, now: datetime, send_until: datetime) -> datetime:
         """The time when another run may take over after a sign of life.
@@ -130,9 +173,12 @@ def claim_sync(
     now = clock.now()
     runs = claims_of(tables, sync, now)
     open_runs = [run for run in runs if not run.ended]
+    closed = []
     for run in open_runs:
-        if not claimant.may_take_over(run, now):
+        reason = claimant.reason_to_take_over(run, now)
+        if reason is None:
             raise _already_running(sync, run)
+        closed.append(ClosedRun(run.run_id, reason, run.started_at, run.expires_at))
     lost = [RunEnd(run.run_id, sync, now, "lost", None, "the run died without an end").event() for run in open_runs]
     run_id, number = _next_run(runs, now)
     said = facts(_newest_of_its_own(runs))
@@ -160,7 +206,8 @@ def claim_sync(
         )
     if [run.run_id for run in holders] != [run_id]:
         raise _already_running(sync, holders[0])
-    return Claim(run_id, sync, tuple(_lost(run) for run in runs if not run.settled), send_until, said)
+    lost_runs = tuple(_lost(run) for run in runs if not run.settled)
+    return Claim(run_id, sync, lost_runs, send_until, said, tuple(closed))
 
 
 def check_claim(tables: Tables, claim: Claim, wave: int | None = None) -> None:
@@ -273,5 +320,6 @@ def _already_running(sync: str, run: ClaimState) -> SyncAlreadyRunningError:
     return SyncAlreadyRunningError(
         f"sync {sync} is already running since {run.started_at:%Y-%m-%d %H:%M:%S UTC} (run {run.run_id} on "
         f"{run.owner.partition('/')[0]}): wait for its end; if it died, its claim ends at "
-        f"{run.expires_at:%H:%M:%S UTC}, and --take-over ends it now"
+        f"{run.expires_at:%H:%M:%S UTC}, and --take-over ends it now",
+        run.run_id,
     )

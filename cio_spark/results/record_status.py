@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -84,7 +86,16 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
         batched=sum(row["batched"] for row in rows),
         batched_by_lanes=sums["records"],
         reasons=most_frequent(reasons),
+        codes=_by_code(reasons),
     )
+
+
+def _by_code(reasons: list[Reason]) -> tuple[Reason, ...]:
+    """Add up reasons that differ in nothing but words and HTTP status."""
+    records = Counter[tuple[str, str, str]]()
+    for reason in reasons:
+        records[(reason.status, reason.category, reason.code)] += reason.records
+    return tuple(Reason(status, category, code, "", count) for (status, category, code), count in records.most_common())
 
 
 def has_answers(tables: Tables, sync: str) -> bool:

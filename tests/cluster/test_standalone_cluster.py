@@ -10,7 +10,7 @@ from audit import Arrivals, Ledger, arrivals_of, ledger_of, lost
 from cluster import Cluster
 from conftest import KEY
 from pyspark.sql import SparkSession
-from submission import Submitted, Submitter
+from submission import Submitted, Submitter, events_in
 from waiting import wait_until
 
 from cio_spark.standin import Fault, StandIn
@@ -85,10 +85,12 @@ def ends_well(running: Submitted) -> None:
     assert running.wait(END_SECONDS) == 0, running.story()
 
 
-def lose_an_executor(cluster: Cluster, submitter: Submitter, api: StandIn, conf: Path, partition: int) -> None:
+def lose_an_executor(
+    cluster: Cluster, submitter: Submitter, api: StandIn, conf: Path, partition: int, log: str
+) -> Submitted:
     """Runs a sync of one wave, and kills the executor of a partition while the other has a minute of work left."""
     api.script(Fault(latency_seconds=2.0))
-    running = submitter.sync(conf)
+    running = submitter.sync(conf, log=log)
     wait_for_messages(api, ROWS // 10, running)
     # With as many tasks as the stage before it, a delivery was said to be done when that one was
     assert re.findall(r"sending: \d+%", running.said())[-1:] in ([], ["sending: 0%"])
@@ -97,13 +99,14 @@ def lose_an_executor(cluster: Cluster, submitter: Submitter, api: StandIn, conf:
     wait_until(lambda: bool(api.received.duplicates()), START_SECONDS, "the lost work is done again")
     api.clear_faults()
     ends_well(running)
+    return running
 
 
 def test_an_executor_killed_in_the_middle_of_a_wave_costs_nothing_but_messages_with_ids_already_seen(
     spark: SparkSession, cluster: Cluster, submitter: Submitter, api: StandIn
 ) -> None:
     conf = prepare(spark, submitter, api, "orders")
-    lose_an_executor(cluster, submitter, api, conf, partition=0)
+    lose_an_executor(cluster, submitter, api, conf, partition=0, log="off")  # its progress is on standard output
     arrivals, ledger = compare(spark, submitter, api, "orders")
     assert ledger.endings == ["succeeded"]
     assert arrivals.duplicates > 0
@@ -116,7 +119,10 @@ def test_an_executor_killed_in_the_middle_of_a_wave_lets_no_person_have_two_requ
 ) -> None:
     conf = prepare(spark, submitter, api, "orders")
     # Were this no barrier stage: Spark gives the new executor partition 0 first, also when that is still at work
-    lose_an_executor(cluster, submitter, api, conf, partition=1)
+    events = lose_an_executor(cluster, submitter, api, conf, partition=1, log="json").events()
+    retried = [(event["wave"], event["reason"]) for event in events if event["event"] == "wave_retried"]
+    assert retried[0] == (0, "executor_lost")
+    assert events[-1]["event"] == "run_ended"
     arrivals, ledger = compare(spark, submitter, api, "orders")
     assert ledger.endings == ["succeeded"]
     assert arrivals.duplicates > 0
@@ -176,8 +182,9 @@ def test_of_two_submits_of_one_sync_at_once_one_runs_and_the_other_refuses_in_on
     assert ran.exit_status is None, refused.story() + ran.story()
     api.clear_faults()
     assert refused.exit_status == 2, refused.story()
-    progress = ("… checking", "… claiming")
-    said = [line for line in refused.said().splitlines() if line.strip() and not line.startswith(progress)]
+    (event,) = refused.events()
+    assert (event["event"], event["sync"], event["exit_status"]) == ("claim_refused", "orders", 2)
+    said = refused.sentences()
     assert len(said) == 1, refused.said()
     assert said[0].startswith("error: sync orders is already running since ")
     ends_well(ran)
@@ -188,10 +195,10 @@ def test_of_two_submits_of_one_sync_at_once_one_runs_and_the_other_refuses_in_on
 
 
 def test_two_different_syncs_overlap_freely_and_the_books_of_both_balance(
-    spark: SparkSession, submitter: Submitter, api: StandIn
+    spark: SparkSession, cluster: Cluster, submitter: Submitter, api: StandIn
 ) -> None:
     confs = {sync: prepare(spark, submitter, api, sync) for sync in ("orders", "returns")}
-    api.script(Fault(latency_seconds=1.0))
+    api.script(Fault(latency_seconds=1.0), Fault(status=503, after=4, share=0.2))
     both = {sync: submitter.sync(conf, cores=1) for sync, conf in confs.items()}
 
     def both_send() -> bool:
@@ -207,6 +214,13 @@ def test_two_different_syncs_overlap_freely_and_the_books_of_both_balance(
         arrivals, ledger = compare(spark, submitter, api, sync)
         assert arrivals.duplicates == 0
         assert ledger.endings == ["succeeded"]
+        # Executors' own lines say the same names as the driver's, and where they come from
+        ended = both[sync].events()[-1]
+        lines = [line for line in events_in(cluster.executor_logs()) if line["run_id"] == ended["run_id"]]
+        assert ended["event"] == "run_ended"
+        failures = {(line["sync"], line["code"]) for line in lines if line["event"] == "request_failures"}
+        assert failures == {(sync, "http_503")}
+        assert all({"wave", "partition", "lane", "worker"} <= set(line) for line in lines)
     keeps_the_limits(api, syncs=2)
 
 

@@ -23,8 +23,12 @@ import yaml
 from pyspark.sql import SparkSession
 from tests_support import QUICK_SPARK
 
+from cio_spark import pipeline
 from cio_spark.cli import app
+from cio_spark.config import ApiKey, load_config
 from cio_spark.delivery import engine
+from cio_spark.logs.events import Event
+from cio_spark.logs.style import LogStyle
 from cio_spark.runtime import session
 from cio_spark.standin import Fault, StandIn
 
@@ -65,6 +69,7 @@ PAYLOADS = {
     "bad_condition": PLAIN,
     "bad_order": PLAIN,
     "crash": PLAIN,
+    "library": PLAIN,
     "refused_key": PLAIN,
 }
 
@@ -97,6 +102,15 @@ def run_sync(conf: Path, name: str) -> None:
         traceback.print_exc()
 
 
+def run_as_library(conf: Path) -> None:
+    """The same in a program of the user's own, whose logging takes everything."""
+    opened = session.open_runtime(conf / "warehouse", debug=True)
+    config = load_config(conf / "library.yml")
+    pipeline.run_sync(
+        config, spark=opened.spark, api_key=ApiKey(KEY), warehouse=opened.warehouse, executor_log=LogStyle.TEXT
+    )
+
+
 def fail_in_every_way(conf: Path) -> None:
     """What the child process does."""
     logging.basicConfig(level=logging.DEBUG, filename=conf / "python.log")
@@ -109,6 +123,7 @@ def fail_in_every_way(conf: Path) -> None:
     with pytest.MonkeyPatch.context() as broken:
         broken.setattr(engine, "deliver_partition", crash)
         run_sync(conf, "crash")
+    run_as_library(conf)
     os.environ["CUSTOMERIO_API_KEY"] = f"{KEY}-of-another-workspace"
     run_sync(conf, "refused_key")
 
@@ -215,6 +230,15 @@ def test_no_log_table_exception_or_report_of_failing_syncs_has_a_payload_value_o
     assert b"a defect after" in events
     assert b"DEBUG org.apache.spark.executor.Executor" in traces.files["standard error"]
     assert b"DEBUG:" in traces.files["python.log"]
+    # Driver and workers have logged every kind of step: as lines of a command, and through the user's own logging
+    errors = traces.files["standard error"]
+    logged = {event for event in Event if f'"event": "{event.value}", "run_id": '.encode() in errors}
+    assert logged >= {
+        *(Event.CLAIM_MADE, Event.RUN_STARTED, Event.RUN_NOT_STARTED, Event.RUN_PLANNED, Event.RUN_ENDED),
+        *(Event.WAVE_STARTED, Event.WAVE_COMMITTED, Event.BATCH_FAILURES, Event.REQUEST_FAILURES),
+    }
+    assert re.search(rb"Z warning request_failures run_id=\w+ sync=library .*code=http_400", errors)
+    assert re.search(rb"INFO:cio_spark:run_ended run_id=\w+ sync=library", traces.files["python.log"])
     assert traces.leaks() == []
 
 

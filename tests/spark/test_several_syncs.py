@@ -40,7 +40,7 @@ def sync_all(warehouse: Path, files: list[Path], key: str | None = KEY) -> tuple
         app, ["sync", *map(str, files), "--warehouse", str(warehouse)], env=environment, catch_exceptions=False
     )
     assert "Traceback" not in result.output
-    return result.exit_code, result.output
+    return result.exit_code, result.stdout
 
 
 def test_each_sync_has_its_own_end_and_the_worst_one_is_the_jobs(

@@ -16,7 +16,7 @@ from cio_spark.clock import SystemClock
 from cio_spark.config import ErrorHandlingStrategy
 from cio_spark.delivery import ProcessState
 from cio_spark.delivery.answer import Answer, Failure
-from cio_spark.delivery.circuit import Circuit, Permit
+from cio_spark.delivery.circuit import Circuit, CircuitChange, Permit
 from cio_spark.delivery.classification import classify
 from cio_spark.delivery.retry import MAX_WAIT_SECONDS, RETRY_BUDGET_SECONDS
 from cio_spark.delivery.stopping import Stop, StopCode
@@ -43,6 +43,24 @@ def test_it_opens_after_so_many_failures_in_a_row(failures: int) -> None:
     assert clock.seconds == 0.0
     assert circuit.ask(Stop(clock)) is Permit.TRIAL
     assert clock.seconds == 5.0
+
+
+def test_whoever_hands_a_permit_back_learns_once_what_it_has_changed() -> None:
+    clock = FakeClock()
+    circuit = Circuit(2, 60.0, clock)
+
+    def hand_back(verdict: Any) -> CircuitChange | None:
+        return circuit.record(circuit.ask(Stop(clock)), verdict)
+
+    late = circuit.ask(Stop(clock))
+    assert [hand_back(verdict) for verdict in (DOWN, DOWN)] == [None, CircuitChange.OPENED]
+    assert circuit.seconds_until_trial == 5.0
+    assert circuit.record(late, DOWN) is None  # it was under way when the circuit opened
+    assert [hand_back(verdict) for verdict in (DOWN, OK, OK)] == [None, CircuitChange.CLOSED, None]
+    assert circuit.seconds_until_trial == 0.0
+    changes = [hand_back(DOWN) for _ in range(7)]
+    assert [change for change in changes if change is not None] == [CircuitChange.OPENED, CircuitChange.GAVE_UP]
+    assert circuit.record(Permit.SEND, DOWN) is None
 
 
 def test_cool_downs_double_up_to_a_minute_and_the_last_trial_is_at_the_budgets_end() -> None:

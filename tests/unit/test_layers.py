@@ -23,6 +23,7 @@ SHARED = {
     "spark_conf",
     "spark_versions",
     "version",
+    "logs",
     "cancellation",
     "sql",
     "row_values",

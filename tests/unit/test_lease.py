@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cio_spark.delivery.answer import Answer
 from cio_spark.planning import longest_wave_seconds, send_window_seconds
 from cio_spark.results import Claimant, ClaimState
+from cio_spark.results.claims import TakeOverReason
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 
@@ -78,6 +79,21 @@ def test_a_run_without_an_end_is_taken_over_only_where_it_cannot_be_sending(
     claimant: Claimant, other: ClaimState, may: bool
 ) -> None:
     assert claimant.may_take_over(other, NOON) is may
+
+
+@pytest.mark.parametrize(
+    ("claimant", "reason"),
+    [
+        (Claimant("me", takes_over=True), TakeOverReason.TOLD),
+        (Claimant("me", lambda owner: owner == "other:1"), TakeOverReason.OWNER_DEAD),
+        (Claimant("me", job_attempt="7/sync/2"), TakeOverReason.LATER_TRY),
+        (Claimant("me"), None),
+    ],
+)
+def test_a_take_over_has_a_reason(claimant: Claimant, reason: TakeOverReason | None) -> None:
+    other = run(owner="other:1", job_attempt="7/sync/1", expires=180, send_until=-1)
+    assert claimant.reason_to_take_over(other, NOON) is reason
+    assert Claimant("me").reason_to_take_over(run(expires=-1, send_until=-1), NOON) is TakeOverReason.CLAIM_EXPIRED
 
 
 def test_a_claim_outlives_its_last_request_and_its_last_sign_of_life_by_a_lease() -> None:

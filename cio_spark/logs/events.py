@@ -1,0 +1,120 @@
+"""Names every event of the log, its level and its fields, once; they stay as they are (docs/logging.md)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+
+class Event(str, Enum):
+    """Names the events."""
+
+    # Claims
+    CLAIM_MADE = "claim_made"
+    CLAIM_TOOK_OVER = "claim_took_over"
+    CLAIM_REFUSED = "claim_refused"
+    CLAIM_LOST = "claim_lost"
+    LOST_RUN_SETTLED = "lost_run_settled"
+    # Runs
+    RUN_NOT_STARTED = "run_not_started"
+    RUN_STARTED = "run_started"
+    RUN_PLANNED = "run_planned"
+    RUN_ENDED = "run_ended"
+    # Waves
+    WAVE_STARTED = "wave_started"
+    WAVE_PROGRESS = "wave_progress"
+    WAVE_RETRIED = "wave_retried"
+    WAVE_COMMITTED = "wave_committed"
+    BATCH_FAILURES = "batch_failures"
+    # Alerts
+    ALERT_OPENED = "alert_opened"
+    ALERT_RESOLVED = "alert_resolved"
+    ALERTS_TOLD = "alerts_told"
+    ALERTS_NOT_TOLD = "alerts_not_told"
+    ALERTS_NOT_EVALUATED = "alerts_not_evaluated"
+    # Tables
+    TABLES_SET_UP = "tables_set_up"
+    TABLES_MAINTAINED = "tables_maintained"
+    # Worker processes
+    REQUEST_FAILURES = "request_failures"
+    CIRCUIT_OPENED = "circuit_opened"
+    CIRCUIT_CLOSED = "circuit_closed"
+    CIRCUIT_GAVE_UP = "circuit_gave_up"
+
+
+INFO: Final = "info"
+WARNING: Final = "warning"
+ERROR: Final = "error"
+
+BINDINGS: Final = ("run_id", "sync")
+"""Fields of every event."""
+
+_PLACE: Final = ("wave", "partition", "lane", "worker")
+_STATUSES: Final = ("accepted", "invalid", "rejected", "failed", "not_attempted")
+_ALERT: Final = ("alert_id", "alert", "severity", "text", "alert_run_id", "batch_id")
+
+FIELDS: Final[dict[Event, tuple[str, ...]]] = {
+    Event.CLAIM_MADE: ("job_attempt", "take_over", "lease_seconds", "lost_runs"),
+    Event.CLAIM_TOOK_OVER: ("lost_run_id", "reason", "started_at", "claim_expires_at"),
+    Event.CLAIM_REFUSED: ("holder_run_id", "exit_status", "error"),
+    Event.CLAIM_LOST: ("wave",),
+    Event.LOST_RUN_SETTLED: ("lost_run_id",),
+    Event.RUN_NOT_STARTED: ("exit_status", "error_type", "error"),
+    Event.RUN_STARTED: ("source", "source_version", "configuration_hash", "package_version"),
+    Event.RUN_PLANNED: (
+        *("source_rows", "new", "changed", "again", "unchanged", "changed_ignored", "held", "superseded", "invalid"),
+        *("payload_bytes", "requests", "waves", "partitions", "tasks", "lanes", "max_records", "max_bytes"),
+        *("eta_seconds", "limited_by"),
+    ),
+    Event.RUN_ENDED: (
+        *("exit_status", "outcome", "source_rows", *_STATUSES, "unchanged", "changed_ignored", "held", "superseded"),
+        *("not_started", "in_doubt", "balanced", "error_rate_percent"),
+        *("requests", "retries", "bytes", "compressed_bytes", "request_seconds", "throttled_seconds"),
+        *("seconds", "delivery_seconds", "phases"),
+    ),
+    Event.WAVE_STARTED: ("wave", "waves", "records", "requests", "partitions", "lanes", "eta_seconds"),
+    Event.WAVE_PROGRESS: ("wave", "tasks_done", "tasks", "seconds"),
+    Event.WAVE_RETRIED: ("wave", "attempt", "reason"),
+    Event.WAVE_COMMITTED: ("wave", *_STATUSES, "requests", "retries", "bytes", "seconds"),
+    Event.BATCH_FAILURES: ("wave", "records", "failures"),
+    Event.ALERT_OPENED: _ALERT,
+    Event.ALERT_RESOLVED: _ALERT,
+    Event.ALERTS_TOLD: ("changes", "outcome"),
+    Event.ALERTS_NOT_TOLD: ("error",),
+    Event.ALERTS_NOT_EVALUATED: ("error",),
+    Event.TABLES_SET_UP: ("changes",),
+    Event.TABLES_MAINTAINED: ("changes",),
+    Event.REQUEST_FAILURES: (*_PLACE, "category", "code", "http_status", "count"),
+    Event.CIRCUIT_OPENED: (*_PLACE, "seconds"),
+    Event.CIRCUIT_CLOSED: _PLACE,
+    Event.CIRCUIT_GAVE_UP: _PLACE,
+}
+"""Fields of each event besides `BINDINGS`; every line of an event has all of them, null where there is nothing."""
+
+LEVELS: Final[dict[Event, str]] = {
+    Event.CLAIM_TOOK_OVER: WARNING,
+    Event.CLAIM_REFUSED: ERROR,
+    Event.CLAIM_LOST: ERROR,
+    Event.RUN_NOT_STARTED: ERROR,
+    Event.WAVE_RETRIED: WARNING,
+    Event.BATCH_FAILURES: WARNING,
+    Event.ALERTS_NOT_TOLD: WARNING,
+    Event.ALERTS_NOT_EVALUATED: WARNING,
+    Event.REQUEST_FAILURES: WARNING,
+    Event.CIRCUIT_OPENED: WARNING,
+    Event.CIRCUIT_GAVE_UP: ERROR,
+}
+"""Levels of events that are no mere information; a run that ends badly and a critical alert are errors."""
+
+SHOWN_NOWHERE_ELSE: Final = frozenset({Event.ALERTS_NOT_TOLD, Event.ALERTS_NOT_EVALUATED})
+"""Events of which neither the progress display nor a command's tables say anything."""
+
+
+def complete(event: Event, fields: dict[str, object]) -> dict[str, object]:
+    """Give an event's fields in their order, null where nothing is known.
+
+    Args:
+        event: the event.
+        fields: what is known; names that are not among the event's fields are left out.
+    """
+    return {name: fields.get(name) for name in FIELDS[event]}
