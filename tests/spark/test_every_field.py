@@ -406,12 +406,12 @@ CASES: dict[str, Case] = {
     "delivery.grace_seconds": Case(patience, {"delivery": {"grace_seconds": 10}}),
     "delivery.engine": Case(engine_used, {"delivery": {"engine": "rdd"}}),
     "monitoring.minimum_records": Case(
-        alerts(total_records=90, failed_records=90), {"monitoring": {"minimum_records": 10}}
+        alerts(total_records=90, error_rate_percent=100.0), {"monitoring": {"minimum_records": 10}}
     ),
     "monitoring.minimum_busy_seconds": Case(
         alerts(busy_seconds=5.0, requests_per_second=1.0), {"monitoring": {"minimum_busy_seconds": 1.0}}
     ),
-    "monitoring.error_rate_factor": Case(alerts(failed_records=800), {"monitoring": {"error_rate_factor": 1.0}}),
+    "monitoring.error_rate_factor": Case(alerts(error_rate_percent=8.0), {"monitoring": {"error_rate_factor": 1.0}}),
     "monitoring.slow_batch_seconds": Case(
         alerts(max_processing_time_seconds=30.0), {"monitoring": {"slow_batch_seconds": 20.0}}
     ),

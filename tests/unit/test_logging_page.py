@@ -53,6 +53,21 @@ def test_every_event_is_written_somewhere(event: Event) -> None:
     assert any(f"Event.{event.name}" in file.read_text(encoding="utf-8") for file in places)
 
 
+def test_the_page_has_the_events_of_jobs_in_memory_and_no_other() -> None:
+    part = PAGE.split("## Jobs in memory")[1]
+    listed = set(
+        re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in part.splitlines() if line.startswith("| `")))
+    )
+    written = {
+        name
+        for file in (ROOT / "cio_spark" / folder for folder in ("batches", "delivery"))
+        for path in sorted(file.rglob("*.py"))
+        for name in re.findall(r'"((?:job|batch|dataset|customerio_batch)_[a-z]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert listed <= written
+    assert listed == {name for name in written if name in listed or name.startswith(("dataset_", "customerio_batch_"))}
+
+
 def test_no_name_of_an_event_is_spelt_out_in_the_code() -> None:
     spelt = [event.value for event in Event if CODE.count(f'"{event.value}"') != 1]
     assert spelt == []
