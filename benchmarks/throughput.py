@@ -42,10 +42,12 @@ console = Console(width=110)
 
 @dataclass
 class Measured:
-    """Records per second of every round, and what the syncs' phases took."""
+    """Records per second of every round, what the syncs' phases took, and how full their requests were (0 to 1)."""
 
     floor: list[float] = field(default_factory=list)
     delivery: list[float] = field(default_factory=list)
+    size_based: list[float] = field(default_factory=list)
+    fill: list[float] = field(default_factory=list)
     sync: list[float] = field(default_factory=list)
     client: list[float] = field(default_factory=list)
     phases: list[dict[str, float]] = field(default_factory=list)
@@ -185,9 +187,12 @@ def _measure(course: Course, rounds: int) -> Measured:
         floor = course.events / _run_floor(course, f"bench_floor_{abs(number)}")
         database = f"bench_sync_{abs(number)}"
         result = run_sync_on(course, database)
+        fill = _fill_of(course, database)
         shutil.rmtree(course.warehouse / database)
         if number < 0:
             continue
+        fixed = run_sync_on(course, database, {"batch": {"strategy": "size_based"}})
+        shutil.rmtree(course.warehouse / database)
         client = len(course.client_events) / send_with_client(
             course.client_events, course.sink, records_per_request=RECORDS_PER_REQUEST
         )
@@ -196,10 +201,18 @@ def _measure(course: Course, rounds: int) -> Measured:
             continue
         measured.floor.append(floor)
         measured.delivery.append(course.events / result.delivery_seconds)
+        measured.size_based.append(course.events / fixed.delivery_seconds)
+        measured.fill.append(fill)
         measured.sync.append(course.events / result.seconds)
         measured.client.append(client)
         measured.phases.append(result.phases)
     return measured
+
+
+def _fill_of(course: Course, database: str) -> float:
+    """Tell how full requests were on average, the last one of each lane included."""
+    batches = course.spark.read.format("delta").load(str(course.warehouse / database / "batch_operations"))
+    return float(batches.select(F.avg("total_records")).collect()[0][0]) / RECORDS_PER_REQUEST
 
 
 def _run_floor(course: Course, database: str) -> float:
@@ -244,6 +257,7 @@ def _print_rates(measured: Measured) -> None:
     for name, rates in {
         "floor (nothing sent)": measured.floor,
         "delivery": measured.delivery,
+        "delivery, size_based": measured.size_based,
         "whole sync": measured.sync,
         "official client": measured.client,
     }.items():
@@ -258,6 +272,10 @@ def _print_rates(measured: Measured) -> None:
             "" if of_client is None else f"≥ {of_client:g}",
         )
     console.print(table)
+    ratio = statistics.median(a / b for a, b in zip(measured.delivery, measured.size_based, strict=True))
+    console.print(
+        f"adaptive ÷ size_based: {ratio:.3f} (asked ≥ 0.97); requests {statistics.median(measured.fill):.1%} full (≥ 90 %)"
+    )
 
 
 def _print_phases(measured: Measured) -> None:
