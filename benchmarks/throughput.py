@@ -273,9 +273,8 @@ def _print_rates(measured: Measured) -> None:
         )
     console.print(table)
     ratio = statistics.median(a / b for a, b in zip(measured.delivery, measured.size_based, strict=True))
-    console.print(
-        f"adaptive ÷ size_based: {ratio:.3f} (asked ≥ 0.97); requests {statistics.median(measured.fill):.1%} full (≥ 90 %)"
-    )
+    fill = statistics.median(measured.fill)
+    console.print(f"adaptive ÷ size_based: {ratio:.3f} (asked ≥ 0.97); requests {fill:.1%} full (asked ≥ 90 %)")
 
 
 def _print_phases(measured: Measured) -> None:

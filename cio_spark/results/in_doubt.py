@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark.results.tables import Tables
+from cio_spark.results.tables import Tables, lost_the_race
 from cio_spark.schemas import RECORD_STATUS, struct_of
 
 IN_DOUBT = "in_doubt"
@@ -38,8 +38,17 @@ def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: st
         .alias(field.name)
         for field in schema.fields
     ]
-    valid = records.where(F.col("error_code").isNull())
-    tables.append("record_status", valid.select(*values), app_id=f"settle-{run_id}", app_version=0)
+    settlement = records.where(F.col("error_code").isNull()).select(*values)
+
+    def append() -> None:
+        tables.append("record_status", settlement, app_id=f"settle-{run_id}", app_version=0)
+
+    try:
+        append()
+    except Exception as error:
+        if not lost_the_race(error):
+            raise
+        append()  # where another run has settled this one at the same moment, it adds nothing
 
 
 def has_written(tables: Tables, run_id: str, sync: str) -> bool:
