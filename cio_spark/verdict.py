@@ -81,6 +81,12 @@ def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = 
             f"{config.api.url} could not be used ({_counted(failed or [stopped['circuit_open']])}); nothing is lost, "
             "run again later",
         )
+    if "out_of_time" in stopped and not delivery.requests:
+        return (
+            ExitStatus.API_UNAVAILABLE,
+            f"the tasks began after the time of their wave was over, and sent nothing ({delivery.not_attempted:,} "
+            "records): the cluster is busy with other work; nothing is lost, run again",
+        )
     if "out_of_time" in stopped:
         return (
             ExitStatus.API_UNAVAILABLE,

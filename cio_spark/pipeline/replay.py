@@ -108,10 +108,12 @@ def replay_sync(
     try:
         with frame.at_work():
             with phases.phase("survey"):
+                began = frame.clock.monotonic()
                 work = _survey(config, tables, letters or Letters(), frame.slots)
                 if work.counts.again:
                     frame.lease.expect(survey_seconds(work.counts.source_rows, frame.slots.count))
-                waves = cut_waves(config, work, staging, frame.slots)
+                took = frame.clock.monotonic() - began
+                waves = cut_waves(config, work, staging, frame.slots, surveyed_seconds=took)
             frame.deliver(waves, work.counts, work.plan, api_key)
             delivery = close_books(frame, work, waves)
             staging.drop()

@@ -110,6 +110,7 @@ def run_sync(
                         settle(config, tables, lost)
                         frame.log.settled(lost.run_id)
             with phases.phase("survey"):
+                began = frame.clock.monotonic()
                 # Only now: what a run that held the sync until a moment ago has written must be seen
                 ledger_version = tables.version("record_status")
                 earlier = tables.read("record_status", ledger_version)
@@ -119,7 +120,8 @@ def run_sync(
                 asked = asked or ask(config, snapshot.rows, records)
                 frame.lease.expect(survey_seconds(asked.rows.result(), frame.slots.count))
                 work = survey(config, tables, records, asked, earlier, slots=frame.slots, retry_held=retry_held)
-                waves = cut_waves(config, work, staging, frame.slots)
+                took = frame.clock.monotonic() - began
+                waves = cut_waves(config, work, staging, frame.slots, surveyed_seconds=took)
             frame.deliver(waves, work.counts, work.plan, api_key)
             delivery = close_books(frame, work, waves, claim.lost)
             staging.drop()

@@ -39,6 +39,9 @@ MOST_TRIES = 4
 _LOST = ("failed barrier ResultStage", "SPARK-24819")
 _POLL_SECONDS = 0.5
 
+MOST_OF_LEASE_UNSTAGED = 1 / 3
+"""A single wave is sent without staging where its records were found within this part of a lease."""
+
 
 @dataclass(frozen=True)
 class Wave:
@@ -77,14 +80,18 @@ class Progression:
     evaluated_again: int = 0
 
 
-def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) -> list[Wave]:
-    """One wave, or several from the staging; what was refused before gets one of its own.
+def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots, *, surveyed_seconds: float) -> list[Wave]:
+    """Cut one wave, or several from the staging; what was refused before gets one of its own.
+
+    A single wave is not staged: its one Spark job finds the records again and sends them. Where finding them took a
+    good part of a lease, the time that the wave may send would be over before its first request, so it is staged too.
 
     Args:
         config: the sync.
         work: what there is to do.
         staging: where the records of several waves are kept.
         slots: task slots.
+        surveyed_seconds: how long it took to find the records.
     """
     counts = work.counts
     delivery = config.delivery
@@ -92,7 +99,10 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots) ->
     number = planning.count_waves(work.plan.eta_seconds, longest)
     if number == 1 and not counts.retried:
         rows = counts.to_send + (counts.invalid or 0)
-        return [Wave(0, work.deliverable, rows, work.plan)] if rows else []
+        if not rows:
+            return []
+        if surveyed_seconds <= MOST_OF_LEASE_UNSTAGED * delivery.lease_seconds:
+            return [Wave(0, work.deliverable, rows, work.plan)]
     staged = staging.stage_waves(work.deliverable, number, slots=slots.count, apart=counts.retried > 0)
     cut = staged.groupBy("wave").agg(
         F.count(F.lit(1)).alias("rows"),

@@ -13,6 +13,7 @@ from cio_spark import results, runtime
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.pipeline.frame import Frame
+from cio_spark.results import Staging
 from cio_spark.standin import Fault
 
 
@@ -161,3 +162,22 @@ def test_the_batches_of_a_lost_run_are_filled_in_by_the_settings_that_it_had(
         (row["total_records"], row["status"], row["metadata"]["priority"], row["metadata"]["strategy"])
         for row in batches
     ] == [(20, "completed", "high", "size_based")]
+
+
+@pytest.mark.parametrize(("share", "times"), [(0.0, 1), (1.0, 0)])
+def test_a_single_wave_is_staged_where_its_records_took_long_to_find(
+    orders: Bench, monkeypatch: pytest.MonkeyPatch, share: float, times: int
+) -> None:
+    orders.write_sql(order_rows(20, customers=5))
+    stage, staged_waves = Staging.stage_waves, []
+
+    def stage_and_note(self: Staging, *arguments: Any, **options: Any) -> Any:
+        staged_waves.append(arguments[1])
+        return stage(self, *arguments, **options)
+
+    monkeypatch.setattr(Staging, "stage_waves", stage_and_note)
+    monkeypatch.setattr(pipeline_waves, "MOST_OF_LEASE_UNSTAGED", share)
+    result = orders.run()
+    assert staged_waves == [1] * times
+    assert (result.books.balanced, result.books.delivery.accepted, orders.api.received.count()) == (True, 20, 20)
+    assert staged(orders) == []

@@ -37,7 +37,7 @@ def failure(category: str) -> Reason:
         (books(100, accepted=95, invalid=5), {}, ExitStatus.SUCCESS),
         (books(100, accepted=94, invalid=6), {}, ExitStatus.ERROR_THRESHOLD_EXCEEDED),
         (
-            books(100, Reason("not_attempted", "", "out_of_time", "", 40), accepted=60, not_attempted=40),
+            books(100, Reason("not_attempted", "", "out_of_time", "", 40), accepted=60, not_attempted=40, requests=9),
             {},
             ExitStatus.API_UNAVAILABLE,
         ),
@@ -63,6 +63,14 @@ def test_the_status_of_a_run_follows_from_its_books(made: Books, settings: Any, 
     status, message = judge(config(**settings), made)
     assert status is expected
     assert message
+
+
+def test_tasks_that_came_too_late_are_not_the_apis_fault() -> None:
+    late = Reason("not_attempted", "", "out_of_time", "", 40)
+    status, message = judge(config(), books(40, late, not_attempted=40))
+    assert status is ExitStatus.API_UNAVAILABLE
+    assert "the cluster is busy" in message
+    assert "slowly" in judge(config(), books(40, late, not_attempted=40, requests=1))[1]
 
 
 def test_waves_that_were_sent_twice_are_no_balanced_books() -> None:
