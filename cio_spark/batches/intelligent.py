@@ -7,8 +7,9 @@ from typing import Any
 
 from cio_spark.batches.request import prepare_request
 from cio_spark.config import BatchConfiguration
-from cio_spark.config.api_limits import MAX_BODY_BYTES
-from cio_spark.delivery.batching import ENVELOPE_BYTES
+from cio_spark.delivery.batching import ENVELOPE_BYTES, BatchLimit
+from cio_spark.delivery.sizing import first_share
+from cio_spark.planning.limits import RequestLimits, body_limit
 
 
 class BatchCutter:
@@ -39,11 +40,6 @@ class BatchCutter:
         return self._number
 
 
-def body_limit(config: BatchConfiguration) -> int:
-    """Bytes a body may have: what is configured, never above what the API takes."""
-    return min(config.max_batch_bytes, MAX_BODY_BYTES)
-
-
 def create_intelligent_batches(
     data: Sequence[dict[str, Any]], config: BatchConfiguration
 ) -> list[list[dict[str, Any]]]:
@@ -52,13 +48,18 @@ def create_intelligent_batches(
     Args:
         data: the requests.
         config: `calculate_optimal_batch_size` of all of them is the most records of a batch; `max_batch_bytes`, and
-            the API's 500,000, the most bytes of its body as `ParallelBatchProcessor` sends it.
+            the API's 500,000, the most bytes of its body as `ParallelBatchProcessor` sends it. Its strategy decides as
+            for a job's first requests, for no answer is known: `memory_based` keeps to the budget, `time_based` begins
+            with a quarter, `size_based` and `adaptive` fill every batch.
 
     Returns:
         The batches. A request too large for any has one of its own; one that is no JSON takes no bytes, for it is
         never sent.
     """
-    cutter = BatchCutter(max(1, config.calculate_optimal_batch_size(len(data))), body_limit(config))
+    most = RequestLimits(max(1, config.calculate_optimal_batch_size(len(data))), body_limit(config))
+    limits = most.within_budget(config, config.parallel_workers)
+    first = BatchLimit(limits.records, limits.bytes).times(first_share(config.strategy))
+    cutter = BatchCutter(first.records, first.bytes)
     batches: list[list[dict[str, Any]]] = []
     for position, request in enumerate(data):
         number = cutter.place(prepare_request(request, position, "").payload_bytes or 0)

@@ -64,7 +64,7 @@ class TimeBasedSizing:
 
     def __init__(self, target_seconds: float) -> None:
         self._target_seconds = target_seconds
-        self._share = _FIRST_SHARE_OF_TIME_BASED
+        self._share = first_share(BatchStrategy.TIME_BASED)
         self._seconds_per_load: float | None = None
         self._lock = threading.Lock()
 
@@ -86,6 +86,15 @@ class TimeBasedSizing:
             self._seconds_per_load = estimate if verdict.accepted else max(estimate, measured)
             wanted = self._target_seconds / max(self._seconds_per_load, 1e-9)
             self._share = min(1.0, wanted, _MOST_GROWTH * self._share)
+
+
+def first_share(strategy: BatchStrategy) -> float:
+    """The part of the ceiling that the first request fills, when nothing is known of the API yet.
+
+    Args:
+        strategy: `batch.strategy`.
+    """
+    return _FIRST_SHARE_OF_TIME_BASED if strategy is BatchStrategy.TIME_BASED else 1.0
 
 
 def sizing_for(settings: DeliverySettings, clock: Clock) -> Sizing:

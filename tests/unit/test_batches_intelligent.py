@@ -110,3 +110,20 @@ def test_values_that_rows_have_become_json_without_loss(value: Any, said: Any) -
 @pytest.mark.parametrize("value", [Decimal("0.1234567890123456789"), Decimal("NaN"), Decimal("Infinity"), b"x"])
 def test_values_that_json_would_falsify_are_refused(value: Any) -> None:
     assert prepare_request({"userId": "u", "event": "e", "v": value}, 3, "").error_code == "not_json"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "sizes"),
+    [
+        ("size_based", [100, 100, 100, 100]),
+        ("adaptive", [100, 100, 100, 100]),
+        ("time_based", [25] * 16),
+        # 3 MB for two workers: 83,333 bytes a request, of which a record here has 10,000
+        ("memory_based", [8] * 50),
+    ],
+)
+def test_a_strategy_decides_about_the_first_requests(strategy: str, sizes: list[int]) -> None:
+    config = BatchConfiguration(strategy=strategy, max_batch_size=100, parallel_workers=2, memory_budget_mb=3)
+    length = 9_880 if strategy == "memory_based" else 10
+    data = [{"type": "track", "userId": "u", "event": "e", "properties": {"x": "x" * length}} for _ in range(400)]
+    assert [len(batch) for batch in create_intelligent_batches(data, config)] == sizes
