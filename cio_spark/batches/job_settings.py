@@ -59,7 +59,8 @@ def job_settings(
         max_records: records a request may carry, at least 1.
         lanes: requests in flight.
     """
-    limits = RequestLimits(max_records, body_limit(config)).within_budget(config, lanes)
+    # As many workers may each send a batch of their own
+    limits = RequestLimits(max_records, body_limit(config)).within_budget(config, config.parallel_workers)
     seconds_between_requests = WINDOW_MARGIN / config.rate_limit_rps
     plan = DeliveryPlan(
         records=records,

@@ -28,7 +28,6 @@ from cio_spark.delivery.outcome import ACCEPTED, NOT_ATTEMPTED
 from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.retry_watch import RetryWatch
 
-RECORDS_PER_CHUNK = 2_000
 MOST_QUEUED = 1_000
 _SHUT_DOWN = "not sent: the processor was shut down"
 _Item = TypeVar("_Item")
@@ -215,7 +214,7 @@ class ParallelBatchProcessor:
         """Send the requests, and give what became of them by batch; each is finished once, those in no batch last."""
         tallies: dict[str, Tally] = {}
         left = _rows(data, settings)
-        chunks = self._chunks(left, min(RECORDS_PER_CHUNK, settings.records_per_request * settings.lanes))
+        chunks = self._chunks(left, min(settings.rows_per_chunk, settings.records_per_request * settings.lanes))
         for group in deliver_partition(0, chunks, settings, clock=self._clock, process=process):
             batch_id = group.batch_id or group.status
             tally = tallies.setdefault(batch_id, Tally(group.status))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 
@@ -64,15 +64,16 @@ class RetryingBatches:
         def watch(waiting: WaitingBatch) -> Iterator[None]:
             batch_id, worker_id = names_of(waiting)
             metrics = _metrics_of(waiting, batch_id, worker_id, priority)
-            self._logger.warning(
-                "batch_retrying",
-                batch_id=batch_id,
-                worker_id=worker_id,
-                total_records=waiting.records,
-                retry=waiting.sending.attempts,
-                error_code=next(iter(metrics.errors), None),
-                wait_seconds=round(waiting.wait_seconds, 3),
-            )
+            with suppress(Exception):  # a log that cannot be written must not stop a delivery
+                self._logger.warning(
+                    "batch_retrying",
+                    batch_id=batch_id,
+                    worker_id=worker_id,
+                    total_records=waiting.records,
+                    retry=waiting.sending.tried + waiting.sending.attempts,
+                    error_code=next(iter(metrics.errors), None),
+                    wait_seconds=round(waiting.wait_seconds, 3),
+                )
             with self._lock:
                 self._waiting[waiting.batch_id] = metrics
             try:
@@ -96,6 +97,6 @@ def _metrics_of(
         status=BatchStatus.RETRYING,
         priority=priority,
         started_at=sending.started_at,
-        retry_count=max(0, sending.attempts - 1),
+        retry_count=max(0, sending.tried + sending.attempts - 1),
         errors=[code] if code else [],
     )

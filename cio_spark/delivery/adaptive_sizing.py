@@ -13,11 +13,10 @@ HURTS: Final = frozenset(
 )
 """Answers that may come of the size: 413, 429, time-outs and 5xx."""
 LEAST_SHARE: Final = 1 / 64
-"""A batch that is cut again into the smallest requests takes no more than bisection allows for one."""
 STEPS: Final = 32
-"""From nothing to where it hurt last; half as many lead back after a halving."""
-FULL: Final = 0.9
-"""A request that fills less of its limit says nothing about the limit."""
+"""From nothing to where it hurt last."""
+STEPS_BACK: Final = 4
+"""From the half of a size that was clean back to it: an error now and then has other reasons than the size."""
 WAIT_SECONDS: Final = 4.0
 """What a request that hurt costs a lane beside its own time: about the wait before the next try."""
 SHARE_FOR_PROBES: Final = 1 / 20
@@ -28,8 +27,9 @@ class AdaptiveSizing:
     """Grows step by step while requests are fast and clean, halves when the API complains, remembers where it hurt.
 
     This is additive increase and multiplicative decrease, as in TCP's congestion avoidance (RFC 5681), with a memory:
-    the size that hurt is not tried again for twenty times as long as finding out takes. The first request is as large
-    as is allowed, so an API that never complains never sees less.
+    a size above a clean one that hurt is not tried again for twenty times as long as finding out takes. A size that was
+    clean and fails is halved, but not remembered as bad: mostly the failure has nothing to do with it. The first
+    request is as large as is allowed, so an API that never complains never sees less.
 
     Sizes are parts of the ceiling, of records and bytes alike.
 
@@ -43,6 +43,7 @@ class AdaptiveSizing:
         self._clock = clock
         self._lock = threading.Lock()
         self._share = 1.0
+        self._step = 1.0 / STEPS
         self._clean = 0.0
         self._hurt: float | None = None
         self._probe_at = 0.0
@@ -51,39 +52,44 @@ class AdaptiveSizing:
         """The part that the API is expected to take."""
         return self._share
 
-    def record(self, load: float, verdict: Verdict) -> None:
+    def record(self, load: float, verdict: Verdict, *, full: bool) -> None:
         """Learn from an answer; one that is neither clean nor a sign of too much changes nothing.
 
         Args:
-            load: the part of the ceiling that the request filled.
+            load: the part of the ceiling that the request was allowed, or filled where it was not full.
             verdict: on the answer.
+            full: whether it filled what it was allowed.
         """
         with self._lock:
             if verdict.category in HURTS:
                 self._shrink(load, verdict.answer.elapsed_seconds)
-            elif verdict.accepted:
+            elif verdict.accepted and full:
                 self._grow(load, verdict.answer.elapsed_seconds)
 
     def _shrink(self, load: float, elapsed_seconds: float) -> None:
-        if load > self._share:
-            return  # it was cut before another lane's answer led to a smaller share: that is one sign, not two
-        size = load if load >= self._share / 2 else self._share
-        if 0.0 < self._clean < size:
-            self._share = self._clean  # it was a probe: what was clean before still is, as far as is known
-        else:
-            self._share = self._clean = max(LEAST_SHARE, size / 2)
-        self._hurt = size
-        self._probe_at = self._clock.monotonic() + (elapsed_seconds + WAIT_SECONDS) / SHARE_FOR_PROBES
+        # It was cut before another lane's answer led to a smaller share, which is one sign and not two; or it is so
+        # small that its size is no reason
+        if load > self._share or load < self._share / 2:
+            return
+        if 0.0 < self._clean < load:
+            self._share = self._clean
+            self._hurt, self._step = load, load / STEPS
+            self._probe_at = self._clock.monotonic() + (elapsed_seconds + WAIT_SECONDS) / SHARE_FOR_PROBES
+            return
+        self._share = max(LEAST_SHARE, load / 2)
+        self._step = max(self._step, load / 2 / STEPS_BACK) if self._clean else load / 2 / STEPS_BACK
+        self._clean = 0.0
 
     def _grow(self, load: float, elapsed_seconds: float) -> None:
-        if load < FULL * self._share:
-            return
         self._clean = max(self._clean, min(load, self._share))
-        if elapsed_seconds > self._fast_seconds:
+        if elapsed_seconds > self._fast_seconds or load < self._share:
             return
-        step = (1.0 if self._hurt is None else self._hurt) / STEPS
-        if self._hurt is not None and self._share + step >= self._hurt:
-            if self._clock.monotonic() < self._probe_at:
+        if self._hurt is not None:
+            if self._share >= self._hurt:
+                self._hurt = None  # it works again
+            # Half a step less is as good as the size that hurt
+            elif self._share + 1.5 * self._step >= self._hurt and self._clock.monotonic() < self._probe_at:
                 return
-            self._hurt = None
-        self._share = min(1.0, self._share + step)
+        else:
+            self._step = max(self._step, min(1.0 / STEPS, 2 * self._step))
+        self._share = min(1.0, self._share + self._step)

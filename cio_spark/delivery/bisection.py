@@ -30,7 +30,7 @@ class Bisection:
     is rejected. Parts that are refused when the limits are reached stay undecided; so does what was not sent by then.
 
     A batch that fails transiently while the size of requests shrinks (`batch.strategy`) is divided into as many parts
-    as fit by then. Its tries count for the parts, so no record is tried more often than `retry_attempts` allows.
+    as fit by then. Its tries count for the parts: dividing gives no record more tries than `retry_attempts` allows.
 
     Bounded: at most `MAX_EXTRA_REQUESTS` a root batch, and no part is started more than `RETRY_BUDGET_SECONDS` after
     the root. While almost everything the process has sent was refused, it ends with the first single record.

@@ -7,17 +7,23 @@ from typing import Final, Protocol
 
 from cio_spark.clock import Clock
 from cio_spark.config import BatchStrategy
-from cio_spark.delivery.adaptive_sizing import HURTS, AdaptiveSizing
+from cio_spark.delivery.adaptive_sizing import HURTS, LEAST_SHARE, AdaptiveSizing
 from cio_spark.delivery.batching import Batch, BatchLimit
 from cio_spark.delivery.classification import ErrorCategory, Verdict
 from cio_spark.delivery.sending import Sending
 from cio_spark.delivery.settings import DeliverySettings
 
+MOST_PARTS: Final = 16
+"""Of one division: bisection allows 64 requests for a batch, retries of its parts among them."""
 GATEWAY_TIMEOUTS: Final = frozenset({504, 524})
 """Statuses of an edge in front of the API that has waited too long (RFC 9110, 15.6.5; 524 is Cloudflare's)."""
 PROBE_LOADS: Final = 1.5
 """A request that fills less than this many times what works now was a probe; one that led to a halving fills twice."""
 
+MOST_FIXED: Final = 0.9
+"""Of the target may be a request's fixed time, for the target to be reached by size."""
+LEAST_SPREAD: Final = 0.05
+"""Loads must differ by so much, as a share of their mean, to tell the fixed time from what a record adds."""
 _FIRST_SHARE_OF_TIME_BASED: Final = 0.25
 _WEIGHT_OF_NEWEST: Final = 0.3
 _MOST_GROWTH: Final = 2.0
@@ -30,12 +36,13 @@ class Sizing(Protocol):
         """The part of the ceiling that the next request may fill, above 0 and at most 1."""
         ...
 
-    def record(self, load: float, verdict: Verdict) -> None:
+    def record(self, load: float, verdict: Verdict, *, full: bool) -> None:
         """Learn from an answer.
 
         Args:
-            load: the part of the ceiling that the request filled.
+            load: the part of the ceiling that the request was allowed, or filled where it was not full.
             verdict: on the answer.
+            full: whether it filled what it was allowed.
         """
         ...
 
@@ -47,16 +54,16 @@ class FixedSizing:
         """The whole."""
         return 1.0
 
-    def record(self, load: float, verdict: Verdict) -> None:
+    def record(self, load: float, verdict: Verdict, *, full: bool) -> None:
         """Learn nothing."""
 
 
 class TimeBasedSizing:
-    """Aims at a time for each request, from a running estimate of the seconds that a full one would take.
+    """Aims at a time for each request, from a running estimate of what a request takes and what each record adds.
 
-    The load counts whichever is scarcer, records or bytes, so one estimate stands for seconds a record and a byte.
-    What a request costs whatever its size is in it too: the next size is right for the size before, and a few
-    requests lead to the target.
+    The load counts whichever is scarcer, records or bytes, so one number stands for the seconds of a record and of a
+    byte. Where the time that a request takes whatever its size is about the target already, no size reaches it: then a
+    request carries as much as doubles that time.
 
     Args:
         target_seconds: `batch.target_request_seconds`.
@@ -65,27 +72,50 @@ class TimeBasedSizing:
     def __init__(self, target_seconds: float) -> None:
         self._target_seconds = target_seconds
         self._share = first_share(BatchStrategy.TIME_BASED)
-        self._seconds_per_load: float | None = None
+        self._line = _Line()
         self._lock = threading.Lock()
 
     def share(self) -> float:
         """The part that is expected to take the target time."""
         return self._share
 
-    def record(self, load: float, verdict: Verdict) -> None:
-        """Learn from the time of an accepted request, and of one that took too long."""
-        if not (verdict.accepted or verdict.category is ErrorCategory.TIMEOUT):
-            return
+    def record(self, load: float, verdict: Verdict, *, full: bool) -> None:
+        """Learn from the time of a full request that was accepted, and of one that took too long."""
         with self._lock:
-            # What was cut short by the end of the records says little about full requests
-            if verdict.accepted and load < self._share / 2:
-                return
-            measured = verdict.answer.elapsed_seconds / load
-            before = self._seconds_per_load
-            estimate = measured if before is None else before + _WEIGHT_OF_NEWEST * (measured - before)
-            self._seconds_per_load = estimate if verdict.accepted else max(estimate, measured)
-            wanted = self._target_seconds / max(self._seconds_per_load, 1e-9)
-            self._share = min(1.0, wanted, _MOST_GROWTH * self._share)
+            if verdict.category is ErrorCategory.TIMEOUT:
+                self._share = max(LEAST_SHARE, min(self._share, load / 2))
+            elif verdict.accepted and full:
+                self._line.add(load, verdict.answer.elapsed_seconds)
+                fixed, each = self._line.fixed_seconds, max(self._line.seconds_per_load, 1e-9)
+                reachable = fixed <= MOST_FIXED * self._target_seconds
+                wanted = ((self._target_seconds - fixed) if reachable else fixed) / each
+                self._share = min(1.0, max(LEAST_SHARE, wanted), _MOST_GROWTH * self._share)
+
+
+class _Line:
+    """Fits seconds = fixed + each × load to requests, the newest of them counting most."""
+
+    def __init__(self) -> None:
+        self._load = self._seconds = self._load_twice = self._both = self._weight = 0.0
+        self.fixed_seconds = 0.0
+        self.seconds_per_load = 0.0
+
+    def add(self, load: float, seconds: float) -> None:
+        """Take a request into account."""
+        keep = 1.0 - _WEIGHT_OF_NEWEST
+        self._weight = keep * self._weight + 1.0
+        self._load = keep * self._load + load
+        self._seconds = keep * self._seconds + seconds
+        self._load_twice = keep * self._load_twice + load * load
+        self._both = keep * self._both + load * seconds
+        mean_load, mean_seconds = self._load / self._weight, self._seconds / self._weight
+        variance = self._load_twice / self._weight - mean_load**2
+        # Sizes that hardly differ say nothing about the fixed part: what was found before stays
+        if variance > (LEAST_SPREAD * mean_load) ** 2:
+            slope = max(0.0, (self._both / self._weight - mean_load * mean_seconds) / variance)
+            self.fixed_seconds = min(mean_seconds, max(0.0, mean_seconds - slope * mean_load))
+        self.fixed_seconds = min(self.fixed_seconds, mean_seconds)
+        self.seconds_per_load = (mean_seconds - self.fixed_seconds) / mean_load
 
 
 def first_share(strategy: BatchStrategy) -> float:
@@ -121,12 +151,14 @@ class LaneSizer:
 
     def __init__(self, sizing: Sizing, ceiling: BatchLimit) -> None:
         self._sizing = sizing
+        self._share = 1.0
         self.ceiling = ceiling
         self.in_force = ceiling
 
     def next_limit(self) -> BatchLimit:
         """Give the limit for the next request, and keep it as the one in force."""
-        self.in_force = self.ceiling.times(self._sizing.share())
+        self._share = self._sizing.share()
+        self.in_force = self.ceiling.times(self._share)
         return self.in_force
 
     def parts_of(self, batch: Batch) -> int:
@@ -135,7 +167,8 @@ class LaneSizer:
         Args:
             batch: that was cut before the limit changed.
         """
-        return max(1, self.ceiling.times(self._sizing.share()).requests_for(batch))
+        parts = self.ceiling.times(self._sizing.share()).requests_for(batch)
+        return min(MOST_PARTS, max(1, parts))
 
     def has_outgrown(self, batch: Batch, sending: Sending) -> bool:
         """Tell whether a batch is better divided than tried again: its size may be why it failed, and is too much now.
@@ -148,12 +181,12 @@ class LaneSizer:
             sending: how it was sent so far.
         """
         verdict = sending.verdict
-        if verdict is None:
+        if verdict is None or verdict.category not in HURTS:
             return False
         timed_out = verdict.category is ErrorCategory.TIMEOUT or verdict.answer.status in GATEWAY_TIMEOUTS
-        was_probe = self.ceiling.load_of(batch) < PROBE_LOADS * self._sizing.share()
+        was_probe = self._load_of(batch) < PROBE_LOADS * self._sizing.share()
         throttled = verdict.category is ErrorCategory.RATE_LIMIT and sending.tried + sending.attempts > 1
-        return verdict.category in HURTS and (timed_out or was_probe or throttled) and self.parts_of(batch) > 1
+        return (timed_out or was_probe or throttled) and self.parts_of(batch) > 1
 
     def record(self, batch: Batch, verdict: Verdict) -> None:
         """Learn from an answer.
@@ -162,4 +195,13 @@ class LaneSizer:
             batch: what the request carried.
             verdict: on the answer.
         """
-        self._sizing.record(self.ceiling.load_of(batch), verdict)
+        self._sizing.record(self._load_of(batch), verdict, full=self._fills(batch))
+
+    def _fills(self, batch: Batch) -> bool:
+        """Tell whether one more record of a batch's mean size would have been too much."""
+        next_bytes = batch.body_bytes * (batch.size + 1) / batch.size
+        return batch.size >= self.in_force.records or next_bytes > self.in_force.bytes
+
+    def _load_of(self, batch: Batch) -> float:
+        """The share in force for a batch that fills it: records are whole, so it may have a little less."""
+        return self._share if self._fills(batch) else min(self._share, self.ceiling.load_of(batch))

@@ -44,7 +44,7 @@ class RequestLimits(NamedTuple):
         half = (budget - CHUNKS_IN_MEMORY * chunk) // (REQUEST_BUFFERS * lanes) // 2
         return RequestLimits(
             max(1, min(self.records, half // BYTES_BESIDE_PAYLOAD)),
-            max(MAX_ITEM_BYTES, min(self.bytes, half)),
+            min(self.bytes, max(MAX_ITEM_BYTES, half)),
             max(1, min(self.rows_per_chunk, chunk // (MAX_ITEM_BYTES + BYTES_BESIDE_PAYLOAD))),
         )
 

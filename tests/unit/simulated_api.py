@@ -41,6 +41,8 @@ class Course:
     Attributes:
         phases: one after the other.
         fixed_seconds, seconds_per_record: what an accepted request takes.
+        noise_every_seconds: how often a request is answered 503, whatever its size; None: never.
+        max_records: records that a request may carry.
         accepted: records, by phase.
         failed: records that the run gave up.
         limits: time and limit in force of each batch.
@@ -50,6 +52,8 @@ class Course:
     phases: list[Phase]
     fixed_seconds: float = 0.5
     seconds_per_record: float = 0.002
+    noise_every_seconds: float | None = None
+    max_records: int = MAX_RECORDS
     clock: FakeClock = field(default_factory=FakeClock)
     accepted: list[int] = field(default_factory=list)
     failed: int = 0
@@ -60,7 +64,7 @@ class Course:
         """Deliver under a strategy."""
         self.accepted = [0] * len(self.phases)
         settings = settings_for(
-            max_records=MAX_RECORDS,
+            max_records=self.max_records,
             strategy=strategy,
             target_request_seconds=target_request_seconds,
             timeout_seconds=TIMEOUT_SECONDS,
@@ -83,7 +87,7 @@ class Course:
 
     def best(self, number: int) -> float:
         """Records a second that the best fixed size reaches in a phase: the more a request carries, the better."""
-        size = min(MAX_RECORDS, self.phases[number].capacity)
+        size = min(self.max_records, self.phases[number].capacity)
         return size / (self.fixed_seconds + self.seconds_per_record * size)
 
     def throughput(self, number: int) -> float:
@@ -105,10 +109,14 @@ class _Client(ScriptedClient):
     def __init__(self, course: Course) -> None:
         super().__init__()
         self._course = course
+        self._next_noise = course.noise_every_seconds or 0.0
 
     def post_batch(self, body: bytes, deadline_seconds: float, **_: object) -> Answer:
         course, records = self._course, body.count(b'"messageId"')
         number = course.phase()
+        if course.noise_every_seconds is not None and course.clock.seconds >= self._next_noise:
+            self._next_noise = course.clock.seconds + course.noise_every_seconds
+            return Answer(503, "a bad moment", elapsed_seconds=0.05)
         phase = course.phases[number]
         if records > phase.capacity and phase.beyond == 408:
             course.clock.sleep(deadline_seconds)

@@ -40,3 +40,27 @@ def test_time_based_keeps_requests_near_their_target_time(target: float) -> None
 def test_a_fixed_size_stays_what_it_is_whatever_the_api_answers() -> None:
     course = Course([Phase(60), Phase(60, 300)]).run(BatchStrategy.SIZE_BASED)
     assert {limit for _, limit in course.limits} == {MAX_RECORDS}
+
+
+@pytest.mark.parametrize("every", [10.0, 60.0])
+def test_errors_that_have_nothing_to_do_with_the_size_do_not_shrink_requests_for_good(every: float) -> None:
+    made = [
+        Course([Phase(3600)], 0.25, 0.0005, noise_every_seconds=every).run(strategy)
+        for strategy in (BatchStrategy.ADAPTIVE, BatchStrategy.SIZE_BASED)
+    ]
+    adaptive, fixed = (course.throughput(0) for course in made)
+    assert adaptive >= 0.93 * fixed
+
+
+@pytest.mark.parametrize("most", [2, 5, 10, 50])
+def test_requests_of_few_records_grow_again_when_the_api_has_recovered(most: int) -> None:
+    course = Course([Phase(60, 0), Phase(1200)], 0.5, 0.002, max_records=most).run(BatchStrategy.ADAPTIVE)
+    assert min(limit for _, limit in course.limits) < most
+    assert course.settled_limits(1)[-1] == most
+
+
+@pytest.mark.parametrize("fixed", [0.95, 1.5])
+def test_a_target_below_what_any_request_takes_does_not_lead_to_single_records(fixed: float) -> None:
+    course = Course([Phase(600)], fixed, 0.002).run(BatchStrategy.TIME_BASED, target_request_seconds=1.0)
+    assert min(course.settled_limits(0)) >= 300
+    assert max(course.times[len(course.times) // 2 :]) <= 2.4 * fixed
