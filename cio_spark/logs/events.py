@@ -64,7 +64,7 @@ FIELDS: Final[dict[Event, tuple[str, ...]]] = {
     Event.RUN_PLANNED: (
         *("source_rows", "new", "changed", "again", "unchanged", "changed_ignored", "held", "superseded", "invalid"),
         *("payload_bytes", "requests", "waves", "partitions", "tasks", "lanes", "max_records", "max_bytes"),
-        *("sizing", "eta_seconds", "limited_by"),
+        *("sizing", "compression", "eta_seconds", "limited_by"),
     ),
     Event.RUN_ENDED: (
         *("exit_status", "outcome", "source_rows", *_STATUSES, "unchanged", "changed_ignored", "held", "superseded"),
