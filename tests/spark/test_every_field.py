@@ -508,13 +508,15 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 @pytest.fixture(scope="module")
-def world(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("every")
     rows = spark.sql(ROWS)
     for name, some in (("source", rows), ("other", rows.where("id = '1'"))):
         some.write.format("delta").save(str(folder / name))
         spark.sql(f"CREATE TABLE IF NOT EXISTS every_{name} USING delta LOCATION '{folder / name}'")
-    return World(spark, folder)
+    yield World(spark, folder)
+    for name in ("source", "other"):
+        spark.sql(f"DROP TABLE every_{name}")
 
 
 def test_every_field_has_a_test() -> None:

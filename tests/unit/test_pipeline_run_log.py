@@ -19,7 +19,7 @@ from cio_spark.results import Claim
 from cio_spark.results.claims import ClosedRun, TakeOverReason
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
-PLAN = DeliveryPlan(5, 2, 4, 4, 2, 0.1, 3, 500_000, 1.25, "rate")
+PLAN = DeliveryPlan(5, 2, 4, 4, 2, 0.1, 3, 500_000, 1.25, "rate", parallel_workers=8)
 
 
 @pytest.fixture
