@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from cio_spark.clock import Clock
 from cio_spark.config import BatchStrategy
-from cio_spark.delivery.adaptive_sizing import HURTS, LEAST_SHARE, AdaptiveSizing
+from cio_spark.delivery.adaptive_sizing import HURTS, AdaptiveSizing
 from cio_spark.delivery.batching import Batch, BatchLimit
 from cio_spark.delivery.classification import ErrorCategory, Verdict
 from cio_spark.delivery.sending import Sending
@@ -25,6 +25,7 @@ MOST_FIXED: Final = 0.9
 LEAST_SPREAD: Final = 0.05
 """Loads must differ by so much, as a share of their mean, to tell the fixed time from what a record adds."""
 _FIRST_SHARE_OF_TIME_BASED: Final = 0.25
+_LEAST_OF_TIME_BASED: Final = 1e-4
 _WEIGHT_OF_NEWEST: Final = 0.3
 _MOST_GROWTH: Final = 2.0
 
@@ -83,13 +84,13 @@ class TimeBasedSizing:
         """Learn from the time of a full request that was accepted, and of one that took too long."""
         with self._lock:
             if verdict.category is ErrorCategory.TIMEOUT:
-                self._share = max(LEAST_SHARE, min(self._share, load / 2))
+                self._share = max(_LEAST_OF_TIME_BASED, min(self._share, load / 2))
             elif verdict.accepted and full:
                 self._line.add(load, verdict.answer.elapsed_seconds)
                 fixed, each = self._line.fixed_seconds, max(self._line.seconds_per_load, 1e-9)
                 reachable = fixed <= MOST_FIXED * self._target_seconds
                 wanted = ((self._target_seconds - fixed) if reachable else fixed) / each
-                self._share = min(1.0, max(LEAST_SHARE, wanted), _MOST_GROWTH * self._share)
+                self._share = min(1.0, max(_LEAST_OF_TIME_BASED, wanted), _MOST_GROWTH * self._share)
 
 
 class _Line:

@@ -59,6 +59,13 @@ def test_requests_of_few_records_grow_again_when_the_api_has_recovered(most: int
     assert course.settled_limits(1)[-1] == most
 
 
+def test_a_short_target_is_reached_with_few_records_where_each_takes_long() -> None:
+    course = Course([Phase(600)], 0.01, 0.02).run(BatchStrategy.TIME_BASED, target_request_seconds=0.1)
+    settled = course.times[len(course.times) // 3 : -1]
+    assert min(settled) >= 0.08
+    assert max(settled) <= 0.12
+
+
 @pytest.mark.parametrize("fixed", [0.95, 1.5])
 def test_a_target_below_what_any_request_takes_does_not_lead_to_single_records(fixed: float) -> None:
     course = Course([Phase(600)], fixed, 0.002).run(BatchStrategy.TIME_BASED, target_request_seconds=1.0)
