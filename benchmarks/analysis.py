@@ -25,8 +25,8 @@ from cio_spark.report.page import render_page
 from cio_spark.results import Tables, set_up_tables
 from cio_spark.results.batch_operations import append_batch_operations
 from cio_spark.results.sync_runs import append_events
-from cio_spark.runtime import build_session
 from cio_spark.schemas import RECORD_STATUS, RUN_COUNTS, struct_of
+from cio_spark.spark.session import build_session
 
 RECORDS_PER_BATCH = 1000
 RUNS = 10

@@ -20,7 +20,7 @@ from cio_spark import ledger
 from cio_spark.clock import SystemClock
 from cio_spark.config import load_config
 from cio_spark.pipeline.intake import prepared
-from cio_spark.runtime import build_session
+from cio_spark.spark.session import build_session
 from cio_spark.standin import Fault, StandIn
 
 # The cluster is shared with tests/cluster; tools/ is no package, for it is not installed

@@ -24,7 +24,7 @@ from cio_spark.model import SyncResult
 from cio_spark.payload import prepare_records
 from cio_spark.pipeline import run_sync
 from cio_spark.results.tables import holds_delta
-from cio_spark.runtime import build_session
+from cio_spark.spark.session import build_session
 
 RECORDS_PER_REQUEST = 1000
 PARALLEL_WORKERS = 4

@@ -15,7 +15,7 @@ from throughput import Course, generate, run_sync_on
 from cio_spark.config.sections import DeliverySection
 from cio_spark.model import SyncResult
 from cio_spark.planning.plan import ASSUMED_REQUEST_SECONDS
-from cio_spark.runtime import build_session
+from cio_spark.spark.session import build_session
 
 API_REQUESTS_PER_SECOND = 100
 # As many as a configuration takes: the sink answers at once, and the rate shall be the limit

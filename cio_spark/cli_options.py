@@ -15,7 +15,7 @@ from cio_spark.clock import SystemClock
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.logs.command_line import choose_style, logs_configured
 from cio_spark.logs.style import LogStyle
-from cio_spark.spark_errors import explain_failure
+from cio_spark.spark.failures import explain_failure
 
 Confs = Annotated[list[Path], typer.Argument(metavar="CONF...", help="Sync files, like conf/syncs/orders.yml.")]
 Conf = Annotated[Path, typer.Argument(metavar="CONF", help="A sync file, like conf/syncs/orders.yml.")]

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from cio_spark import runtime
-from cio_spark.cancellation import Cancellation
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig, load_configs
 from cio_spark.console import ConsoleProgress, ResultDisplay, show_preview, show_runs
@@ -19,8 +18,10 @@ from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.logs.event_log import EventLog
 from cio_spark.logs.events import Event
 from cio_spark.logs.style import LogStyle
-from cio_spark.progress import Progress
-from cio_spark.spark_errors import explain_failure
+from cio_spark.pipeline.progress import Progress
+from cio_spark.runtime.cancellation import Cancellation
+from cio_spark.spark.failures import explain_failure
+from cio_spark.spark.session import open_session
 
 if TYPE_CHECKING:
     from cio_spark.results import Tables
@@ -93,7 +94,7 @@ def sync(
     """Runs, or previews, several syncs one after another; one that fails does not keep the others from running."""
     configs = selection.load()
     keys = {} if dry_run else {config.sync.name: runtime.find_api_key(config) for config in configs}
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    opened = open_session(selection.warehouse, debug=selection.debug)
     from cio_spark.pipeline import preview_sync, run_sync  # needs pyspark, which open_runtime has made sure of
 
     statuses: list[ExitStatus] = []
@@ -170,7 +171,7 @@ def replay(
     """Sends dead letters again."""
     config = selection.load()[0]
     key = runtime.find_api_key(config)
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    opened = open_session(selection.warehouse, debug=selection.debug)
     from cio_spark.pipeline.replay import Letters, replay_sync
 
     cancellation = Cancellation()
@@ -198,7 +199,7 @@ def progress_of(selection: Selection, console: Console) -> Progress:
 
 def open_tables(selection: Selection, config: SyncConfig) -> Tables:
     """The sync's tables, in the session that the command works with."""
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    opened = open_session(selection.warehouse, debug=selection.debug)
     from cio_spark.results import Tables  # needs pyspark, which open_runtime has made sure of
 
     return Tables(opened.spark, config.tables, opened.warehouse)

@@ -14,6 +14,7 @@ from cio_spark.clock import SystemClock
 from cio_spark.commands import Selection, open_tables
 from cio_spark.config import SyncConfig, WebhookUrl
 from cio_spark.errors import CioSparkError, ConfigurationError, ExitStatus
+from cio_spark.spark.session import open_session
 
 
 def analyze(
@@ -59,7 +60,7 @@ def analyze(
 def monitor(selection: Selection, console: Console, *, minutes: int | None) -> ExitStatus:
     """Evaluates alerts, writes down what changed, tells the webhook; the worst sync's status counts."""
     configs = selection.load()
-    opened = runtime.open_runtime(selection.warehouse, debug=selection.debug)
+    opened = open_session(selection.warehouse, debug=selection.debug)
     from cio_spark.console_analysis import show_health
     from cio_spark.monitoring.check import check_sync
     from cio_spark.monitoring.health import STATUSES

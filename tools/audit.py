@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cio_spark.schemas import RUN_COUNTS
-from cio_spark.spark_versions import fetched
+from cio_spark.spark.versions import fetched
 from cio_spark.standin import StandIn
 
 _NO_STATES = ("source_rows", "requests", "retries", "bytes", "compressed_bytes")

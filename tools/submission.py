@@ -17,8 +17,8 @@ from typing import Any
 
 from cluster import SPARK_HOME, Cluster, kill_group, spark_environment
 
-from cio_spark.local_jars import delta_jars
-from cio_spark.runtime.session import cache_folder
+from cio_spark.runtime import cache_folder
+from cio_spark.spark.jars import delta_jars
 
 PROJECT = Path(__file__).resolve().parent.parent
 _PARTS = ("setup.py", "pyproject.toml", "README.md", "cio_spark")

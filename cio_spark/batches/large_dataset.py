@@ -20,7 +20,7 @@ from cio_spark.config.problems import validation_findings
 from cio_spark.errors import ConfigurationError, Problem
 from cio_spark.model import DeliveryPlan, SyncResult
 from cio_spark.pipeline import run_sync
-from cio_spark.progress import Silence
+from cio_spark.pipeline.progress import Silence
 
 RECORD_ID = "cio_spark_row"
 _LOGGED: Final = (

@@ -28,8 +28,8 @@ from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.errors import ConfigurationError, SecondEvaluationError
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
-from cio_spark.spark_conf import set_for_a_while
-from cio_spark.spark_versions import IS_SPARK_4, classic_context
+from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.versions import IS_SPARK_4, classic_context
 
 # repartition() places by Murmur3; lanes need another hash, or a partition's persons would share a lane
 _LANE_SEED = 17

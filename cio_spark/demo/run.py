@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from cio_spark import runtime
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig, load_config
 from cio_spark.console import ConsoleProgress
 from cio_spark.errors import ConfigurationError, ExitStatus
 from cio_spark.model import SyncResult
 from cio_spark.reading_commands import report_writer
+from cio_spark.spark.session import build_session
 from cio_spark.standin import Fault, StandIn
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run_demo(console: Console, warehouse: Path, *, debug: bool = False) -> ExitS
         CioSparkError: a part could not start.
     """
     console.print("starting Spark (the first time fetches Delta's jars, 90 MB)")
-    spark = runtime.build_session(warehouse, app_name="cio-spark demo", debug=debug)
+    spark = build_session(warehouse, app_name="cio-spark demo", debug=debug)
     # needs pyspark, which build_session has made sure of
     from cio_spark.demo.bad_rows import BAD_ROWS, spoil
     from cio_spark.demo.data import prepare_demo_tables
@@ -122,7 +122,7 @@ The tables are Delta folders under {warehouse}: shop/ (the sources), customerio/
 Look at them:
   .venv/bin/cio-spark status cio_spark/demo/purchases.yml --warehouse {warehouse} --all
   .venv/bin/python
-    >>> from pathlib import Path; from cio_spark.runtime import build_session
+    >>> from pathlib import Path; from cio_spark.spark.session import build_session
     >>> spark = build_session(Path("{warehouse}"))
     >>> statuses = spark.read.format("delta").load("{warehouse}/customerio/record_status")
     >>> statuses.groupBy("sync", "status").count().show()""")

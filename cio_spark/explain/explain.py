@@ -13,13 +13,13 @@ from cio_spark.explain.explanation import Explanation, InSource, SourceRecord
 from cio_spark.explain.source import find_in_source
 from cio_spark.explain.subject import Subject
 from cio_spark.explain.tables import find_in_tables
-from cio_spark.fixed_settings import fix_settings
 from cio_spark.model import Slots
 from cio_spark.pipeline.intake import ask_records
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
 from cio_spark.results import Tables
-from cio_spark.spark_versions import fetched
+from cio_spark.spark.fixed_settings import fix_settings
+from cio_spark.spark.versions import fetched
 
 
 def explain_subject(config: SyncConfig, tables: Tables, subject: Subject) -> Explanation:

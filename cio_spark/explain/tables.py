@@ -12,7 +12,7 @@ from cio_spark.explain.explanation import Attempt, Letter
 from cio_spark.explain.subject import Subject
 from cio_spark.results import Tables
 from cio_spark.schemas import RECORD_STATUS, struct_of
-from cio_spark.spark_versions import fetched, frame_of
+from cio_spark.spark.versions import fetched, frame_of
 
 MOST_ATTEMPTS: Final = 1_000
 MOST_LETTERS: Final = 100

@@ -12,8 +12,8 @@ from pyspark.sql import types as T
 from cio_spark.config.payload import Literal
 from cio_spark.errors import Problem
 from cio_spark.payload.instants import as_instant
-from cio_spark.row_values import UnfitExpressionError, fixed_value_type
-from cio_spark.sql import words_in
+from cio_spark.spark.expression_types import UnfitExpressionError, fixed_value_type
+from cio_spark.spark.sql import words_in
 
 if TYPE_CHECKING:
     from cio_spark.config.payload import Scalar

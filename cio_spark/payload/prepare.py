@@ -10,7 +10,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark import spark_errors
 from cio_spark.config import api_limits as limits
 from cio_spark.config.payload import Call, FieldMapping, Literal, PayloadSection, TimestampFormat
 from cio_spark.errors import ConfigurationError
@@ -19,7 +18,8 @@ from cio_spark.payload.expressions import Expressions, as_text, is_fractional, n
 from cio_spark.payload.fields import build_object
 from cio_spark.payload.json_values import JSON_OPTIONS
 from cio_spark.payload.names import policy_problems
-from cio_spark.utf8 import is_utf8
+from cio_spark.spark import failures as spark_errors
+from cio_spark.spark.utf8 import is_utf8
 
 SCALARS = (
     "user_id",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cio_spark.config import SyncConfig
-from cio_spark.fixed_settings import BYTES_FORMAT, TIME_ZONE, SessionSettings
+from cio_spark.spark.fixed_settings import BYTES_FORMAT, TIME_ZONE, SessionSettings
 
 
 def bytes_changes(config: SyncConfig, recorded: str | None, now: SessionSettings) -> tuple[str, ...]:

@@ -13,12 +13,10 @@ from typing import NamedTuple
 from pyspark.sql import SparkSession
 
 from cio_spark import results, runtime
-from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
-from cio_spark.fixed_settings import settings_in_force
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import Books, DeliveryPlan, StateCounts, SyncResult
 from cio_spark.monitoring.check import check_after_run
@@ -26,11 +24,14 @@ from cio_spark.pipeline.address import check_address
 from cio_spark.pipeline.bytes_changes import bytes_changes
 from cio_spark.pipeline.lease import RunLease
 from cio_spark.pipeline.phases import Phases, explained
+from cio_spark.pipeline.progress import Progress, Silence
 from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.take_over import settle_after_take_over
 from cio_spark.pipeline.waves import Progression, Wave, deliver_waves
-from cio_spark.progress import Progress, Silence
 from cio_spark.results import Tables
+from cio_spark.runtime.cancellation import Cancellation
+from cio_spark.spark.fixed_settings import settings_in_force
+from cio_spark.spark.session import silence_quoting_loggers
 from cio_spark.version import VERSION
 
 CANCELLED = (ExitStatus.CANCELLED_SIGINT, ExitStatus.CANCELLED_SIGTERM)
@@ -93,7 +94,7 @@ class Frame:
         same_workspace: bool = False,
         executor_log: LogStyle = LogStyle.OFF,
     ) -> None:
-        runtime.silence_quoting_loggers()
+        silence_quoting_loggers()
         self.config = config
         self.clock = clock or SystemClock()
         self.progress = progress or Silence()

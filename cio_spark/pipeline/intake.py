@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from cio_spark import source
 from cio_spark.config import SyncConfig
 from cio_spark.payload import PERSON_KEYS, prepare_records, subject_column
-from cio_spark.spark_versions import enter_session
+from cio_spark.spark.versions import enter_session
 from cio_spark.validation import validate_records
 
 _Answer = TypeVar("_Answer")

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from cio_spark.spark_versions import cancel_jobs
+from cio_spark.spark.versions import cancel_jobs
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, SparkContext

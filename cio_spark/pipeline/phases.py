@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from cio_spark import spark_errors
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError
-from cio_spark.progress import Progress
+from cio_spark.pipeline.progress import Progress
+from cio_spark.spark import failures as spark_errors
 
 
 @dataclass

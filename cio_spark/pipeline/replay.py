@@ -9,25 +9,25 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
 from cio_spark import ledger, results
-from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
-from cio_spark.fixed_settings import with_fixed_settings
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts, SyncResult
 from cio_spark.pipeline.books import close_books, end_in_failure
+from cio_spark.pipeline.exit_status import judge
 from cio_spark.pipeline.frame import Frame, Pinned
+from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds
-from cio_spark.progress import Progress
 from cio_spark.results import Tables
 from cio_spark.runtime import owner_is_dead
+from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.schemas import RECORD_KEY
-from cio_spark.verdict import judge
+from cio_spark.spark.fixed_settings import with_fixed_settings
 
 
 @dataclass(frozen=True)

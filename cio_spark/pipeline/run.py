@@ -7,25 +7,25 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from cio_spark import results, source
-from cio_spark.cancellation import Cancellation
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, delivery_settings
-from cio_spark.fixed_settings import with_fixed_settings
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
 from cio_spark.pipeline.books import close_books, end_in_failure
+from cio_spark.pipeline.exit_status import judge
 from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.intake import ask, prepared
+from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.settle import settle_lost_run
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.take_over import settle_taken_over
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds
-from cio_spark.progress import Progress
 from cio_spark.runtime import owner_is_dead
-from cio_spark.verdict import judge
+from cio_spark.runtime.cancellation import Cancellation
+from cio_spark.spark.fixed_settings import with_fixed_settings
 
 
 @with_fixed_settings

@@ -15,11 +15,11 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
-from cio_spark.fixed_settings import fix_settings
 from cio_spark.pipeline.intake import prepared, try_on_rows
 from cio_spark.pipeline.survey import held_statuses, waiting_letters
 from cio_spark.results import LostRun, Staging, Tables
 from cio_spark.schemas import RECORD_KEY
+from cio_spark.spark.fixed_settings import fix_settings
 
 
 def settle_run(config: SyncConfig, tables: Tables, run_id: str, deliverable: DataFrame) -> None:

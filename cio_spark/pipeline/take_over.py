@@ -13,11 +13,11 @@ from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
 from cio_spark.delivery.settings import overwrites_state
-from cio_spark.fixed_settings import fix_settings
 from cio_spark.pipeline.settle import configuration_of, surveyed
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
 from cio_spark.schemas import RECORD_KEY, WAS_SENT
+from cio_spark.spark.fixed_settings import fix_settings
 
 _SENT = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
 

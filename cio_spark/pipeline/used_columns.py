@@ -5,11 +5,11 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark import sql as users_sql
 from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError, ConfigurationError
 from cio_spark.pipeline.intake import prepared
 from cio_spark.results.staged_columns import type_to_stage
+from cio_spark.spark import sql as users_sql
 
 
 def used_columns(config: SyncConfig, rows: DataFrame) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cio_spark.clock import SystemClock
 from cio_spark.pipeline.jobs import ClassicJobs, ConnectJobs
-from cio_spark.spark_versions import classic_context
+from cio_spark.spark.versions import classic_context
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

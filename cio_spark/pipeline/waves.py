@@ -12,8 +12,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark import ledger, planning, results, spark_errors
-from cio_spark.cancellation import Cancellation
+from cio_spark import ledger, planning, results
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery import delivery_settings, engine
@@ -22,11 +21,13 @@ from cio_spark.errors import SyncTakenOverError
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
 from cio_spark.pipeline.lease import RunLease
+from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.pipeline.watch import PATIENCE_SECONDS, DeliveryWatch
-from cio_spark.progress import Progress
 from cio_spark.results import Staging, Tables
+from cio_spark.runtime.cancellation import Cancellation
+from cio_spark.spark import failures as spark_errors
 
 STOPPING_CODES = frozenset(code.value for code in StopCode if code is not StopCode.OUT_OF_TIME)
 """Codes of records that were not attempted because their partition stopped: no further wave is started.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
-from cio_spark.sql import quoted
+from cio_spark.spark.sql import quoted
 
 _LOCATION = re.compile(r"^Location: (?:file:/*(?=/))?(.*)$", re.MULTILINE)
 

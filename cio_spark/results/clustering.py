@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cio_spark import spark_errors
 from cio_spark.results.sync_runs import open_runs
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import TABLES
+from cio_spark.spark import failures as spark_errors
 
 _ONCE_CLUSTERED = "DELTA_CLUSTERING_WITH_ZORDER_BY"
 

@@ -13,7 +13,7 @@ from cio_spark.ids import smallest_run_id
 from cio_spark.results.clustering import end_clustering, sort_table
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import RECORD_KEY, TABLES, WAS_SENT
-from cio_spark.sql import quoted
+from cio_spark.spark.sql import quoted
 
 _STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|waves)$")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import tenacity
 from pyspark.sql import types as T
 
-from cio_spark import spark_errors
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.errors import TableError, TablesInUseError
 from cio_spark.results.sync_runs import open_runs
 from cio_spark.results.tables import Tables
 from cio_spark.results.views import create_views
 from cio_spark.schemas import TABLES, struct_of
+from cio_spark.spark import failures as spark_errors
 
 _OTHERS_SECONDS = 0.5
 """How long to wait before each look whether another run has come to an end with a table that it is making."""

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark.sql import quoted
+from cio_spark.spark.sql import quoted
 
 _ORIGIN = "cio_spark.origin"
 _UNUSED = "cio_spark.unused"

@@ -12,13 +12,13 @@ import tenacity
 from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
-from cio_spark import spark_errors
 from cio_spark.clock import as_utc
 from cio_spark.errors import ExitStatus
 from cio_spark.ids import smallest_run_id
 from cio_spark.model import Books
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import RUN_COUNTS
+from cio_spark.spark import failures as spark_errors
 
 NEWEST = timedelta(days=7)
 """Claims look at the runs of so many days."""

@@ -17,8 +17,8 @@ from cio_spark.config.sections import TablesSection
 from cio_spark.errors import TableError
 from cio_spark.results.catalog_entry import find_entry
 from cio_spark.schemas import TABLES, struct_of
-from cio_spark.spark_versions import frame_of
-from cio_spark.sql import identifier_parts, quoted
+from cio_spark.spark.sql import identifier_parts, quoted
+from cio_spark.spark.versions import frame_of
 
 _ARROW = {
     "string": pa.string(),

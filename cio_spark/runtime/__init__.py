@@ -1,40 +1,38 @@
-"""Where the package touches its surroundings: environment variables, secrets, signals, the Spark session."""
+"""Touches the surroundings of a run: environment variables, secrets, signals, the process."""
 
 from cio_spark.runtime.environment import (
+    WAREHOUSE_VARIABLE,
     WidgetSettings,
+    cache_folder,
     environment_overrides,
     find_api_key,
     find_webhook,
+    finds_java,
+    has_session_elsewhere,
+    is_on_databricks,
+    prepare_local_spark,
     read_widgets,
     set_task_values,
+    warehouse_of_environment,
 )
 from cio_spark.runtime.process import cancel_on_signals, is_here, owner, owner_is_dead
-from cio_spark.runtime.session import (
-    DEFAULT_WAREHOUSE,
-    WAREHOUSE_VARIABLE,
-    Runtime,
-    build_session,
-    log_file,
-    open_runtime,
-    silence_quoting_loggers,
-)
 
 __all__ = [
-    "DEFAULT_WAREHOUSE",
     "WAREHOUSE_VARIABLE",
-    "Runtime",
     "WidgetSettings",
-    "build_session",
+    "cache_folder",
     "cancel_on_signals",
     "environment_overrides",
     "find_api_key",
     "find_webhook",
+    "finds_java",
+    "has_session_elsewhere",
     "is_here",
-    "log_file",
-    "open_runtime",
+    "is_on_databricks",
     "owner",
     "owner_is_dead",
+    "prepare_local_spark",
     "read_widgets",
     "set_task_values",
-    "silence_quoting_loggers",
+    "warehouse_of_environment",
 ]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from cio_spark.config import ApiKey, SecretRef, SyncConfig, WebhookUrl
@@ -16,6 +19,9 @@ URL_VARIABLE = "CUSTOMERIO_BASE_URL"
 WEBHOOK_VARIABLE = "CIO_SPARK_WEBHOOK_URL"
 DATABRICKS_VARIABLE = "DATABRICKS_RUNTIME_VERSION"
 """Set in every process of Databricks compute, serverless too."""
+WAREHOUSE_VARIABLE = "CIO_SPARK_WAREHOUSE"
+# Who sets one of these has a session for us: Databricks, spark-submit, a user of Spark Connect
+_SESSION_VARIABLES = (DATABRICKS_VARIABLE, "PYSPARK_GATEWAY_PORT", "SPARK_REMOTE")
 ENVIRONMENT_WIDGET = "environment"
 WIDGETS: Final[Mapping[str, str]] = {
     "customerio_region": "api.region",
@@ -43,7 +49,7 @@ def read_widgets() -> WidgetSettings:
 
     One that is not there, or is blank, says nothing; nor does any outside of Databricks.
     """
-    dbutils = _dbutils() if DATABRICKS_VARIABLE in os.environ else None
+    dbutils = _dbutils() if is_on_databricks() else None
     if dbutils is None:
         return WidgetSettings()
     said = {name: _widget(dbutils, name) for name in (*WIDGETS, ENVIRONMENT_WIDGET)}
@@ -57,6 +63,38 @@ def _widget(dbutils: Any, name: str) -> str:
         return str(dbutils.widgets.get(name) or "").strip()
     except Exception:  # there is no such widget, which dbutils says by a Java exception
         return ""
+
+
+def is_on_databricks() -> bool:
+    """Tell whether this process runs on Databricks compute."""
+    return DATABRICKS_VARIABLE in os.environ
+
+
+def has_session_elsewhere() -> bool:
+    """Tell whether somebody else provides the Spark session: a cluster, spark-submit or Spark Connect."""
+    return any(variable in os.environ for variable in _SESSION_VARIABLES)
+
+
+def warehouse_of_environment() -> Path | None:
+    """Return the folder of local tables that `CIO_SPARK_WAREHOUSE` names; None: it names none."""
+    named = os.environ.get(WAREHOUSE_VARIABLE)
+    return Path(named) if named else None
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps between runs what local sessions have fetched."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cio-spark"
+
+
+def finds_java() -> bool:
+    """Tell whether Spark can find a Java."""
+    return shutil.which("java") is not None or bool(os.environ.get("JAVA_HOME"))
+
+
+def prepare_local_spark() -> None:
+    """Set the variables of a local session: workers run this Python, and Spark stays on loopback."""
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
 
 def environment_overrides() -> list[str]:

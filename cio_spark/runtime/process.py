@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from cio_spark.cancellation import Cancellation
+from cio_spark.runtime.cancellation import Cancellation
 
 _PROC = Path("/proc")
 _GONE = frozenset("ZXx")

@@ -13,10 +13,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark import spark_errors
-from cio_spark import sql as users_sql
-from cio_spark.row_values import analysed, type_of
 from cio_spark.source.caught import alone, caught
+from cio_spark.spark import failures as spark_errors
+from cio_spark.spark import sql as users_sql
+from cio_spark.spark.expression_types import analysed, type_of
 
 _WHOLE_NUMBER_DIGITS: dict[type[T.DataType], int] = {T.ByteType: 3, T.ShortType: 5, T.IntegerType: 10, T.LongType: 20}
 _MOST_DIGITS = 38

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from cio_spark import sql as users_sql
 from cio_spark.errors import ConfigurationError
-from cio_spark.row_values import UnfitExpressionError, fixed_value_type
 from cio_spark.schemas import ORDER_PREFIX
+from cio_spark.spark import sql as users_sql
+from cio_spark.spark.expression_types import UnfitExpressionError, fixed_value_type
 
 
 def order_columns(rows: DataFrame, order_by: Sequence[str]) -> list[Column]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
 
-from cio_spark import spark_errors
-from cio_spark import sql as users_sql
-from cio_spark.changing_values import changes_by_itself
 from cio_spark.config.sections import SourceSection
 from cio_spark.errors import ConfigurationError
-from cio_spark.row_values import UnfitExpressionError, analysed, row_value_type
 from cio_spark.source.condition import keep
+from cio_spark.spark import failures as spark_errors
+from cio_spark.spark import sql as users_sql
+from cio_spark.spark.changing_values import changes_by_itself
+from cio_spark.spark.expression_types import UnfitExpressionError, analysed, row_value_type
 
 Attach = Callable[[str], str]
 """Makes a table of the local warehouse known to the session, if there is one; gives the name by which SQL finds it."""

@@ -8,12 +8,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark import spark_errors
-from cio_spark import sql as users_sql
 from cio_spark.errors import ExpressionError
-from cio_spark.row_values import type_of
 from cio_spark.source.caught import caught
-from cio_spark.spark_conf import set_for_a_while
+from cio_spark.spark import failures as spark_errors
+from cio_spark.spark import sql as users_sql
+from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.expression_types import type_of
 
 # Spark would evaluate what two expressions have in common ahead of both, and from 4.2 on what BETWEEN is about ahead of
 # the rest, where nothing is caught

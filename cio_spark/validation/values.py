@@ -16,7 +16,7 @@ from cio_spark.config.api_limits import (
     MAX_NAME_BYTES,
     MAX_VALUE_BYTES,
 )
-from cio_spark.utf8 import is_utf8
+from cio_spark.spark.utf8 import is_utf8
 
 Check = Callable[[Column, T.DataType], Column | None]
 _FIRST, _AFTER_LAST = "0001-01-01", "+10000-01-01"

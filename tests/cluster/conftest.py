@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from cio_spark import runtime
+from cio_spark.spark.session import build_session
 from cio_spark.standin import StandIn
 
 # The cluster is shared with benchmarks/chaos.py; tools/ is no package, for it is not installed
@@ -35,7 +35,7 @@ def _quick_jvms() -> None:
 
 @pytest.fixture(scope="session")
 def spark(place: Path) -> Iterator[SparkSession]:
-    session = runtime.build_session(place / "looking" / "warehouse", app_name="cluster tests")
+    session = build_session(place / "looking" / "warehouse", app_name="cluster tests")
     yield session
     session.stop()
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 from tests_support import KEY, ORDERS, QUICK_JAVA, QUICK_SPARK, Bench
 
-from cio_spark import runtime
-from cio_spark.spark_conf import set_for_a_while
+from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.session import build_session
 from cio_spark.standin import StandIn
 
 _numbers = itertools.count()
@@ -37,7 +37,7 @@ def _quick_small_jobs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def spark(warehouse: Path) -> Iterator[SparkSession]:
-    session = runtime.build_session(warehouse, app_name="tests")
+    session = build_session(warehouse, app_name="tests")
     session.conf.set("spark.sql.shuffle.partitions", "1")
     yield session
     session.stop()

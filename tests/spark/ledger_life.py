@@ -18,7 +18,6 @@ from pyspark.sql import SparkSession
 from tests_support import KEY, Bench
 
 from cio_spark import results, runtime
-from cio_spark.cancellation import Cancellation
 from cio_spark.config import ApiKey
 from cio_spark.delivery import delivery_settings
 from cio_spark.errors import CioSparkError
@@ -27,6 +26,7 @@ from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.pipeline.frame import Frame
 from cio_spark.pipeline.replay import replay_sync
+from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.standin import Fault, StandIn
 
 _numbers = itertools.count()

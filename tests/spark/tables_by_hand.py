@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from cio_spark.config.sections import TablesSection
 from cio_spark.results import Tables, set_up_tables
-from cio_spark.spark_versions import fetched, frame_of
+from cio_spark.spark.versions import fetched, frame_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 

@@ -15,7 +15,7 @@ from cio_spark.results import Tables, set_up_tables
 from cio_spark.results.clustering import end_clustering, sort_table
 from cio_spark.results.sync_runs import append_events
 from cio_spark.schemas import DEAD_LETTERS, RECORD_STATUS
-from cio_spark.spark_conf import set_for_a_while
+from cio_spark.spark.conf import set_for_a_while
 
 
 def clustering(tables: Tables, table: str) -> list[str]:

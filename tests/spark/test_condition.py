@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from cio_spark.source.condition import keep
-from cio_spark.spark_errors import explain_failure
+from cio_spark.spark.failures import explain_failure
 
 ROWS = """
 SELECT *, struct(text AS s) AS st FROM VALUES

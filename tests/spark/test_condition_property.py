@@ -11,8 +11,8 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cio_spark.row_values import type_of
 from cio_spark.source.condition import keep
+from cio_spark.spark.expression_types import type_of
 
 ROWS = r"""
 SELECT *, named_struct('end', end) AS period FROM VALUES

@@ -20,9 +20,9 @@ from tests_support import KEY, ORDERS, Bench, order_rows, small_waves, wait_for_
 from tests_support import ROWS_OF_WAVES as ROWS
 
 from cio_spark.clock import SystemClock
-from cio_spark.local_jars import delta_jars
-from cio_spark.runtime.session import cache_folder
-from cio_spark.spark_versions import IS_SPARK_4
+from cio_spark.runtime import cache_folder
+from cio_spark.spark.jars import delta_jars
+from cio_spark.spark.versions import IS_SPARK_4
 from cio_spark.standin import Fault, StandIn
 
 pytestmark = pytest.mark.skipif(not IS_SPARK_4, reason="Spark Connect of version 3.5 is refused")

@@ -24,7 +24,7 @@ from cio_spark.config import ApiKey, load_config
 from cio_spark.demo.data import prepare_demo_tables
 from cio_spark.pipeline import run_sync
 from cio_spark.results import Tables
-from cio_spark.runtime import build_session
+from cio_spark.spark.session import build_session
 
 url, key, warehouse = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 spark = build_session(warehouse)

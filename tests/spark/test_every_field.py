@@ -21,7 +21,6 @@ from pyspark.sql import functions as F
 from tests_support import KEY, Bench
 
 from cio_spark import ledger, source
-from cio_spark.cancellation import Cancellation
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.config.loader import load_config, load_configs
 from cio_spark.delivery import delivery_settings, engine
@@ -32,12 +31,13 @@ from cio_spark.delivery.records import PreparedRow, record_batch
 from cio_spark.errors import ConfigurationError
 from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts
 from cio_spark.monitoring import Observed, RunFacts, Window, judge_sync
+from cio_spark.pipeline.exit_status import judge
 from cio_spark.pipeline.intake import prepared
 from cio_spark.pipeline.survey import plan_of
 from cio_spark.results import Tables
 from cio_spark.runtime import environment
+from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.standin import Fault, StandIn
-from cio_spark.verdict import judge
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 Sections = Mapping[str, Any]

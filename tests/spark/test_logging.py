@@ -15,7 +15,6 @@ from tests_support import KEY, ORDERS, SMALL_WAVES, Bench, order_rows
 from tests_support import ROWS_OF_WAVES as ROWS
 from typer.testing import CliRunner, Result
 
-from cio_spark import runtime
 from cio_spark.cli import app
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey
@@ -23,6 +22,7 @@ from cio_spark.logs.events import BINDINGS, FIELDS, Event
 from cio_spark.pipeline import run_sync
 from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.results import Claimant, claim_sync, set_up_tables
+from cio_spark.spark.session import log_file
 from cio_spark.standin import Fault
 
 STATES = (
@@ -73,7 +73,7 @@ def run_of(bench: Bench, run_id: str) -> dict[str, Any]:
 
 def worker_lines(bench: Bench, run_id: str) -> list[dict[str, Any]]:
     """What the worker processes of this session said of a run: the JVM keeps its standard error in a file."""
-    text = runtime.log_file(bench.warehouse).read_text(errors="replace")
+    text = log_file(bench.warehouse).read_text(errors="replace")
     return [json.loads(line) for line in text.splitlines() if line.startswith("{") and run_id in line]
 
 

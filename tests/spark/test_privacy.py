@@ -29,7 +29,7 @@ from cio_spark.config import ApiKey, load_config
 from cio_spark.delivery import engine
 from cio_spark.logs.events import Event
 from cio_spark.logs.style import LogStyle
-from cio_spark.runtime import session
+from cio_spark.spark import session
 from cio_spark.standin import Fault, StandIn
 
 VALUE = "MARKEDVALUEq7"

@@ -17,7 +17,7 @@ from cio_spark.config.payload import PayloadSection
 from cio_spark.errors import ConfigurationError, ExitStatus
 from cio_spark.ledger import add_message_id, mark_all_new
 from cio_spark.payload import prepare_records
-from cio_spark.spark_versions import fetched
+from cio_spark.spark.versions import fetched
 from cio_spark.validation import validate_records
 
 VICTIM = '{}},{"type":"track","userId":"victim","event":"User Deleted","properties":{}'

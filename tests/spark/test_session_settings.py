@@ -14,10 +14,10 @@ from tests_support import Bench
 
 from cio_spark.config.payload import PayloadSection
 from cio_spark.errors import ConfigurationError, ExitStatus
-from cio_spark.fixed_settings import BYTES_FORMAT, FIXED, TIME_ZONE, fix_settings
 from cio_spark.ledger import add_message_id, mark_all_new
 from cio_spark.payload import prepare_records
 from cio_spark.pipeline import preview_sync
+from cio_spark.spark.fixed_settings import BYTES_FORMAT, FIXED, TIME_ZONE, fix_settings
 from cio_spark.validation import validate_records
 
 OTHERS = {

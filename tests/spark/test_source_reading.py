@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cio_spark import changing_values, runtime
-from cio_spark.changing_values import changes_by_itself
+from cio_spark import runtime
 from cio_spark.config.sections import SourceSection, TablesSection
 from cio_spark.errors import ConfigurationError, TableError
 from cio_spark.results import Tables, catalog_entry, set_up_tables
 from cio_spark.results.catalog_entry import find_entry
 from cio_spark.source import open_source, order_columns
+from cio_spark.spark import changing_values
+from cio_spark.spark.changing_values import changes_by_itself
+from cio_spark.spark.session import DEFAULT_WAREHOUSE, open_session
 
 _names = itertools.count()
 ORDERS = """
@@ -267,10 +269,10 @@ def test_a_cluster_without_a_lasting_catalog_keeps_its_tables_in_the_default_war
     monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
     monkeypatch.delenv(runtime.WAREHOUSE_VARIABLE, raising=False)
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
-    assert runtime.open_runtime(None).warehouse == runtime.DEFAULT_WAREHOUSE
-    assert runtime.open_runtime(tmp_path).warehouse == tmp_path
+    assert open_session(None).warehouse == DEFAULT_WAREHOUSE
+    assert open_session(tmp_path).warehouse == tmp_path
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.0")
-    assert runtime.open_runtime(None).warehouse is None
+    assert open_session(None).warehouse is None
 
 
 def test_a_cluster_with_a_catalog_of_its_own_keeps_its_tables_there(
@@ -281,6 +283,6 @@ def test_a_cluster_with_a_catalog_of_its_own_keeps_its_tables_there(
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     spark.conf.set("spark.sql.catalog.unity", "io.unitycatalog.spark.UCSingleCatalog")
     try:
-        assert runtime.open_runtime(None).warehouse is None
+        assert open_session(None).warehouse is None
     finally:
         spark.conf.unset("spark.sql.catalog.unity")

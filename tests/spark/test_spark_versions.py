@@ -10,9 +10,9 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from cio_spark import spark_versions
-from cio_spark.spark_conf import set_for_a_while
-from cio_spark.spark_versions import fetched, frame_of
+from cio_spark.spark import versions as spark_versions
+from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.versions import fetched, frame_of
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, timezone.utc)
 ROWS = pa.table(

@@ -15,7 +15,7 @@ from cio_spark.errors import ConfigurationError, ExitStatus
 from cio_spark.pipeline import preview_sync
 from cio_spark.results import Staging
 from cio_spark.source import open_source
-from cio_spark.spark_versions import IS_SPARK_4
+from cio_spark.spark.versions import IS_SPARK_4
 
 COLLATED = " COLLATE UTF8_LCASE" if IS_SPARK_4 else ""
 # Spark 3.5 takes no such column in a table by its folder

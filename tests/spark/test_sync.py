@@ -17,7 +17,7 @@ from cio_spark.delivery import engine
 from cio_spark.errors import ExitStatus
 from cio_spark.model import DeliveryPlan, SyncResult
 from cio_spark.pipeline import run_sync
-from cio_spark.progress import Silence
+from cio_spark.pipeline.progress import Silence
 from cio_spark.standin import Fault, StandIn
 from cio_spark.version import VERSION
 

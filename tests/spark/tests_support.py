@@ -16,12 +16,12 @@ import yaml
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from cio_spark.cancellation import Cancellation
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.model import SyncResult
 from cio_spark.pipeline import run_sync
 from cio_spark.results import Tables
+from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.standin import StandIn
 
 KEY = "standin-key"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cio_spark.json_text import MAX_DEPTH, read_object
+from cio_spark.payload.json_text import MAX_DEPTH, read_object
 
 
 @pytest.mark.parametrize(

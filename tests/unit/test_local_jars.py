@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cio_spark import local_jars
+from cio_spark.spark import jars as local_jars
 
 SESSIONS = 4
 

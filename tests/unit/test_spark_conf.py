@@ -7,7 +7,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
-from cio_spark.spark_conf import set_for_a_while
+from cio_spark.spark.conf import set_for_a_while
 
 
 class Conf:

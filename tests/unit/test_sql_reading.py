@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from cio_spark import sql
+from cio_spark.spark import sql
 
 
 @pytest.mark.parametrize(

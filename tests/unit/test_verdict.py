@@ -11,8 +11,8 @@ from cio_spark.config import SyncConfig
 from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, Reason, StateCounts
+from cio_spark.pipeline.exit_status import judge
 from cio_spark.results.record_status import MOST_REASONS, most_frequent
-from cio_spark.verdict import judge
 
 
 def config(call: str = "identify", **batch: Any) -> SyncConfig:

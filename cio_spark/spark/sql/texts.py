@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cio_spark.sql.changing import is_special_time
-from cio_spark.sql.tokens import DIALECT
+from cio_spark.spark.sql.changing import is_special_time
+from cio_spark.spark.sql.tokens import DIALECT
 
 if TYPE_CHECKING:
     from sqlglot import exp

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cio_spark.sql.names import quoted
-from cio_spark.sql.tokens import DIALECT, Token, UnreadableSqlError, read_tokens
+from cio_spark.spark.sql.names import quoted
+from cio_spark.spark.sql.tokens import DIALECT, Token, UnreadableSqlError, read_tokens
 
 if TYPE_CHECKING:
     from sqlglot import exp

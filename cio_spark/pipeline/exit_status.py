@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cio_spark.cancellation import Cancellation
 from cio_spark.config import SUPPRESSIONS_AND_DELETIONS, ErrorHandlingStrategy, SyncConfig
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, Reason
+from cio_spark.runtime.cancellation import Cancellation
 
 _UNAVAILABLE = frozenset({"network", "timeout", "server", "rate_limit"})
 _REFUSED = "refuses every request: check the address, the workspace's account and plan, and any proxy on the way"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cio_spark.sql.tokens import UnreadableSqlError, read_tokens
+from cio_spark.spark.sql.tokens import UnreadableSqlError, read_tokens
 
 _QUERIES = ("SELECT", "WITH", "FROM", "TABLE", "VALUES")
 _SCRIPTS = ("MAP", "REDUCE")

@@ -6,28 +6,25 @@ import contextlib
 import logging
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cio_spark import runtime
 from cio_spark.errors import CioSparkError, ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-WAREHOUSE_VARIABLE = "CIO_SPARK_WAREHOUSE"
 DEFAULT_WAREHOUSE = Path(".cio-spark") / "warehouse"
-# Who sets one of these has a session for us: Databricks, spark-submit, a user of Spark Connect
-_ELSEWHERE = ("DATABRICKS_RUNTIME_VERSION", "PYSPARK_GATEWAY_PORT", "SPARK_REMOTE")
 _CATALOG = re.compile(r"spark\.sql\.catalog\.[^.]+")
 _QUIET_LOGGING = Path(__file__).with_name("log4j2-quiet.properties")
 
 
 @dataclass(frozen=True)
-class Runtime:
+class CommandSession:
     """What a command works with.
 
     Attributes:
@@ -41,7 +38,7 @@ class Runtime:
     log: Path | None
 
 
-def open_runtime(warehouse: Path | None, *, debug: bool = False) -> Runtime:
+def open_session(warehouse: Path | None, *, debug: bool = False) -> CommandSession:
     """The session a command works with: a cluster's own, or a local one with Delta and tables in a warehouse folder.
 
     Args:
@@ -56,12 +53,11 @@ def open_runtime(warehouse: Path | None, *, debug: bool = False) -> Runtime:
         import pyspark  # noqa: F401  # asked for here so that its absence gets a sentence
     except ImportError:
         raise ConfigurationError.of("pyspark", "is not installed: pip install 'cio-spark[spark]'") from None
-    named = os.environ.get(WAREHOUSE_VARIABLE)
-    chosen = warehouse or (Path(named) if named else None)
-    if any(variable in os.environ for variable in _ELSEWHERE):
-        return _cluster_runtime(chosen)
+    chosen = warehouse or runtime.warehouse_of_environment()
+    if runtime.has_session_elsewhere():
+        return _cluster_session(chosen)
     folder = chosen or DEFAULT_WAREHOUSE
-    return Runtime(build_session(folder, debug=debug), folder, None if debug else log_file(folder))
+    return CommandSession(build_session(folder, debug=debug), folder, None if debug else log_file(folder))
 
 
 def silence_quoting_loggers() -> None:
@@ -75,22 +71,22 @@ def silence_quoting_loggers() -> None:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-def _cluster_runtime(warehouse: Path | None) -> Runtime:
+def _cluster_session(warehouse: Path | None) -> CommandSession:
     from pyspark.sql import SparkSession
 
     silence_quoting_loggers()
     spark = SparkSession.builder.appName("cio-spark").getOrCreate()
     extensions = spark.conf.get("spark.sql.extensions", "") or ""
-    if "DATABRICKS_RUNTIME_VERSION" not in os.environ and "DeltaSparkSessionExtension" not in extensions:
+    if not runtime.is_on_databricks() and "DeltaSparkSessionExtension" not in extensions:
         raise ConfigurationError.of(
             "spark.sql.extensions",
             "lacks Delta: submit with --packages io.delta:delta-spark_<Spark's version>, "
             "--conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension and "
             "--conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
         )
-    if warehouse is None and "DATABRICKS_RUNTIME_VERSION" not in os.environ and _forgets_tables(spark):
+    if warehouse is None and not runtime.is_on_databricks() and _forgets_tables(spark):
         warehouse = DEFAULT_WAREHOUSE
-    return Runtime(spark, warehouse, None)
+    return CommandSession(spark, warehouse, None)
 
 
 def _forgets_tables(spark: SparkSession) -> bool:
@@ -101,11 +97,6 @@ def _forgets_tables(spark: SparkSession) -> bool:
     catalogs = {key: value for key, value in settings.items() if _CATALOG.fullmatch(key)}
     own = catalogs.pop("spark.sql.catalog.spark_catalog", "")
     return not catalogs and own.endswith(".DeltaCatalog")
-
-
-def cache_folder() -> Path:
-    """Where what local sessions have fetched is kept between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cio-spark"
 
 
 def log_file(warehouse: Path) -> Path:
@@ -130,7 +121,7 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
     except ImportError:
         raise ConfigurationError.of("delta-spark", "is not installed: pip install 'cio-spark[spark]'") from None
     silence_quoting_loggers()
-    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+    if not runtime.finds_java():
         raise ConfigurationError.of("Java", "is missing: install Java 17 (Debian: apt install openjdk-17-jre-headless)")
     log = log_file(warehouse)
     try:
@@ -140,11 +131,10 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
         raise ConfigurationError.of(
             "warehouse", f"{warehouse} cannot be written ({error.strerror}): choose another with --warehouse"
         ) from None
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    from cio_spark.local_jars import delta_jars
+    runtime.prepare_local_spark()
+    from cio_spark.spark.jars import delta_jars
 
-    jars = delta_jars(cache_folder(), log)
+    jars = delta_jars(runtime.cache_folder(), log)
     builder = SparkSession.builder.master("local[*]").appName(app_name)
     for key, value in {
         "spark.jars": ",".join(jars),

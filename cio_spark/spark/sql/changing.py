@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cio_spark.sql.tokens import Token, UnreadableSqlError, read_tokens
+from cio_spark.spark.sql.tokens import Token, UnreadableSqlError, read_tokens
 
 # They give another value for each row, or each time within one query
 _RANDOM = frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cio_spark.sql.tokens import Token, UnreadableSqlError, read_tokens
+from cio_spark.spark.sql.tokens import Token, UnreadableSqlError, read_tokens
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from cio_spark import sql as users_sql
+from cio_spark.spark import sql as users_sql
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cio_spark import sql as users_sql
-from cio_spark.changing_values import changes_by_itself
-from cio_spark.spark_errors import NO_ROW_VALUE, NO_STAR_HERE, ONCE, analysis_problem, error_class
+from cio_spark.spark import sql as users_sql
+from cio_spark.spark.changing_values import changes_by_itself
+from cio_spark.spark.failures import NO_ROW_VALUE, NO_STAR_HERE, ONCE, analysis_problem, error_class
 
 if TYPE_CHECKING:  # the commands import this module where pyspark may be missing
     from pyspark.sql import DataFrame

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cio_spark.errors import ConfigurationError
-from cio_spark.spark_conf import set_for_a_while
+from cio_spark.spark.conf import set_for_a_while
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -1,0 +1,94 @@
+"""Three runs of every call over a fixed source (A, B, then A again) leave what they have always left."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import functions as F
+from test_pinned_bytes import CALLS, SCALARS, SOURCE
+from tests_support import Bench
+
+PINNED = Path(__file__).with_name("pinned_runs.json")
+# Without a column of time nothing of it changes: r2 has none
+CHANGED = SOURCE.replace("2024-02-29 12:34:56.789123Z", "2024-03-01 12:34:56.789123Z").replace("0.1F", "0.25F")
+# One sync of each kind runs in `make test`; all of them in `make test-all`
+QUICK = ("identify", "track", "suppress")
+LEFT_OUT = {"request_seconds", "throttled_seconds", "bytes", "compressed_bytes"}
+
+
+def life_of(bench: Bench) -> list[dict[str, Any]]:
+    """Return what each of three runs has left in the tables and at the API."""
+    runs = []
+    for query in (SOURCE, CHANGED, SOURCE):
+        bench.api.received.clear()
+        bench.write_sql(query)
+        result = bench.run()
+        runs.append(
+            {
+                "sent": sorted(bench.api.received.message_ids()),
+                "statuses": [
+                    [*row, shape_of(batch, result.run_id)]
+                    for *row, batch in bench.tables.read("record_status")
+                    .where(F.col("run_id") == result.run_id)
+                    .orderBy("record_id")
+                    .select(
+                        "record_id",
+                        "person_key",
+                        "message_id",
+                        "payload_hash",
+                        "operation_type",
+                        "status",
+                        "error_code",
+                        "error_message",
+                        "http_status",
+                        "attempts",
+                        "payload_bytes",
+                        "batch_id",
+                    )
+                    .collect()
+                ],
+                "batches": sorted(
+                    Counter(
+                        json.dumps(
+                            [shape_of(row["batch_id"], result.run_id), row["operation_type"], row["status"]]
+                            + sorted(row["metadata"])
+                        )
+                        for row in bench.tables.read("batch_operations")
+                        .where(F.col("job_id") == result.run_id)
+                        .collect()
+                    )
+                ),
+                "books": books_of(result.books),
+                "exit_status": int(result.exit_status),
+            }
+        )
+    return runs
+
+
+def shape_of(batch_id: str | None, run_id: str) -> str | None:
+    """Return a batch id without what depends on the time of the run and on the number of task slots."""
+    return None if batch_id is None else re.sub(r"(?<=-[wpl])\d+|\d+$", "#", batch_id.replace(run_id, "RUN"))
+
+
+def books_of(books: Any) -> dict[str, Any]:
+    """Return the counts that do not depend on time, on compression or on the number of task slots."""
+    said: dict[str, Any] = json.loads(json.dumps(asdict(books)))
+    kept = {name: value for name, value in said["delivery"].items() if name not in LEFT_OUT | {"requests"}}
+    return {**said, "delivery": kept, "balanced": books.balanced}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in CALLS]
+)
+def test_three_runs_of_a_call_leave_what_they_have_always_left(bench: Callable[..., Bench], name: str) -> None:
+    sync = bench({**SCALARS, **CALLS[name]})
+    # The hash of a message id begins with the sync's name
+    sync.name = f"pinned-{name.replace(' ', '-').lower()}"
+    assert life_of(sync) == json.loads(PINNED.read_text())[name]
