@@ -10,15 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cio_spark.analysis import BatchPerformanceAnalyzer
-    from cio_spark.batches import (
-        BatchErrorHandler,
-        BatchJob,
-        BatchMetrics,
-        ParallelBatchProcessor,
-        create_intelligent_batches,
-    )
-    from cio_spark.batches.large_dataset import process_large_dataset_with_spark
     from cio_spark.config import (
         BatchConfiguration,
         BatchStatus,
@@ -27,33 +18,42 @@ if TYPE_CHECKING:
         ProcessingPriority,
         load_config,
     )
-    from cio_spark.delivery.cio_client import CustomerIOClient
     from cio_spark.errors import CustomerIOError, NetworkError, RateLimitError, ValidationError
     from cio_spark.model import SyncResult
-    from cio_spark.monitoring import BatchMonitor
+    from cio_spark.notebook import (
+        BatchErrorHandler,
+        BatchJob,
+        BatchMetrics,
+        BatchMonitor,
+        BatchPerformanceAnalyzer,
+        CustomerIOClient,
+        ParallelBatchProcessor,
+        create_intelligent_batches,
+    )
+    from cio_spark.notebook.large_dataset import process_large_dataset_with_spark
     from cio_spark.pipeline import run_sync
 
 _HOMES = {
     "BatchConfiguration": "cio_spark.config",
-    "BatchErrorHandler": "cio_spark.batches",
-    "BatchJob": "cio_spark.batches",
-    "BatchMetrics": "cio_spark.batches",
-    "BatchMonitor": "cio_spark.monitoring",
-    "BatchPerformanceAnalyzer": "cio_spark.analysis",
+    "BatchErrorHandler": "cio_spark.notebook",
+    "BatchJob": "cio_spark.notebook",
+    "BatchMetrics": "cio_spark.notebook",
+    "BatchMonitor": "cio_spark.notebook",
+    "BatchPerformanceAnalyzer": "cio_spark.notebook",
     "BatchStatus": "cio_spark.config",
     "BatchStrategy": "cio_spark.config",
-    "CustomerIOClient": "cio_spark.delivery.cio_client",
+    "CustomerIOClient": "cio_spark.notebook",
     "CustomerIOError": "cio_spark.errors",
     "ErrorHandlingStrategy": "cio_spark.config",
     "NetworkError": "cio_spark.errors",
-    "ParallelBatchProcessor": "cio_spark.batches",
+    "ParallelBatchProcessor": "cio_spark.notebook",
     "ProcessingPriority": "cio_spark.config",
     "RateLimitError": "cio_spark.errors",
     "SyncResult": "cio_spark.model",
     "ValidationError": "cio_spark.errors",
-    "create_intelligent_batches": "cio_spark.batches",
+    "create_intelligent_batches": "cio_spark.notebook",
     "load_config": "cio_spark.config",
-    "process_large_dataset_with_spark": "cio_spark.batches.large_dataset",
+    "process_large_dataset_with_spark": "cio_spark.notebook.large_dataset",
     "run_sync": "cio_spark.pipeline",
 }
 

@@ -1,18 +1,15 @@
 """What happened and what to do: figures, bottlenecks, suggestions. What reads tables is in `reading` (needs Spark)."""
 
-from cio_spark.analysis.analyzer import BatchPerformanceAnalyzer
 from cio_spark.analysis.bottlenecks import Bottleneck, find_bottlenecks
-from cio_spark.analysis.measured import Measured, measured_of_job, measured_of_row
+from cio_spark.analysis.measured import Measured, measured_of_row
 from cio_spark.analysis.suggestion import Change, Suggestion, suggest
 
 __all__ = [
-    "BatchPerformanceAnalyzer",
     "Bottleneck",
     "Change",
     "Measured",
     "Suggestion",
     "find_bottlenecks",
-    "measured_of_job",
     "measured_of_row",
     "suggest",
 ]

@@ -13,8 +13,8 @@ from typing import Final, TypeAlias
 
 from cio_spark.delivery.batching import Batch, BatchBuilder
 from cio_spark.delivery.bisection import Bisection
-from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.held import HeldPersons
+from cio_spark.delivery.http_client import BatchClient
 from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, group_of
 from cio_spark.delivery.process_log import LaneLog, Place
 from cio_spark.delivery.process_state import ProcessState

@@ -10,9 +10,9 @@ from typing import TypeAlias
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey
 from cio_spark.delivery.circuit import Circuit
-from cio_spark.delivery.client import BatchClient, PipelinesClient
 from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.deadline import Watchdog
+from cio_spark.delivery.http_client import BatchClient, PipelinesClient
 from cio_spark.delivery.process_log import ProcessLog
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.refusals import Refusals

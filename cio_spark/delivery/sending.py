@@ -12,8 +12,8 @@ from typing import TypeAlias
 from cio_spark.clock import Clock
 from cio_spark.delivery.circuit import Circuit, Permit
 from cio_spark.delivery.classification import Verdict, classify
-from cio_spark.delivery.client import BatchClient
 from cio_spark.delivery.compression import Compression
+from cio_spark.delivery.http_client import BatchClient
 from cio_spark.delivery.process_log import LaneLog
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.retry import RetryPolicy

@@ -1,14 +1,12 @@
 """Alerts: what to judge a sync by, and whom to tell. What reads and writes tables is in `check` (needs Spark)."""
 
 from cio_spark.monitoring.alerts import AlertEvent, changes, open_alerts
-from cio_spark.monitoring.batch_monitor import BatchMonitor
 from cio_spark.monitoring.health import Health, status_of
 from cio_spark.monitoring.observed import Observed, RunFacts, Window
 from cio_spark.monitoring.rules import Judgement, judge_sync
 
 __all__ = [
     "AlertEvent",
-    "BatchMonitor",
     "Health",
     "Judgement",
     "Observed",

@@ -11,12 +11,13 @@ from pyspark.sql import functions as F
 from tables_by_hand import NOON, ByHand, at, batch, ended, started, status
 from typer.testing import CliRunner
 
-from cio_spark.analysis.measured import Measured, measured_of_job, measured_of_row
+from cio_spark.analysis.measured import Measured, measured_of_row
 from cio_spark.analysis.reading import Analysis, analyze_sync, create_analysis_views, read_view
 from cio_spark.analysis.views import VIEWS
-from cio_spark.batches import BatchJob, BatchMetrics
 from cio_spark.cli import app
 from cio_spark.config import BatchConfiguration, load_config
+from cio_spark.notebook import BatchJob, BatchMetrics
+from cio_spark.notebook.measured_job import measured_of_job
 
 CONFIGURATION = (
     '{"batch": {"rate_limit_rps": 50, "parallel_workers": 4, "max_batch_size": 100, "max_batch_bytes": 50000}}'

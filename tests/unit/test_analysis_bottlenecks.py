@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cio_spark import BatchConfiguration, BatchJob, BatchMetrics, BatchPerformanceAnalyzer
-from cio_spark.analysis import Bottleneck, Measured, find_bottlenecks, measured_of_job
-from cio_spark.analysis.measured import covered_seconds
+from cio_spark.analysis import Bottleneck, Measured, find_bottlenecks
+from cio_spark.notebook.measured_job import covered_seconds, measured_of_job
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 CONFIG = BatchConfiguration(parallel_workers=4, rate_limit_rps=20, max_batch_size=100)

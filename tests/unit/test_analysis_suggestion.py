@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from cio_spark import BatchConfiguration, BatchJob, BatchMetrics, BatchPerformanceAnalyzer, load_config
-from cio_spark.analysis import Measured, measured_of_job, suggest
+from cio_spark.analysis import Measured, suggest
 from cio_spark.analysis.suggestion import latency_by_records
 from cio_spark.config import BatchStrategy, ErrorHandlingStrategy
+from cio_spark.notebook.measured_job import measured_of_job
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)

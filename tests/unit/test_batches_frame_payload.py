@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cio_spark.batches.frame_payload import payload_of
 from cio_spark.errors import ConfigurationError
+from cio_spark.notebook.frame_payload import payload_of
 
 
 def test_the_notebooks_columns_are_events() -> None:

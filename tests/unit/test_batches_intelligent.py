@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_spark import BatchConfiguration, create_intelligent_batches
-from cio_spark.batches.request import prepare_request
+from cio_spark.notebook.request import prepare_request
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 leaves |= st.text(st.characters(exclude_categories=["Cs"]), max_size=200)

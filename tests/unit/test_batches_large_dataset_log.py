@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from cio_spark import BatchConfiguration
-from cio_spark.batches import large_dataset
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, StateCounts, SyncResult
+from cio_spark.notebook import large_dataset
 
 PLAN = DeliveryPlan(
     records=100,

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from delivery_world import row
 
-from cio_spark.batches.tally import Tally
 from cio_spark.delivery import BatchFacts
 from cio_spark.delivery.outcome import ACCEPTED, Fate, group_of
 from cio_spark.delivery.records import record_batch
+from cio_spark.notebook.tally import Tally
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 

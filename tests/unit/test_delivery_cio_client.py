@@ -10,7 +10,6 @@ import pytest
 from delivery_world import FakeClock
 from structlog.testing import capture_logs
 
-from cio_spark.delivery.cio_client import CustomerIOClient
 from cio_spark.errors import (
     ApiRefusedError,
     AuthenticationError,
@@ -20,6 +19,7 @@ from cio_spark.errors import (
     RateLimitError,
     ValidationError,
 )
+from cio_spark.notebook.customerio_client import CustomerIOClient
 from cio_spark.standin import Fault, StandIn
 
 

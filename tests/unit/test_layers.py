@@ -108,7 +108,7 @@ def test_some_folders_know_nothing_of_spark(stage: str) -> None:
 def test_the_api_is_called_by_one_client_and_a_webhook_by_another() -> None:
     calling = files_importing("requests")
     assert {name for name in calling if not name.startswith("delivery/")} == {"monitoring/webhook.py"}
-    assert "delivery/client.py" in calling
+    assert "delivery/http_client.py" in calling
     assert len(calling) <= 3
 
 

@@ -14,8 +14,8 @@ from requests.adapters import HTTPAdapter
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey
 from cio_spark.delivery.answer import Answer, Failure
-from cio_spark.delivery.connection import Cord, tied_to
 from cio_spark.delivery.deadline import Watchdog
+from cio_spark.delivery.http_connection import Cord, tied_to
 from cio_spark.delivery.reason import describe, describe_redirect, retry_after_seconds
 
 MAX_ANSWER_BYTES = 64 * 1024

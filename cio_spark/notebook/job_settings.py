@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from cio_spark.batches.borrowed_client import BatchSender
-from cio_spark.batches.request import type_of
 from cio_spark.config import RESERVED_EVENTS, ApiKey, BatchConfiguration, Call, SyncConfig
 from cio_spark.delivery import DeliverySettings, delivery_settings
-from cio_spark.delivery.cio_client import CustomerIOClient
 from cio_spark.delivery.settings import ONE_ITEM_CALLS
 from cio_spark.model import DeliveryPlan
+from cio_spark.notebook.borrowed_client import BatchSender
+from cio_spark.notebook.customerio_client import CustomerIOClient
+from cio_spark.notebook.request import type_of
 from cio_spark.planning.limits import RequestLimits, body_limit
 
 # The API counts requests over 3 s, and timers wake a little early or late

@@ -14,11 +14,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cio_spark import runtime
-from cio_spark.batches.frame_payload import payload_of
 from cio_spark.config import ApiKey, BatchConfiguration, SyncConfig
 from cio_spark.config.problems import validation_findings
 from cio_spark.errors import ConfigurationError, Problem
 from cio_spark.model import DeliveryPlan, SyncResult
+from cio_spark.notebook.frame_payload import payload_of
 from cio_spark.pipeline import run_sync
 from cio_spark.pipeline.progress import Silence
 
@@ -76,7 +76,7 @@ def process_large_dataset_with_spark(
     Raises:
         CioSparkError: nothing could be sent (configuration, key, address), or Spark failed.
     """
-    logger = structlog.get_logger("cio_spark.batches").bind(operation_type=operation_type)
+    logger = structlog.get_logger("cio_spark.notebook").bind(operation_type=operation_type)
     spark = df.sparkSession
     section = dict(payload or {})
     if "call" not in section:

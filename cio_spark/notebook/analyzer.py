@@ -8,10 +8,11 @@ from typing import Any
 import structlog
 
 from cio_spark.analysis.bottlenecks import Bottleneck, find_bottlenecks
-from cio_spark.analysis.measured import Measured, measured_of_job
+from cio_spark.analysis.measured import Measured
 from cio_spark.analysis.suggestion import Suggestion, suggest
-from cio_spark.batches.job import BatchJob
 from cio_spark.config import BatchConfiguration
+from cio_spark.notebook.job import BatchJob
+from cio_spark.notebook.measured_job import measured_of_job
 
 
 class BatchPerformanceAnalyzer:

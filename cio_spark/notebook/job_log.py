@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import structlog
 
-from cio_spark.batches.job import BatchJob
-from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.config import BatchStatus
+from cio_spark.notebook.job import BatchJob
+from cio_spark.notebook.metrics import BatchMetrics
 
 _LEVELS: Final = {BatchStatus.COMPLETED: "info", BatchStatus.CANCELLED: "warning"}
 
@@ -22,7 +22,7 @@ class JobLog:
     """
 
     def __init__(self) -> None:
-        self.logger = structlog.get_logger("cio_spark.batches")
+        self.logger = structlog.get_logger("cio_spark.notebook")
 
     def job_started(self, job: BatchJob, expected_batches: int) -> None:
         """Log a job that begins.

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.config import BatchStatus, ProcessingPriority
 from cio_spark.delivery.retry_watch import RetryWatch, WaitingBatch
+from cio_spark.notebook.metrics import BatchMetrics
 
 
 class BatchNames:
@@ -39,7 +39,7 @@ class RetryingBatches:
     """Keeps the batches between two tries, and logs each as `batch_retrying`; callable from several threads."""
 
     def __init__(self) -> None:
-        self._logger = structlog.get_logger("cio_spark.batches")
+        self._logger = structlog.get_logger("cio_spark.notebook")
         self._lock = threading.Lock()
         self._waiting: dict[str, BatchMetrics] = {}
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import BatchConfiguration, BatchStatus, ProcessingPriority
+from cio_spark.notebook.metrics import BatchMetrics
 
 _SYSTEM_CLOCK = SystemClock()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cio_spark.batches.request import prepare_request
 from cio_spark.config import BatchConfiguration
 from cio_spark.delivery.batching import ENVELOPE_BYTES, BatchLimit
 from cio_spark.delivery.sizing import first_share
+from cio_spark.notebook.request import prepare_request
 from cio_spark.planning.limits import RequestLimits, body_limit
 
 

@@ -28,7 +28,7 @@ class RequestLog:
     """
 
     def __init__(self, enabled: bool) -> None:
-        self._logger = structlog.get_logger("cio_spark.delivery.cio_client") if enabled else None
+        self._logger = structlog.get_logger("cio_spark.notebook.customerio_client") if enabled else None
         self._records = 0
 
     def begin(self, batch: Batch) -> None:

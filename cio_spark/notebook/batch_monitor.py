@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import structlog
 
-from cio_spark.analysis.measured import covered_seconds, mean, requests_of
-from cio_spark.batches.job import BatchJob
-from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import BatchConfiguration, MonitoringSection
+from cio_spark.notebook.job import BatchJob
+from cio_spark.notebook.measured_job import covered_seconds, mean, requests_of
+from cio_spark.notebook.metrics import BatchMetrics
 
 MOST_REMEMBERED: Final = 1_000
 MOST_ALERTS: Final = 100

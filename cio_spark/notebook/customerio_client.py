@@ -16,11 +16,10 @@ from cio_spark.config.api_limits import MAX_BODY_BYTES, MAX_ITEM_BYTES
 from cio_spark.config.sections import REGION_URLS
 from cio_spark.delivery.batching import Batch, BatchBuilder, BatchLimit
 from cio_spark.delivery.classification import ErrorCategory, Verdict
-from cio_spark.delivery.client import PipelinesClient
 from cio_spark.delivery.compression import Compression
+from cio_spark.delivery.http_client import PipelinesClient
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.records import PreparedRow, record_batch
-from cio_spark.delivery.request_log import RequestLog
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.sending import Sender
 from cio_spark.delivery.stopping import Stop, StopCode
@@ -33,6 +32,7 @@ from cio_spark.errors import (
     RateLimitError,
     ValidationError,
 )
+from cio_spark.notebook.request_log import RequestLog
 
 MAX_RECORDS = 10_000
 SECONDS_BETWEEN_REQUESTS = 0.001  # 3000 requests per 3 seconds (OpenAPI, "Rate and payload limits")

@@ -11,15 +11,6 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from cio_spark.batches.borrowed_client import BatchSender, BorrowedClient
-from cio_spark.batches.intelligent import BatchCutter
-from cio_spark.batches.job import BatchJob
-from cio_spark.batches.job_log import JobLog
-from cio_spark.batches.job_settings import connection_of, job_settings
-from cio_spark.batches.metrics import BatchMetrics
-from cio_spark.batches.request import prepare_request
-from cio_spark.batches.retrying import BatchNames, RetryingBatches
-from cio_spark.batches.tally import Tally
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import BatchConfiguration, BatchStatus
 from cio_spark.config.loader import FIRST_TO_LAST
@@ -27,6 +18,15 @@ from cio_spark.delivery import DeliverySettings, PreparedRow, ProcessState, deli
 from cio_spark.delivery.outcome import ACCEPTED, NOT_ATTEMPTED
 from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.retry_watch import RetryWatch
+from cio_spark.notebook.borrowed_client import BatchSender, BorrowedClient
+from cio_spark.notebook.intelligent import BatchCutter
+from cio_spark.notebook.job import BatchJob
+from cio_spark.notebook.job_log import JobLog
+from cio_spark.notebook.job_settings import connection_of, job_settings
+from cio_spark.notebook.metrics import BatchMetrics
+from cio_spark.notebook.request import prepare_request
+from cio_spark.notebook.retrying import BatchNames, RetryingBatches
+from cio_spark.notebook.tally import Tally
 
 MOST_QUEUED = 1_000
 _SHUT_DOWN = "not sent: the processor was shut down"

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import structlog
 
-from cio_spark.batches.error_kinds import ErrorKind, kind_of, stops_everything
-from cio_spark.batches.metrics import BatchMetrics
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import BatchConfiguration, ErrorHandlingStrategy
 from cio_spark.errors import CioSparkError
+from cio_spark.notebook.error_kinds import ErrorKind, kind_of, stops_everything
+from cio_spark.notebook.metrics import BatchMetrics
 
 MOST_REMEMBERED = 1_000
 MOST_DELAY_SECONDS = 300.0
@@ -60,7 +60,7 @@ class BatchErrorHandler:
 
     def __init__(self, config: BatchConfiguration, *, clock: Clock | None = None) -> None:
         self.config = config
-        self.logger = structlog.get_logger("cio_spark.batches")
+        self.logger = structlog.get_logger("cio_spark.notebook")
         self.failed_batches: deque[dict[str, Any]] = deque(maxlen=MOST_REMEMBERED)
         self.retry_queue: queue.PriorityQueue[tuple[datetime, int, str]] = queue.PriorityQueue(MOST_REMEMBERED)
         self._clock = clock or SystemClock()
