@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from cio_spark.analysis.reading import analyze_sync, read_view
-from cio_spark.analysis.views import VIEWS
+from cio_spark.analysis.view_queries import VIEWS
 from cio_spark.clock import SystemClock
 from cio_spark.config import SyncConfig
 from cio_spark.explain import Subject
-from cio_spark.explain.explain import explain_subject
+from cio_spark.explain.assemble import explain_subject
 from cio_spark.monitoring.check import check_sync
 from cio_spark.report.facts import read_facts
 from cio_spark.report.page import render_page

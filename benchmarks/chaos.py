@@ -19,7 +19,7 @@ from rich.console import Console
 from cio_spark import ledger
 from cio_spark.clock import SystemClock
 from cio_spark.config import load_config
-from cio_spark.pipeline.intake import prepared
+from cio_spark.pipeline.checks import prepared
 from cio_spark.spark.session import build_session
 from cio_spark.standin import Fault, StandIn
 

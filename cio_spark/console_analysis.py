@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cio_spark.analysis import Bottleneck, Suggestion
-from cio_spark.analysis.shown import TABLES, Column, Shown
+from cio_spark.analysis.table_layout import TABLES, Column, Shown
 from cio_spark.console import duration
 from cio_spark.monitoring import Health
 

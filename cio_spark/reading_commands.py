@@ -120,7 +120,7 @@ def explain(
     subject = subject_of(config, record, person)
     tables = open_tables(selection, config)
     from cio_spark.console_explain import show_explanation
-    from cio_spark.explain.explain import explain_subject
+    from cio_spark.explain.assemble import explain_subject
 
     show_explanation(console, explain_subject(config, tables, subject), config, show_values=show_values)
     return ExitStatus.SUCCESS

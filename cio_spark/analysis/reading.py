@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from cio_spark.analysis.views import VIEWS, query_of
+from cio_spark.analysis.view_queries import VIEWS, query_of
 from cio_spark.results import Tables
 from cio_spark.results.views import create_view
 

@@ -11,7 +11,7 @@ from typing import Final
 from cio_spark.analysis.measured import Measured
 from cio_spark.config import BatchConfiguration, BatchStrategy
 from cio_spark.planning import body_limit
-from cio_spark.planning.limits import ENVELOPE_BYTES
+from cio_spark.planning.request_limits import ENVELOPE_BYTES
 
 MOST_WORKERS: Final = 20
 MOST_BATCH_SIZE: Final = 10_000

@@ -7,7 +7,7 @@ import math
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cio_spark.config.base import Real, TextEnum, Whole
-from cio_spark.config.rules import batch_problems, raise_problems
+from cio_spark.config.section_rules import batch_problems, raise_problems
 
 SECONDS_OF_OVERHEAD_PER_BATCH = 0.5
 MOST_PARALLEL_WORKERS = 20

@@ -16,7 +16,7 @@ from cio_spark.config.layers import merge_layers, origin, read_layer, read_overr
 from cio_spark.config.located import Finding, Location
 from cio_spark.config.payload_rules import payload_problems
 from cio_spark.config.problems import validation_findings
-from cio_spark.config.rules import MISSING, api_problems, batch_problems, source_problems
+from cio_spark.config.section_rules import MISSING, api_problems, batch_problems, source_problems
 from cio_spark.config.sync import SyncConfig
 from cio_spark.errors import ConfigurationError, Problem
 

@@ -12,7 +12,7 @@ from cio_spark.config.calls import Call
 from cio_spark.config.mapping import EXPRESSION_TAG, LIST_TAG, FieldMapping, Literal, Scalar, text_or_list
 from cio_spark.config.payload_rules import payload_problems
 from cio_spark.config.policies import NullHandling, NullPolicy, TimestampFormat, TimestampPolicy
-from cio_spark.config.rules import raise_problems
+from cio_spark.config.section_rules import raise_problems
 
 __all__ = [
     "Call",

@@ -9,7 +9,7 @@ from typing import Any
 from cio_spark.config.api_limits import DEVICE_TYPES
 from cio_spark.config.calls import CALL_RULES, COMMON_FIELDS, Call, CallRule
 from cio_spark.config.problems import nearest
-from cio_spark.config.rules import MISSING, given
+from cio_spark.config.section_rules import MISSING, given
 from cio_spark.config.semantic_events import RESERVED_EVENTS, reserved_event
 from cio_spark.errors import Problem
 

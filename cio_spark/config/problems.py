@@ -16,7 +16,7 @@ from cio_spark.config.base import IDENTIFIER_PATTERN, NAME_PATTERN
 from cio_spark.config.key_leaks import looks_secret
 from cio_spark.config.located import Finding, Location
 from cio_spark.config.mapping import UNION_TAGS
-from cio_spark.config.rules import MISSING, RULES_ERROR
+from cio_spark.config.section_rules import MISSING, RULES_ERROR
 
 LONGEST_ECHO = 60
 _PATTERNS = {

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from cio_spark.config.base import ConfigModel, Identifier, Name, Real, Text, TextEnum, Whole, sentence
 from cio_spark.config.batch import ProcessingPriority
 from cio_spark.config.calls import OnChange
-from cio_spark.config.rules import api_problems, raise_problems, source_problems
 from cio_spark.config.secret_ref import SecretRef
+from cio_spark.config.section_rules import api_problems, raise_problems, source_problems
 
 
 class SyncSection(ConfigModel):

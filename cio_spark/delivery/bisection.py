@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from cio_spark.clock import Clock
 from cio_spark.delivery.batching import Batch
 from cio_spark.delivery.classification import Outcome, Verdict
-from cio_spark.delivery.held import HeldPersons
+from cio_spark.delivery.person_order import HeldPersons
 from cio_spark.delivery.retry import RETRY_BUDGET_SECONDS
 from cio_spark.delivery.sending import Sending
 from cio_spark.delivery.settlement import Decision, Piece, Settlement

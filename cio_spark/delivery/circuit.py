@@ -9,7 +9,7 @@ from typing import Final
 
 from cio_spark.clock import Clock
 from cio_spark.delivery.classification import ApiSign, Verdict
-from cio_spark.delivery.stopping import LONGEST_NAP_SECONDS, Stop
+from cio_spark.delivery.stop import LONGEST_NAP_SECONDS, Stop
 
 FIRST_COOL_DOWN_SECONDS: Final = 5.0
 LONGEST_COOL_DOWN_SECONDS: Final = 60.0

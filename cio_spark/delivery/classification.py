@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from cio_spark.delivery.answer import Answer, Failure
-from cio_spark.delivery.stopping import StopCode
+from cio_spark.delivery.exchange import Answer, Failure
+from cio_spark.delivery.stop import StopCode
 
 
 class Outcome(Enum):

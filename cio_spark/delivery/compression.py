@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cio_spark.delivery.answer import Answer
+from cio_spark.delivery.exchange import Answer
 
 
 class Compression:

@@ -21,10 +21,10 @@ from pyspark.sql import functions as F
 from cio_spark.config import DeliveryEngine
 from cio_spark.config.batch import MOST_PARALLEL_WORKERS
 from cio_spark.delivery.evaluation import first_stage
-from cio_spark.delivery.hang_up import ended_with_its_task
 from cio_spark.delivery.partition import deliver_partition
 from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.settings import DeliverySettings
+from cio_spark.delivery.worker_exit import ended_with_its_task
 from cio_spark.errors import ConfigurationError, SecondEvaluationError
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of

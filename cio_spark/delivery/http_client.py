@@ -13,10 +13,10 @@ from requests.adapters import HTTPAdapter
 
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey
-from cio_spark.delivery.answer import Answer, Failure
 from cio_spark.delivery.deadline import Watchdog
+from cio_spark.delivery.exchange import Answer, Failure
 from cio_spark.delivery.http_connection import Cord, tied_to
-from cio_spark.delivery.reason import describe, describe_redirect, retry_after_seconds
+from cio_spark.delivery.refusal_reason import describe, describe_redirect, retry_after_seconds
 
 MAX_ANSWER_BYTES = 64 * 1024
 GZIP_LEVEL = 1

@@ -13,12 +13,12 @@ from typing import Final, TypeAlias
 
 from cio_spark.delivery.batching import Batch, BatchBuilder
 from cio_spark.delivery.bisection import Bisection
-from cio_spark.delivery.held import HeldPersons
 from cio_spark.delivery.http_client import BatchClient
 from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, group_of
+from cio_spark.delivery.person_order import HeldPersons
 from cio_spark.delivery.process_log import LaneLog, Place
 from cio_spark.delivery.process_state import ProcessState
-from cio_spark.delivery.refusals import Suspects
+from cio_spark.delivery.refusal_quarantine import Suspects
 from cio_spark.delivery.resources import NOT_SAMPLED, ResourceSampler
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.retry_watch import WaitingBatch
@@ -26,7 +26,7 @@ from cio_spark.delivery.sending import Sender, Sending
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.settlement import HELD, Settlement, fate_of, not_attempted
 from cio_spark.delivery.sizing import LaneSizer
-from cio_spark.delivery.stopping import Stop, StopCode
+from cio_spark.delivery.stop import Stop, StopCode
 from cio_spark.delivery.throttle import Throttle
 
 QUEUE_DEPTH: Final = 2

@@ -14,10 +14,10 @@ from cio_spark.delivery.lane import Finished, Lane, LaneEnd
 from cio_spark.delivery.outcome import OutcomeGroup
 from cio_spark.delivery.process_state import ProcessState, process_state
 from cio_spark.delivery.record_check import refuse_unfit
-from cio_spark.delivery.refusals import Suspects, Suspended
+from cio_spark.delivery.refusal_quarantine import Suspects, Suspended
 from cio_spark.delivery.resources import ResourceSampler
 from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.delivery.stopping import Stop, StopCode
+from cio_spark.delivery.stop import Stop, StopCode
 
 JOIN_SECONDS = 5.0
 SYSTEM_CLOCK = SystemClock()

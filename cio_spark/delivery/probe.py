@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from cio_spark.clock import Clock, SystemClock
-from cio_spark.delivery.answer import Answer
 from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict, classify
+from cio_spark.delivery.exchange import Answer
 from cio_spark.delivery.http_client import PipelinesClient
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.errors import ApiRefusedError, AuthenticationError, ConfigurationError, NetworkError

@@ -15,7 +15,7 @@ from cio_spark.delivery.deadline import Watchdog
 from cio_spark.delivery.http_client import BatchClient, PipelinesClient
 from cio_spark.delivery.process_log import ProcessLog
 from cio_spark.delivery.rate import RateSchedule
-from cio_spark.delivery.refusals import Refusals
+from cio_spark.delivery.refusal_quarantine import Refusals
 from cio_spark.delivery.retry_watch import RetryWatch
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.sizing import sizing_for

@@ -17,7 +17,7 @@ from cio_spark.delivery.http_client import BatchClient
 from cio_spark.delivery.process_log import LaneLog
 from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.retry import RetryPolicy
-from cio_spark.delivery.stopping import Stop, StopCode
+from cio_spark.delivery.stop import Stop, StopCode
 from cio_spark.delivery.throttle import Throttle
 
 

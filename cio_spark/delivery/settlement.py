@@ -20,7 +20,7 @@ from cio_spark.delivery.outcome import (
     Fate,
 )
 from cio_spark.delivery.sending import Sending
-from cio_spark.delivery.stopping import Stop, StopCode
+from cio_spark.delivery.stop import Stop, StopCode
 
 
 class Decision(Enum):

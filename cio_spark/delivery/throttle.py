@@ -6,7 +6,7 @@ from typing import Final
 
 from cio_spark.clock import Clock
 from cio_spark.delivery.classification import ErrorCategory, Verdict
-from cio_spark.delivery.stopping import Stop
+from cio_spark.delivery.stop import Stop
 
 LEAST_GAP_SECONDS: Final = 0.125
 MOST_GAP_SECONDS: Final = 3.0

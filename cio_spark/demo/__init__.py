@@ -1,5 +1,5 @@
 """The demo: a grocer's purchases and households become Delta tables and go to the stand-in."""
 
-from cio_spark.demo.run import run_demo
+from cio_spark.demo.tour import run_demo
 
 __all__ = ["run_demo"]

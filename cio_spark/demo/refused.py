@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from cio_spark.config import SyncConfig
 from cio_spark.demo.data import DemoTables
 from cio_spark.ledger import add_message_id, mark_all_new
-from cio_spark.pipeline.intake import prepared
+from cio_spark.pipeline.checks import prepared
 
 
 class Refused(NamedTuple):

@@ -1,9 +1,9 @@
 """What earlier runs did with each record, and what therefore has to be sent now; makes `message_id`."""
 
+from cio_spark.ledger.latest_attempts import accepted_persons, tried_records
 from cio_spark.ledger.message_id import TIME_CHARACTERS, add_message_id
+from cio_spark.ledger.state_counts import count_reasons, count_states, expect_all_new, sample_bytes
 from cio_spark.ledger.states import DELIVERED, classify_records, mark_all_new
-from cio_spark.ledger.survey import count_reasons, count_states, expect_all_new, sample_bytes
-from cio_spark.ledger.tried import accepted_persons, tried_records
 
 __all__ = [
     "DELIVERED",

@@ -10,10 +10,10 @@ from cio_spark.config import SyncConfig, WebhookUrl
 from cio_spark.errors import CioSparkError
 from cio_spark.logs.event_log import EventLog
 from cio_spark.logs.events import ERROR, WARNING, Event
-from cio_spark.monitoring.alerts import OPENED, RESOLVED, AlertEvent, changes, open_alerts
+from cio_spark.monitoring.alert_changes import OPENED, RESOLVED, AlertEvent, changes, open_alerts
+from cio_spark.monitoring.alert_rules import judge_sync
 from cio_spark.monitoring.health import Health, status_of
 from cio_spark.monitoring.observing import observe_sync
-from cio_spark.monitoring.rules import judge_sync
 from cio_spark.monitoring.webhook import Post, post, tell
 from cio_spark.results import Tables
 from cio_spark.results.alerts import append_alert_events, read_alert_events

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from cio_spark.errors import ExitStatus
-from cio_spark.monitoring.alerts import AlertEvent
+from cio_spark.monitoring.alert_changes import AlertEvent
+from cio_spark.monitoring.alert_rules import CRITICAL
 from cio_spark.monitoring.observed import Observed
-from cio_spark.monitoring.rules import CRITICAL
 
 STATUSES: Final = ("no_data", "no_recent_data", "healthy", "degraded", "warning", "critical")
 """From nothing to say to bad."""

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from cio_spark.analysis.figures import BATCH, GROUP, select
 from cio_spark.analysis.reading import read_view
-from cio_spark.analysis.views import BATCH_COLUMNS
+from cio_spark.analysis.view_queries import BATCH_COLUMNS
 from cio_spark.clock import as_utc
 from cio_spark.config import SyncConfig
 from cio_spark.model import LIMITED

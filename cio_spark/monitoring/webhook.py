@@ -13,7 +13,7 @@ import tenacity
 
 from cio_spark.clock import Clock
 from cio_spark.config import WebhookUrl
-from cio_spark.monitoring.alerts import OPENED, AlertEvent
+from cio_spark.monitoring.alert_changes import OPENED, AlertEvent
 
 TRIES: Final = 4
 MOST_SECONDS: Final = 30.0

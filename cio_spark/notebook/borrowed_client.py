@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from cio_spark.clock import Clock
-from cio_spark.delivery.answer import Answer, Failure
+from cio_spark.delivery.exchange import Answer, Failure
 from cio_spark.errors import CustomerIOError
 from cio_spark.notebook.error_kinds import ErrorKind, kind_of
 

@@ -22,7 +22,7 @@ from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.records import PreparedRow, record_batch
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.sending import Sender
-from cio_spark.delivery.stopping import Stop, StopCode
+from cio_spark.delivery.stop import Stop, StopCode
 from cio_spark.errors import (
     ApiRefusedError,
     AuthenticationError,

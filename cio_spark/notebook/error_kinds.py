@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from cio_spark.delivery.answer import Answer
 from cio_spark.delivery.classification import ErrorCategory, Outcome, classify
+from cio_spark.delivery.exchange import Answer
 from cio_spark.errors import AuthenticationError, CustomerIOError, NetworkError, RateLimitError, ValidationError
 
 

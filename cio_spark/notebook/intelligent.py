@@ -9,7 +9,7 @@ from cio_spark.config import BatchConfiguration
 from cio_spark.delivery.batching import ENVELOPE_BYTES, BatchLimit
 from cio_spark.delivery.sizing import first_share
 from cio_spark.notebook.request import prepare_request
-from cio_spark.planning.limits import RequestLimits, body_limit
+from cio_spark.planning.request_limits import RequestLimits, body_limit
 
 
 class BatchCutter:

@@ -13,7 +13,7 @@ from cio_spark.model import DeliveryPlan
 from cio_spark.notebook.borrowed_client import BatchSender
 from cio_spark.notebook.customerio_client import CustomerIOClient
 from cio_spark.notebook.request import type_of
-from cio_spark.planning.limits import RequestLimits, body_limit
+from cio_spark.planning.request_limits import RequestLimits, body_limit
 
 # The API counts requests over 3 s, and timers wake a little early or late
 WINDOW_MARGIN = 1.01

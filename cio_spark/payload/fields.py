@@ -12,10 +12,10 @@ from pyspark.sql import types as T
 from cio_spark.config.api_limits import MAX_ATTRIBUTES
 from cio_spark.config.payload import FieldMapping, NullHandling, PayloadSection, Scalar, TimestampFormat
 from cio_spark.payload.expressions import Expressions
+from cio_spark.payload.field_names import listed_names, name_problems, struct_problems
 from cio_spark.payload.instants import TIMES
 from cio_spark.payload.json_text import read_object
 from cio_spark.payload.json_values import JSON_OPTIONS, json_ready, unclear_field, unsupported_type
-from cio_spark.payload.names import listed_names, name_problems, struct_problems
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark.utf8 import is_utf8
 

@@ -13,11 +13,11 @@ from pyspark.sql import types as T
 from cio_spark.config import api_limits as limits
 from cio_spark.config.payload import Call, FieldMapping, Literal, PayloadSection, TimestampFormat
 from cio_spark.errors import ConfigurationError
-from cio_spark.payload.calls import call_json
+from cio_spark.payload.call_json import call_json
 from cio_spark.payload.expressions import Expressions, as_text, is_fractional, no_fraction, without_no_numbers
+from cio_spark.payload.field_names import policy_problems
 from cio_spark.payload.fields import build_object
 from cio_spark.payload.json_values import JSON_OPTIONS
-from cio_spark.payload.names import policy_problems
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark.utf8 import is_utf8
 

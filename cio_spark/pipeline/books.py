@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from cio_spark import results
 from cio_spark.config import SyncConfig
 from cio_spark.model import Books, DeliveryCounts
-from cio_spark.pipeline.frame import Frame
-from cio_spark.pipeline.settle import configuration_of, settle_run, write_dead_letters
+from cio_spark.pipeline.recovery import configuration_of, settle_run, write_dead_letters
+from cio_spark.pipeline.run_context import Frame
 from cio_spark.pipeline.survey import Work
 from cio_spark.pipeline.waves import Wave
 from cio_spark.results import LostRun, Staging, Tables

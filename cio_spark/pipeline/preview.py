@@ -12,12 +12,12 @@ from cio_spark import ledger, results, source
 from cio_spark.config import SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.model import Preview
-from cio_spark.pipeline.address import check_address
-from cio_spark.pipeline.bytes_changes import bytes_changes
-from cio_spark.pipeline.intake import ask, prepared
+from cio_spark.pipeline.changed_bytes import bytes_changes
+from cio_spark.pipeline.checks import ask, prepared
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.used_columns import used_columns
+from cio_spark.pipeline.workspace_guard import check_address
 from cio_spark.results import Tables
 from cio_spark.spark.fixed_settings import settings_in_force, with_fixed_settings
 

@@ -18,8 +18,8 @@ from cio_spark.logs.style import LogStyle
 from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts, SyncResult
 from cio_spark.pipeline.books import close_books, end_in_failure
 from cio_spark.pipeline.exit_status import judge
-from cio_spark.pipeline.frame import Frame, Pinned
 from cio_spark.pipeline.progress import Progress
+from cio_spark.pipeline.run_context import Frame, Pinned
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds

@@ -13,11 +13,11 @@ from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
 from cio_spark.pipeline.books import close_books, end_in_failure
+from cio_spark.pipeline.checks import ask, prepared
 from cio_spark.pipeline.exit_status import judge
-from cio_spark.pipeline.frame import Frame, Pinned
-from cio_spark.pipeline.intake import ask, prepared
 from cio_spark.pipeline.progress import Progress
-from cio_spark.pipeline.settle import settle_lost_run
+from cio_spark.pipeline.recovery import settle_lost_run
+from cio_spark.pipeline.run_context import Frame, Pinned
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.take_over import settle_taken_over
 from cio_spark.pipeline.used_columns import used_columns

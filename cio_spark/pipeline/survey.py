@@ -11,7 +11,7 @@ from cio_spark import ledger, planning, source
 from cio_spark.config import SUPPRESSIONS_AND_DELETIONS, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery.settings import ONE_ITEM_CALLS, overwrites_person
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
-from cio_spark.pipeline.intake import Asked
+from cio_spark.pipeline.checks import Asked
 from cio_spark.results import Tables
 
 

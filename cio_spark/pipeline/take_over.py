@@ -13,7 +13,7 @@ from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
 from cio_spark.delivery.settings import overwrites_state
-from cio_spark.pipeline.settle import configuration_of, surveyed
+from cio_spark.pipeline.recovery import configuration_of, surveyed
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
 from cio_spark.schemas import RECORD_KEY, WAS_SENT

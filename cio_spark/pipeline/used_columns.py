@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError, ConfigurationError
-from cio_spark.pipeline.intake import prepared
+from cio_spark.pipeline.checks import prepared
 from cio_spark.results.staged_columns import type_to_stage
 from cio_spark.spark import sql as users_sql
 

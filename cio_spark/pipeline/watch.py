@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cio_spark.clock import SystemClock
-from cio_spark.pipeline.jobs import ClassicJobs, ConnectJobs
+from cio_spark.pipeline.spark_jobs import ClassicJobs, ConnectJobs
 from cio_spark.spark.versions import classic_context
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from cio_spark import ledger, planning, results
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery import delivery_settings, engine
-from cio_spark.delivery.stopping import StopCode
+from cio_spark.delivery.stop import StopCode
 from cio_spark.errors import SyncTakenOverError
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
-from cio_spark.pipeline.lease import RunLease
 from cio_spark.pipeline.progress import Progress
+from cio_spark.pipeline.run_lease import RunLease
 from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.pipeline.watch import PATIENCE_SECONDS, DeliveryWatch

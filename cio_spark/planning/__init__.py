@@ -1,10 +1,10 @@
 """Pure arithmetic: configuration + slots + counts → `DeliveryPlan`."""
 
-from cio_spark.planning.lease import longest_wave_seconds, send_window_seconds, survey_seconds
-from cio_spark.planning.limits import body_limit, records_limit
-from cio_spark.planning.pacing import Pacing, pace
+from cio_spark.planning.lease_times import longest_wave_seconds, send_window_seconds, survey_seconds
 from cio_spark.planning.plan import plan_delivery
-from cio_spark.planning.waves import count_waves
+from cio_spark.planning.rate_shares import Pacing, pace
+from cio_spark.planning.request_limits import body_limit, records_limit
+from cio_spark.planning.wave_count import count_waves
 
 __all__ = [
     "Pacing",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cio_spark.config import BatchConfiguration
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.planning.limits import (
+from cio_spark.planning.rate_shares import Pacing, pace
+from cio_spark.planning.request_limits import (
     RequestLimits,
     body_limit,
     compression_of,
@@ -12,7 +13,6 @@ from cio_spark.planning.limits import (
     records_limit,
     requests_needed,
 )
-from cio_spark.planning.pacing import Pacing, pace
 
 # A task costs 0.2 s of CPU and its file as much, docs/decisions/0007-less-per-row.md
 BATCHES_PER_PARTITION = 200

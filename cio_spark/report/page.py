@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cio_spark.analysis.figures import STATES
-from cio_spark.analysis.shown import TABLES, Column, millis, moment, number, text, whole
+from cio_spark.analysis.table_layout import TABLES, Column, millis, moment, number, text, whole
 from cio_spark.clock import as_utc
 from cio_spark.errors import ConfigurationError
 from cio_spark.report.plots import draw_plots

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cio_spark.config.sections import SourceSection
 from cio_spark.errors import ConfigurationError
-from cio_spark.source.condition import keep
+from cio_spark.source.where import keep
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark import sql as users_sql
 from cio_spark.spark.changing_values import changes_by_itself

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cio_spark.standin.answer import Answer, error_body
 from cio_spark.standin.contract import CALLS
 from cio_spark.standin.inspection import PREFIX
+from cio_spark.standin.response import Answer, error_body
 from cio_spark.standin.wire import UnreadableBodyError, read_body
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from cio_spark.standin.answer import Answer, error_body
 from cio_spark.standin.faults import Fault, FaultScript
 from cio_spark.standin.received import Received
+from cio_spark.standin.response import Answer, error_body
 from cio_spark.standin.traffic import Traffic
 
 PREFIX = "/_standin/"

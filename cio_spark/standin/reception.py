@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 
 from cio_spark.clock import Clock
-from cio_spark.standin.answer import Answer, error_body
 from cio_spark.standin.contract import Contract
 from cio_spark.standin.faults import FaultScript, Misbehaviour
 from cio_spark.standin.judge import Delivery, Verdict, judge
+from cio_spark.standin.response import Answer, error_body
 from cio_spark.standin.store import RequestRow, Store
 from cio_spark.standin.traffic import Traffic, Visit
 from cio_spark.standin.wire import Headers, UnreadableBodyError, read_body

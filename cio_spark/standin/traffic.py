@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 from cio_spark.clock import Clock
-from cio_spark.standin.connection import peer_has_left
+from cio_spark.standin.client_connection import peer_has_left
 
 RATE_WINDOW_SECONDS = 3.0
 """The API states its rate limit per 3 seconds (OpenAPI, "Rate and payload limits")."""

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from cio_spark.pipeline.jobs import needs_barrier
+from cio_spark.pipeline.spark_jobs import needs_barrier
 
 WORKER = """
 import os, socket, sys
 from cio_spark.clock import SystemClock
-from cio_spark.delivery.hang_up import ended_with_its_task
+from cio_spark.delivery.worker_exit import ended_with_its_task
 
 def main(outfile):
     with ended_with_its_task():

@@ -24,8 +24,8 @@ from cio_spark.errors import CioSparkError
 from cio_spark.model import SyncResult
 from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
-from cio_spark.pipeline.frame import Frame
 from cio_spark.pipeline.replay import replay_sync
+from cio_spark.pipeline.run_context import Frame
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.standin import Fault, StandIn
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cio_spark.analysis.measured import Measured, measured_of_row
 from cio_spark.analysis.reading import Analysis, analyze_sync, create_analysis_views, read_view
-from cio_spark.analysis.views import VIEWS
+from cio_spark.analysis.view_queries import VIEWS
 from cio_spark.cli import app
 from cio_spark.config import BatchConfiguration, load_config
 from cio_spark.notebook import BatchJob, BatchMetrics

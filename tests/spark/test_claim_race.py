@@ -12,7 +12,7 @@ from tests_support import Bench
 from cio_spark.clock import SystemClock
 from cio_spark.errors import SyncAlreadyRunningError, SyncTakenOverError
 from cio_spark.ids import new_run_id
-from cio_spark.pipeline.lease import RunLease
+from cio_spark.pipeline.run_lease import RunLease
 from cio_spark.results import (
     Claim,
     Claimant,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from cio_spark.source.condition import keep
+from cio_spark.source.where import keep
 from cio_spark.spark.failures import explain_failure
 
 ROWS = """

@@ -11,7 +11,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cio_spark.source.condition import keep
+from cio_spark.source.where import keep
 from cio_spark.spark.expression_types import type_of
 
 ROWS = r"""

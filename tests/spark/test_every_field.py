@@ -24,15 +24,15 @@ from cio_spark import ledger, source
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.config.loader import load_config, load_configs
 from cio_spark.delivery import delivery_settings, engine
-from cio_spark.delivery.answer import Answer
+from cio_spark.delivery.exchange import Answer
 from cio_spark.delivery.partition import deliver_partition
 from cio_spark.delivery.process_state import ProcessState
 from cio_spark.delivery.records import PreparedRow, record_batch
 from cio_spark.errors import ConfigurationError
 from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts
 from cio_spark.monitoring import Observed, RunFacts, Window, judge_sync
+from cio_spark.pipeline.checks import prepared
 from cio_spark.pipeline.exit_status import judge
-from cio_spark.pipeline.intake import prepared
 from cio_spark.pipeline.survey import plan_of
 from cio_spark.results import Tables
 from cio_spark.runtime import environment

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from cio_spark.cli import app
 from cio_spark.config import SyncConfig, load_config
 from cio_spark.explain import Explanation, Subject
-from cio_spark.explain.explain import explain_subject
-from cio_spark.pipeline.intake import prepared
+from cio_spark.explain.assemble import explain_subject
+from cio_spark.pipeline.checks import prepared
 from cio_spark.results import Tables
 
 SYNC = "explained"

@@ -13,7 +13,7 @@ from tables_by_hand import ByHand, at, batch, ended, started, status
 from typer.testing import CliRunner
 
 from cio_spark.analysis.reading import create_analysis_views
-from cio_spark.analysis.shown import TABLES
+from cio_spark.analysis.table_layout import TABLES
 from cio_spark.cli import app
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))

@@ -12,7 +12,7 @@ from tests_support import SMALL_WAVES, Bench, order_rows, staged, wave_of
 from cio_spark import results, runtime
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.pipeline import waves as pipeline_waves
-from cio_spark.pipeline.frame import Frame
+from cio_spark.pipeline.run_context import Frame
 from cio_spark.results import Staging
 from cio_spark.standin import Fault
 

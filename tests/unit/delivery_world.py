@@ -14,7 +14,7 @@ import pyarrow as pa
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy
 from cio_spark.delivery import DeliverySettings, OutcomeGroup, PreparedRow, ProcessState, deliver_partition
-from cio_spark.delivery.answer import Answer
+from cio_spark.delivery.exchange import Answer
 from cio_spark.delivery.records import record_batch
 from cio_spark.standin import StandIn
 

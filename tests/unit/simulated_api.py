@@ -11,7 +11,7 @@ import pyarrow as pa
 from delivery_world import FakeClock, ScriptedClient, row, settings_for
 
 from cio_spark.config import BatchStrategy
-from cio_spark.delivery.answer import Answer, Failure
+from cio_spark.delivery.exchange import Answer, Failure
 from cio_spark.delivery.partition import deliver_partition
 from cio_spark.delivery.process_state import ProcessState
 from cio_spark.delivery.records import record_batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cio_spark.config import SyncConfig
-from cio_spark.pipeline.bytes_changes import bytes_changes
+from cio_spark.pipeline.changed_bytes import bytes_changes
 from cio_spark.spark.fixed_settings import TIME_ZONE, SessionSettings
 
 SENT = "records whose bytes change by it are sent once more"

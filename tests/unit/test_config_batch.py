@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cio_spark.config import BatchConfiguration, BatchStatus, BatchStrategy, ErrorHandlingStrategy
-from cio_spark.planning.limits import RequestLimits
+from cio_spark.planning.request_limits import RequestLimits
 
 BOUNDS = {
     "max_batch_size": (1, 10_000),

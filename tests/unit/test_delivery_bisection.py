@@ -23,8 +23,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from cio_spark.config import ApiKey, ErrorHandlingStrategy
-from cio_spark.delivery.answer import Answer
 from cio_spark.delivery.bisection import MAX_EXTRA_REQUESTS
+from cio_spark.delivery.exchange import Answer
 from cio_spark.delivery.retry import RETRY_BUDGET_SECONDS
 from cio_spark.standin import Fault, StandIn
 

@@ -15,11 +15,11 @@ from hypothesis import settings as hypothesis_settings
 from cio_spark.clock import SystemClock
 from cio_spark.config import ErrorHandlingStrategy
 from cio_spark.delivery import ProcessState
-from cio_spark.delivery.answer import Answer, Failure
 from cio_spark.delivery.circuit import Circuit, CircuitChange, Permit
 from cio_spark.delivery.classification import classify
+from cio_spark.delivery.exchange import Answer, Failure
 from cio_spark.delivery.retry import MAX_WAIT_SECONDS, RETRY_BUDGET_SECONDS
-from cio_spark.delivery.stopping import Stop, StopCode
+from cio_spark.delivery.stop import Stop, StopCode
 
 OK, BAD, SLOW, DOWN = (classify(Answer(status, f"HTTP {status}")) for status in (200, 400, 429, 503))
 NOT_SENT = ("not_attempted", "circuit_open")

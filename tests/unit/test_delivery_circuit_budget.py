@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from cio_spark.config import ErrorHandlingStrategy
-from cio_spark.delivery.answer import Answer, Failure
 from cio_spark.delivery.circuit import Circuit, Permit
 from cio_spark.delivery.classification import classify
-from cio_spark.delivery.stopping import Stop
+from cio_spark.delivery.exchange import Answer, Failure
+from cio_spark.delivery.stop import Stop
 
 BUDGET = 300.0
 BUSY = Answer(429, "busy", retry_after_seconds=300.0)

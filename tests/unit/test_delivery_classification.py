@@ -11,9 +11,9 @@ import pytest
 from delivery_world import FakeClock
 from hypothesis import given
 
-from cio_spark.delivery.answer import Answer, Failure
 from cio_spark.delivery.classification import ApiSign, Outcome, classify
-from cio_spark.delivery.reason import describe, retry_after_seconds
+from cio_spark.delivery.exchange import Answer, Failure
+from cio_spark.delivery.refusal_reason import describe, retry_after_seconds
 from cio_spark.delivery.retry import RetryPolicy
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)

@@ -12,8 +12,8 @@ from delivery_world import FakeClock, row, settings_for, statuses
 
 from cio_spark.config import ApiKey
 from cio_spark.delivery import probe
-from cio_spark.delivery.answer import Answer, Failure
 from cio_spark.delivery.batching import Batch
+from cio_spark.delivery.exchange import Answer, Failure
 from cio_spark.delivery.http_client import PipelinesClient
 from cio_spark.delivery.records import record_batch
 from cio_spark.standin import Fault, StandIn

@@ -13,12 +13,12 @@ import pytest
 from delivery_world import FakeClock, ScriptedClient, settings_for
 
 from cio_spark.config import BatchConfiguration, BatchStrategy
-from cio_spark.delivery.answer import Answer
+from cio_spark.delivery.exchange import Answer
 from cio_spark.delivery.partition import deliver_partition
 from cio_spark.delivery.process_state import ProcessState
 from cio_spark.delivery.records import PREPARED
 from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.planning.limits import RequestLimits
+from cio_spark.planning.request_limits import RequestLimits
 
 MEGABYTE = 1_000_000
 

@@ -9,7 +9,7 @@ from delivery_world import FakeClock, JudgingClient, column, deliver, fates, row
 from hypothesis import given, settings
 
 from cio_spark.config import BatchStrategy
-from cio_spark.delivery.answer import Answer, Failure
+from cio_spark.delivery.exchange import Answer, Failure
 
 TIMED_OUT = Answer(None, "no answer in time", failure=Failure.TIMEOUT, elapsed_seconds=30.0)
 

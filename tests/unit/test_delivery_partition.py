@@ -18,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy
 from cio_spark.delivery import PreparedRow, ProcessState, deliver_partition
-from cio_spark.delivery.answer import Answer, Failure
+from cio_spark.delivery.exchange import Answer, Failure
 from cio_spark.delivery.lane import QUEUE_DEPTH
 from cio_spark.delivery.process_state import process_state
 from cio_spark.delivery.records import IDENTITY

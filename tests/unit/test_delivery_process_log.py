@@ -12,7 +12,7 @@ from delivery_world import FakeClock, JudgingClient, ScriptedClient, deliver, re
 
 from cio_spark.config import ErrorHandlingStrategy
 from cio_spark.delivery import ProcessState
-from cio_spark.delivery.answer import Answer
+from cio_spark.delivery.exchange import Answer
 from cio_spark.delivery.process_log import SECONDS_BETWEEN_LINES
 from cio_spark.logs.events import BINDINGS, FIELDS, Event
 from cio_spark.logs.style import LogStyle

@@ -6,9 +6,9 @@ import pytest
 from delivery_world import FakeClock, JudgingClient, codes, column, deliver, fates, refusing, row, settings_for
 
 from cio_spark.delivery import ProcessState
-from cio_spark.delivery.answer import Answer
 from cio_spark.delivery.bisection import MAX_EXTRA_REQUESTS
-from cio_spark.delivery.refusals import REFUSED_RECORDS
+from cio_spark.delivery.exchange import Answer
+from cio_spark.delivery.refusal_quarantine import REFUSED_RECORDS
 
 EVERYTHING = ("failed", "refuses_everything")
 NOT_SENT = ("not_attempted", "refuses_everything")

@@ -9,9 +9,9 @@ import pytest
 from delivery_world import FakeClock, JudgingClient, deliver, row, settings_for
 from hypothesis import given
 
-from cio_spark.delivery.answer import Answer
 from cio_spark.delivery.classification import classify
-from cio_spark.delivery.stopping import Stop, StopCode
+from cio_spark.delivery.exchange import Answer
+from cio_spark.delivery.stop import Stop, StopCode
 from cio_spark.delivery.throttle import Throttle
 
 OK, SLOW, DOWN = (classify(Answer(status)) for status in (200, 429, 503))

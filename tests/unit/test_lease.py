@@ -9,7 +9,7 @@ from delivery_world import FakeClock, ScriptedClient, codes, deliver, row, setti
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_spark.delivery.answer import Answer
+from cio_spark.delivery.exchange import Answer
 from cio_spark.planning import longest_wave_seconds, send_window_seconds
 from cio_spark.results import Claimant, ClaimState
 from cio_spark.results.claims import TakeOverReason

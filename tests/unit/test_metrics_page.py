@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cio_spark.analysis.bottlenecks import find_bottlenecks
 from cio_spark.analysis.figures import BATCH, GROUP, LEVELS
-from cio_spark.analysis.views import PLAIN_COLUMNS, VIEWS, query_of
+from cio_spark.analysis.view_queries import PLAIN_COLUMNS, VIEWS, query_of
 from cio_spark.schemas import BATCH_OPERATIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cio_spark.pipeline.address import address_in, is_same_address
+from cio_spark.pipeline.workspace_guard import address_in, is_same_address
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from report_facts import MARKUP, Scene, nothing
 from typer.testing import CliRunner
 
 from cio_spark.analysis.figures import STATES
-from cio_spark.analysis.shown import TABLES
+from cio_spark.analysis.table_layout import TABLES
 from cio_spark.cli import app
 from cio_spark.report.facts import ReportFacts, flattened
 from cio_spark.report.page import render_page

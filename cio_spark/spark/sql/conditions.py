@@ -1,6 +1,6 @@
 """Proposes where a condition may be cut at AND, and reads which of its parts only compare columns with constants.
 
-A cut is a proposal: Spark itself confirms it, or it is none (`source/condition.py`).
+A cut is a proposal: Spark itself confirms it, or it is none (`source/where.py`).
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import Books, DeliveryPlan, StateCounts, SyncResult
 from cio_spark.monitoring.check import check_after_run
-from cio_spark.pipeline.address import check_address
-from cio_spark.pipeline.bytes_changes import bytes_changes
-from cio_spark.pipeline.lease import RunLease
+from cio_spark.pipeline.changed_bytes import bytes_changes
 from cio_spark.pipeline.phases import Phases, explained
 from cio_spark.pipeline.progress import Progress, Silence
+from cio_spark.pipeline.run_lease import RunLease
 from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.take_over import settle_after_take_over
 from cio_spark.pipeline.waves import Progression, Wave, deliver_waves
+from cio_spark.pipeline.workspace_guard import check_address
 from cio_spark.results import Tables
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.spark.fixed_settings import settings_in_force

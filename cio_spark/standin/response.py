@@ -10,7 +10,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from cio_spark.clock import Clock
-from cio_spark.standin.connection import wait_for_peer
+from cio_spark.standin.client_connection import wait_for_peer
 from cio_spark.standin.contract import ErrorShape
 
 _ENDLESS_CHUNK = b"{" * 65_536

@@ -93,7 +93,7 @@ def _send(console: Console, spark: SparkSession, warehouse: Path, api: StandIn, 
 def _explain(console: Console, spark: SparkSession, warehouse: Path, config: SyncConfig, record_id: str) -> None:
     from cio_spark.console_explain import show_explanation
     from cio_spark.explain import Subject
-    from cio_spark.explain.explain import explain_subject
+    from cio_spark.explain.assemble import explain_subject
     from cio_spark.results import Tables
 
     console.rule("one record, explained")

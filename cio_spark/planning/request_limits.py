@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cio_spark.config import BatchConfiguration, BatchStrategy
 from cio_spark.config.api_limits import MAX_BODY_BYTES, MAX_ITEM_BYTES
 from cio_spark.config.batch import BYTES_BESIDE_PAYLOAD, CHUNKS_IN_MEMORY, REQUEST_BUFFERS, SHARE_OF_CHUNK
-from cio_spark.config.rules import BYTES_PER_MB
+from cio_spark.config.section_rules import BYTES_PER_MB
 from cio_spark.model import GZIP, ROWS_PER_CHUNK
 
 ENVELOPE_BYTES = len('{"batch":[]}')

@@ -10,11 +10,11 @@ from pyspark.sql import DataFrame
 from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError
 from cio_spark.explain.explanation import Explanation, InSource, SourceRecord
-from cio_spark.explain.source import find_in_source
+from cio_spark.explain.source_lookup import find_in_source
 from cio_spark.explain.subject import Subject
-from cio_spark.explain.tables import find_in_tables
+from cio_spark.explain.table_lookup import find_in_tables
 from cio_spark.model import Slots
-from cio_spark.pipeline.intake import ask_records
+from cio_spark.pipeline.checks import ask_records
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
 from cio_spark.results import Tables

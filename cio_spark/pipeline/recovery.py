@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
-from cio_spark.pipeline.intake import prepared, try_on_rows
+from cio_spark.pipeline.checks import prepared, try_on_rows
 from cio_spark.pipeline.survey import held_statuses, waiting_letters
 from cio_spark.results import LostRun, Staging, Tables
 from cio_spark.schemas import RECORD_KEY

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from cio_spark.delivery.outcome import FAILED, NOT_ATTEMPTED, OutcomeGroup
-from cio_spark.delivery.stopping import StopCode
+from cio_spark.delivery.stop import StopCode
 
 REFUSED_BATCHES: Final = 3
 """So many root batches must have been refused throughout."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cio_spark.monitoring.rules import Judgement
+from cio_spark.monitoring.alert_rules import Judgement
 
 OPENED = "opened"
 RESOLVED = "resolved"

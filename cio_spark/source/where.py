@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark.source.caught import alone, caught
+from cio_spark.source.null_on_failure import alone, caught
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark import sql as users_sql
 from cio_spark.spark.expression_types import analysed, type_of

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from cio_spark import source
 from cio_spark.config import SyncConfig
 from cio_spark.explain.subject import Subject
-from cio_spark.pipeline.intake import prepared, rows_about, try_on_rows
+from cio_spark.pipeline.checks import prepared, rows_about, try_on_rows
 from cio_spark.spark.versions import fetched, frame_of
 
 MOST_ROWS: Final = 1_000

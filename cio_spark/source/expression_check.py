@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark.errors import ExpressionError
-from cio_spark.source.caught import caught
+from cio_spark.source.null_on_failure import caught
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark import sql as users_sql
 from cio_spark.spark.conf import set_for_a_while
