@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from cio_spark.cli.read_commands import report_writer
+from cio_spark.cli.render.run_progress import ConsoleProgress
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig, load_config
-from cio_spark.console import ConsoleProgress
 from cio_spark.errors import ConfigurationError, ExitStatus
 from cio_spark.model import SyncResult
-from cio_spark.reading_commands import report_writer
 from cio_spark.spark.session import build_session
 from cio_spark.standin import Fault, StandIn
 
@@ -91,7 +91,7 @@ def _send(console: Console, spark: SparkSession, warehouse: Path, api: StandIn, 
 
 
 def _explain(console: Console, spark: SparkSession, warehouse: Path, config: SyncConfig, record_id: str) -> None:
-    from cio_spark.console_explain import show_explanation
+    from cio_spark.cli.render.record_view import show_explanation
     from cio_spark.explain import Subject
     from cio_spark.explain.assemble import explain_subject
     from cio_spark.results import Tables

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
+from cio_spark.clock import Clock
 from cio_spark.standin.contract import CALLS
-from cio_spark.standin.inspection import PREFIX
+from cio_spark.standin.inspection import PREFIX, Inspection
+from cio_spark.standin.reception import Reception
 from cio_spark.standin.response import Answer, error_body
 from cio_spark.standin.wire import UnreadableBodyError, read_body
 
-if TYPE_CHECKING:
-    from cio_spark.standin.http_server import StandInHTTPServer
-
 API_PATHS = frozenset(f"/v1/{call}" for call in (*CALLS, "batch"))
+
+
+class Services(Protocol):
+    """What a server gives its connections.
+
+    Attributes:
+        reception: serves the API.
+        inspection: serves `/_standin/`.
+        clock: waits.
+    """
+
+    reception: Reception
+    inspection: Inspection
+    clock: Clock
 
 
 class Handler(BaseHTTPRequestHandler):
     """Serves a connection until the client leaves or an answer ends it."""
 
-    server: StandInHTTPServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -35,8 +47,12 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve_request  # noqa: N815  the names http.server looks for
 
+    @property
+    def _services(self) -> Services:
+        return cast(Services, self.server)
+
     def _serve_api(self, path: str) -> None:
-        reception = self.server.reception
+        reception = self._services.reception
         arrival = reception.arrive(path, self.headers, self.connection)
         try:
             answer = reception.receive(arrival, self.rfile)
@@ -53,13 +69,13 @@ class Handler(BaseHTTPRequestHandler):
             if path in API_PATHS:
                 answer = Answer(405, error_body(["only POST"], "errors"), headers=(("Allow", "POST"),))
             elif path.startswith(PREFIX):
-                answer = self.server.inspection.answer(self.command, self.path, body)
+                answer = self._services.inspection.answer(self.command, self.path, body)
             else:
                 answer = Answer(404, error_body(["no such path"], "errors"))
         self._send(answer, lambda: None)
 
     def _send(self, answer: Answer, before_last_byte: Callable[[], None]) -> None:
-        if not answer.send(self.connection, self.server.clock, before_last_byte):
+        if not answer.send(self.connection, self._services.clock, before_last_byte):
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:

@@ -8,12 +8,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+import cio_spark.validation.values as values
 from cio_spark.config import api_limits as limits
 from cio_spark.config.calls import CALL_RULES
 from cio_spark.config.payload import Call
 from cio_spark.config.semantic_events import NEAR_MISSES
 from cio_spark.spark.utf8 import REPLACED, is_utf8
-from cio_spark.validation import values
 
 _IDS = ("user_id", "anonymous_id", "group_id", "object_id", "previous_id", "device_token")
 _MISSING = {

@@ -240,7 +240,7 @@ def test_the_terminal_shows_what_the_views_hold(
     tables: ByHand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: dict[str, str | int] = {}
-    monkeypatch.setattr("cio_spark.reading_commands.runtime.set_task_values", told.update)
+    monkeypatch.setattr("cio_spark.runtime.set_task_values", told.update)
     conf = tmp_path / "shop.yml"
     payload = "{call: track, record_id: id, user_id: id, event: e}"
     conf.write_text(

@@ -104,7 +104,7 @@ def run_sync(conf: Path, name: str) -> None:
 
 def run_as_library(conf: Path) -> None:
     """The same in a program of the user's own, whose logging takes everything."""
-    opened = session.open_runtime(conf / "warehouse", debug=True)
+    opened = session.open_session(conf / "warehouse", debug=True)
     config = load_config(conf / "library.yml")
     pipeline.run_sync(
         config, spark=opened.spark, api_key=ApiKey(KEY), warehouse=opened.warehouse, executor_log=LogStyle.TEXT

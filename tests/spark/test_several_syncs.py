@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cio_spark import runtime
 from cio_spark.cli import app
-from cio_spark.commands import worst
+from cio_spark.cli.run_command import worst
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.errors import ExitStatus
 from cio_spark.standin import Fault

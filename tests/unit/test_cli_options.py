@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cio_spark import commands
+from cio_spark import runtime
 from cio_spark.cli import app
-from cio_spark.cli_options import run_command
+from cio_spark.cli.run_command import run_command
+from cio_spark.cli.selection import Selection
+from cio_spark.config import ApiKey
 from cio_spark.errors import ExitStatus
 
 
@@ -44,11 +47,14 @@ def test_that_an_address_leads_to_the_same_workspace_is_said_for_one_run(
 ) -> None:
     said: list[bool] = []
 
-    def listen(*_: Any, same_workspace: bool, **__: Any) -> ExitStatus:
+    def listen(*_: Any, same_workspace: bool, **__: Any) -> SimpleNamespace:
         said.append(same_workspace)
-        return ExitStatus.SUCCESS
+        return SimpleNamespace(exit_status=ExitStatus.SUCCESS)
 
-    monkeypatch.setattr(commands, command, listen)
+    monkeypatch.setattr("cio_spark.pipeline.run_sync", listen)
+    monkeypatch.setattr("cio_spark.pipeline.replay.replay_sync", listen)
+    monkeypatch.setattr(runtime, "find_api_key", lambda _: ApiKey("key"))
+    monkeypatch.setattr(Selection, "open_session", lambda _: SimpleNamespace(spark=None, warehouse=None))
     for options in ([], ["--same-workspace"]):
-        assert CliRunner().invoke(app, [command, "orders.yml", *options]).exit_code == 0
+        assert CliRunner().invoke(app, [command, "conf/syncs/orders.yml", *options]).exit_code == 0
     assert said == [False, True]

@@ -9,8 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
+from cio_spark.cli.render.run_progress import ConsoleProgress
+from cio_spark.cli.render.run_tables import show_preview, show_runs
 from cio_spark.config import BatchConfiguration
-from cio_spark.console import ConsoleProgress, show_preview, show_runs
 from cio_spark.model import DeliveryPlan, Preview, Slots, StateCounts
 from cio_spark.planning import plan_delivery
 from cio_spark.schemas import RUN_COUNTS

@@ -11,8 +11,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cio_spark.cli import app
+from cio_spark.cli.render.record_view import show_explanation
 from cio_spark.config import SyncConfig
-from cio_spark.console_explain import show_explanation
 from cio_spark.explain import Attempt, Explanation, InSource, Letter, SourceRecord, Subject, subject_of
 from cio_spark.explain.explanation import NEXT
 

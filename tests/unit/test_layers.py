@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "cio_spark"
-STAGES = {"source", "payload", "validation", "ledger", "planning", "delivery", "results"}
-SHARED = {
-    "fixed_settings",
-    "json_text",
-    "utf8",
-    "errors",
-    "ids",
-    "model",
-    "schemas",
-    "clock",
-    "config",
-    "spark_errors",
-    "spark_conf",
-    "spark_versions",
-    "version",
-    "logs",
-    "cancellation",
-    "sql",
-    "row_values",
-    "changing_values",
-}
+FOUNDATION = frozenset({"errors", "model", "schemas", "clock", "ids", "version"})
+STAGES = frozenset({"source", "payload", "validation", "ledger", "planning", "delivery", "results"})
+FLOORS: tuple[frozenset[str], ...] = (
+    FOUNDATION,
+    frozenset({"config", "logs", "standin"}),
+    frozenset({"runtime"}),
+    frozenset({"spark"}),
+    STAGES,
+    frozenset({"analysis"}),
+    frozenset({"monitoring"}),
+    frozenset({"pipeline"}),
+    frozenset({"explain", "report"}),
+    frozenset({"notebook"}),
+    frozenset({"__init__"}),
+    frozenset({"cli"}),
+    frozenset({"demo"}),
+)
+"""The house from the bottom to the top: a file imports from its own folder and from the floors below it.
+
+The commands `demo` and `standin` of `cli` start what they are named after; that is a door, and not a floor.
+"""
+DOORS = {"cli/local_commands.py": {"demo"}}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -60,26 +63,75 @@ def calls_and_attributes(file: Path) -> set[str]:
     return found
 
 
-def test_a_stage_imports_no_other_stage() -> None:
-    wrong = []
-    for file in FILES:
-        stage = relative(file).split("/")[0]
-        if stage not in STAGES:
-            continue
-        for name in imports(file):
-            parts = name.split(".")
-            if parts[0] == "cio_spark" and len(parts) > 1 and parts[1] not in SHARED | {stage}:
-                wrong.append(f"{relative(file)} imports {name}")
-    assert wrong == []
+def folder_of(file: Path) -> str:
+    """The folder of a file, or the module where it is at the top level."""
+    return relative(file).split("/")[0].removesuffix(".py")
 
 
-def test_only_the_pipeline_and_the_notebooks_names_know_several_stages() -> None:
-    knowing = {
-        relative(file)
+def folders_imported(file: Path) -> set[str]:
+    """The folders of the package that a file imports from, its own left out."""
+    parts = [name.split(".") for name in imports(file) if name.startswith("cio_spark.")]
+    return {names[1] for names in parts} - {folder_of(file)}
+
+
+def test_every_folder_has_its_floor() -> None:
+    assert {folder_of(file) for file in FILES} == frozenset().union(*FLOORS)
+
+
+@pytest.mark.parametrize("number", range(len(FLOORS)))
+def test_a_file_imports_from_the_floors_below_only(number: int) -> None:
+    below = frozenset().union(*FLOORS[:number]) | (FOUNDATION if number == 0 else frozenset())
+    found = {
+        relative(file): wrong
         for file in FILES
-        if len({name.split(".")[1] for name in imports(file) if name.startswith("cio_spark.")} & STAGES) > 1
+        if folder_of(file) in FLOORS[number]
+        and (wrong := folders_imported(file) - below - DOORS.get(relative(file), set()))
     }
-    assert {name.split("/")[0] for name in knowing} <= {"pipeline", "batches"}
+    assert found == {}
+
+
+def test_only_the_pipeline_and_what_stands_on_it_know_several_stages() -> None:
+    knowing = {folder_of(file) for file in FILES if len(folders_imported(file) & STAGES) > 1}
+    assert knowing <= {"pipeline", "notebook"}
+
+
+def test_the_notebooks_names_are_a_facade() -> None:
+    assert {folder_of(file) for file in FILES if "notebook" in folders_imported(file)} <= {"__init__", "cli"}
+
+
+@pytest.mark.parametrize("library", ["rich", "typer"])
+def test_only_the_command_line_draws_on_a_terminal(library: str) -> None:
+    assert {name.split("/")[0] for name in files_importing(library)} <= {"cli", "demo"}
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    modules = {".".join(("cio_spark", *file.relative_to(PACKAGE).with_suffix("").parts)): file for file in FILES}
+    # Also inside functions and for types alone: none of them needs what needs it
+    edges = {name: imports(file) & modules.keys() - {name} for name, file in modules.items()}
+    assert circles(edges) == set()
+
+
+def circles(edges: dict[str, set[str]]) -> set[str]:
+    """The modules that can be reached from themselves."""
+
+    def reach(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(edges[start])
+        while waiting:
+            if (one := waiting.pop()) not in seen:
+                seen.add(one)
+                waiting += edges[one]
+        return seen
+
+    return {name for name in edges if name in reach(name)}
+
+
+def test_workers_load_nothing_that_only_the_driver_needs() -> None:
+    program = "import sys, cio_spark.delivery.partition; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & {"rich", "typer", "pandas", "pyspark", "structlog", "sqlglot"}
 
 
 def places(test: set[str], among: str) -> set[str]:
@@ -100,7 +152,7 @@ def test_delivery_is_plain_python_but_for_its_engine() -> None:
     assert {name for name in files_importing("pyspark") if name.startswith("delivery/")} == {"delivery/engine.py"}
 
 
-@pytest.mark.parametrize("stage", ["config", "planning", "standin", "sql"])
+@pytest.mark.parametrize("stage", ["config", "planning", "standin", "spark/sql"])
 def test_some_folders_know_nothing_of_spark(stage: str) -> None:
     assert not {name for name in files_importing("pyspark") if name.startswith(stage + "/")}
 
@@ -123,7 +175,7 @@ def test_rdds_and_map_partitions_are_in_the_engine_only() -> None:
 
 
 def test_the_environment_and_dbutils_are_touched_by_the_runtime_only() -> None:
-    assert places({"os.environ", "os.getenv"}, "calls") == {"runtime/environment.py", "spark/session.py"}
+    assert places({"os.environ", "os.getenv"}, "calls") == {"runtime/environment.py"}
     assert files_importing("pyspark.dbutils") == {"runtime/environment.py"}
 
 

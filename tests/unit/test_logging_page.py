@@ -60,7 +60,7 @@ def test_the_page_has_the_events_of_jobs_in_memory_and_no_other() -> None:
     )
     written = {
         name
-        for file in (ROOT / "cio_spark" / folder for folder in ("batches", "delivery"))
+        for file in (ROOT / "cio_spark" / folder for folder in ("notebook", "delivery"))
         for path in sorted(file.rglob("*.py"))
         for name in re.findall(r'"((?:job|batch|dataset|customerio_batch)_[a-z]+)"', path.read_text(encoding="utf-8"))
     }

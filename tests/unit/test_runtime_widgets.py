@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from cio_spark import load_config
-from cio_spark.commands import Selection
+from cio_spark.cli.selection import Selection
 from cio_spark.runtime import WidgetSettings, environment, read_widgets
 
 SYNC = """

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cio_spark.commands import worst
+from cio_spark.cli.run_command import worst
 from cio_spark.config import SyncConfig
 from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cio_spark.analysis import Bottleneck, Suggestion
 from cio_spark.analysis.table_layout import TABLES, Column, Shown
-from cio_spark.console import duration
+from cio_spark.cli.render.run_tables import duration
 from cio_spark.monitoring import Health
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from datetime import datetime
 from rich.console import Console
 from rich.markup import escape
 
+from cio_spark.cli.render.masking import mask_payload
 from cio_spark.clock import as_utc
 from cio_spark.config import SyncConfig
 from cio_spark.explain import Attempt, Explanation, SourceRecord
 from cio_spark.explain.explanation import ACCEPTED_MEANS, NEXT
-from cio_spark.masking import mask_payload
 
 RECORDS_SHOWN = 3
 ATTEMPTS_SHOWN = 50

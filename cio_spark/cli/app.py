@@ -1,0 +1,53 @@
+"""Builds the `cio-spark` command from its groups of commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cio_spark.cli.local_commands import demo, schema, standin
+from cio_spark.cli.read_commands import analyze, explain, monitor, report, status
+from cio_spark.cli.send_commands import replay, sync
+from cio_spark.cli.table_commands import maintain, setup
+from cio_spark.version import VERSION
+
+app = typer.Typer(
+    name="cio-spark",
+    help="Delta tables to Customer.io with Spark, and a Delta record of what became of every row.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (sync, replay, setup, maintain, status, analyze, monitor, report, explain, standin, demo, schema):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def main_options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Delta tables to Customer.io with Spark."""
+    if version:
+        Console().print(VERSION)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the console script."""
+    app()
+
+
+def run_job(command: str) -> None:
+    """Run a command with the process's arguments, for `jobs/`; a success returns, as Databricks expects.
+
+    Args:
+        command: its name.
+    """
+    try:
+        app([command, *sys.argv[1:]])
+    except SystemExit as ended:
+        if ended.code:
+            raise

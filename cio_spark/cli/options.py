@@ -1,0 +1,42 @@
+"""Defines the options that several commands have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cio_spark.logs.style import LogStyle
+
+Confs = Annotated[list[Path], typer.Argument(metavar="CONF...", help="Sync files, like conf/syncs/orders.yml.")]
+Conf = Annotated[Path, typer.Argument(metavar="CONF", help="A sync file, like conf/syncs/orders.yml.")]
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="Environment file: conf/environments/NAME.yml.")
+]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")]
+Warehouse = Annotated[
+    Path | None,
+    typer.Option(help="Folder of local tables (CIO_SPARK_WAREHOUSE; default .cio-spark/warehouse)."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show Spark's own messages, and stack traces.")]
+TakeOver = Annotated[
+    bool, typer.Option("--take-over", help="Start although another run has no end yet: you know that it is dead.")
+]
+JobAttempt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN/TASK/COUNT",
+        help="Of a Databricks task: {{job.run_id}}/{{task.name}}/{{task.execution_count}}; a retry need not wait.",
+    ),
+]
+SameWorkspace = Annotated[
+    bool, typer.Option("--same-workspace", help="The new address of the API leads to the same workspace as before.")
+]
+Log = Annotated[
+    LogStyle | None,
+    typer.Option(
+        "--log", help="Events on standard error, one a line; default: json, on a terminal off.", show_default=False
+    ),
+]
+Everything = Annotated[bool, typer.Option("--all", help="Of every sync in these tables.")]

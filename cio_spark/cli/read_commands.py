@@ -1,0 +1,220 @@
+"""The commands that look at what runs have written: `status`, `analyze`, `monitor`, `report` and `explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from cio_spark import runtime
+from cio_spark.cli.options import Conf, Confs, Debug, Environment, Everything, Log, Overrides, Warehouse
+from cio_spark.cli.render.run_tables import show_runs
+from cio_spark.cli.run_command import log_style, run_command
+from cio_spark.cli.selection import Selection
+from cio_spark.clock import SystemClock
+from cio_spark.config import SyncConfig, WebhookUrl
+from cio_spark.errors import CioSparkError, ConfigurationError, ExitStatus
+
+
+def status(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many runs.")] = 10,
+    everything: Everything = False,
+    warehouse: Warehouse = None,
+    debug: Debug = False,
+) -> None:
+    """Show the last runs."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+
+    def run(console: Console) -> ExitStatus:
+        config = selection.load()[0]
+        tables = selection.open_tables(config)
+        from cio_spark.results import last_runs, set_up_tables
+
+        if not tables.exists("sync_runs"):
+            console.print("no runs yet")
+            return ExitStatus.SUCCESS
+        set_up_tables(tables)
+        show_runs(console, last_runs(tables, None if everything else config.sync.name, limit))
+        return ExitStatus.SUCCESS
+
+    run_command(run, debug=debug)
+
+
+def analyze(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    hours: Annotated[int, typer.Option(min=1, help="How far back the hourly trends go.")] = 24,
+    runs: Annotated[int, typer.Option(min=1, max=1000, help="How many runs.")] = 10,
+    everything: Everything = False,
+    target: Annotated[
+        float | None, typer.Option(min=0.001, help="Records per second the suggestion should reach.")
+    ] = None,
+    suggest: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the suggestion as an environment file.")
+    ] = None,
+    warehouse: Warehouse = None,
+    debug: Debug = False,
+) -> None:
+    """Show performance, errors and books, what holds a sync back, and what to change."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+
+    def run(console: Console) -> ExitStatus:
+        config = selection.load()[0]
+        tables = selection.open_tables(config)
+        from cio_spark.analysis.findings import find_what_holds_back
+        from cio_spark.analysis.reading import analyze_sync
+        from cio_spark.cli.render.analysis_tables import show_analysis, show_bottlenecks
+        from cio_spark.results import set_up_tables
+
+        if not tables.exists("batch_operations"):
+            console.print("no runs yet")
+            return ExitStatus.SUCCESS
+        set_up_tables(tables)
+        since = SystemClock().now() - timedelta(hours=hours)
+        name = config.sync.name
+        analysis = analyze_sync(tables, None if everything else name, since=since, runs=runs)
+        show_analysis(console, analysis)
+        findings = find_what_holds_back(analysis.run_performance, config, target)
+        if findings is None:
+            console.print(f"{name} has sent nothing yet")
+            return ExitStatus.SUCCESS
+        suggestion = findings.suggestion
+        show_bottlenecks(console, findings.run["run_id"], findings.bottlenecks, suggestion)
+        if suggest is not None:
+            suggestion.write_overlay(suggest)
+            console.print(
+                f"wrote {suggest}; in conf/environments, `cio-spark sync … --environment {suggest.stem}` takes it"
+            )
+        return ExitStatus.SUCCESS
+
+    run_command(run, debug=debug)
+
+
+def monitor(
+    confs: Confs,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    minutes: Annotated[
+        int | None, typer.Option(min=1, max=1440, help="Length of the window; default: monitoring.window_minutes.")
+    ] = None,
+    warehouse: Warehouse = None,
+    log: Log = None,
+    debug: Debug = False,
+) -> None:
+    """Evaluate alerts; exit status 0: healthy or nothing lately, 8: degraded or a warning, 9: critical."""
+    selection = Selection(confs, environment, overrides or (), warehouse, debug, log_style(log))
+
+    def run(console: Console) -> ExitStatus:
+        configs = selection.load()
+        opened = selection.open_session()
+        from cio_spark.cli.render.analysis_tables import show_health
+        from cio_spark.monitoring.check import check_sync
+        from cio_spark.monitoring.health import STATUSES
+        from cio_spark.results import Tables, set_up_tables
+
+        clock, healths = SystemClock(), []
+        for config in configs:
+            webhook = _find_webhook(config, console)
+            tables = Tables(opened.spark, config.tables, opened.warehouse)
+            set_up_tables(tables)
+            health = check_sync(config, tables, clock=clock, minutes=minutes, webhook=webhook)
+            show_health(console, health)
+            healths.append(health)
+        worst = max(healths, key=lambda health: STATUSES.index(health.status))
+        open_alerts = sum(len(health.open_alerts) for health in healths)
+        runtime.set_task_values({"status": worst.status, "open_alerts": open_alerts})
+        return worst.exit_status
+
+    run_command(run, debug=debug, log=selection.log)
+
+
+def _find_webhook(config: SyncConfig, console: Console) -> WebhookUrl | None:
+    """Whom to tell; without it alerts are evaluated all the same, for the table is the truth."""
+    try:
+        return runtime.find_webhook(config)
+    except CioSparkError as error:
+        console.print(f"[yellow]{config.sync.name}: no webhook is told:[/yellow] {escape(str(error))}")
+        return None
+
+
+def report(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page; default: SYNC-report.html here.")
+    ] = None,
+    hours: Annotated[int, typer.Option(min=1, help="How far back the hourly trends go.")] = 24,
+    runs: Annotated[int, typer.Option(min=1, max=1000, help="How many runs.")] = 10,
+    warehouse: Warehouse = None,
+    debug: Debug = False,
+) -> None:
+    """Write one HTML file: books, performance, errors, what to change; it loads nothing and holds no payload."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+
+    def run(console: Console) -> ExitStatus:
+        config = selection.load()[0]
+        write = report_writer()
+        tables = selection.open_tables(config)
+        from cio_spark.results import set_up_tables
+
+        set_up_tables(tables)
+        path = output or Path(f"{config.sync.name}-report.html")
+        now = SystemClock().now()
+        write(tables, config, path, now=now, since=now - timedelta(hours=hours), runs=runs)
+        console.print(f"wrote {escape(str(path))}", soft_wrap=True)
+        return ExitStatus.SUCCESS
+
+    run_command(run, debug=debug)
+
+
+def report_writer() -> Callable[..., None]:
+    """`report.page.write_report`, which needs the extra; whoever asks early has the error before Spark is started.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+    """
+    try:
+        from cio_spark.report.page import write_report
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("jinja2", "markupsafe", "matplotlib"):
+            raise
+        raise ConfigurationError.of(str(error.name), "is not installed: pip install 'cio-spark[report]'") from None
+    return write_report
+
+
+def explain(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    record: Annotated[str | None, typer.Option(metavar="ID", help="A record id.")] = None,
+    person: Annotated[str | None, typer.Option(metavar="ID", help="A person: the id that is sent.")] = None,
+    show_values: Annotated[bool, typer.Option("--show-values", help="Payloads with their values.")] = False,
+    warehouse: Warehouse = None,
+    debug: Debug = False,
+) -> None:
+    """Show everything known about one record or person: source, payload, validation, state, attempts, dead letters."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+
+    def run(console: Console) -> ExitStatus:
+        config = selection.load()[0]
+        from cio_spark.explain import subject_of
+
+        subject = subject_of(config, record, person)
+        tables = selection.open_tables(config)
+        from cio_spark.cli.render.record_view import show_explanation
+        from cio_spark.explain.assemble import explain_subject
+
+        show_explanation(console, explain_subject(config, tables, subject), config, show_values=show_values)
+        return ExitStatus.SUCCESS
+
+    run_command(run, debug=debug)

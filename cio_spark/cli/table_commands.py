@@ -1,0 +1,71 @@
+"""The commands that look after the tables: `setup` and `maintain`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cio_spark import runtime
+from cio_spark.cli.options import Conf, Debug, Environment, Log, Overrides, Warehouse
+from cio_spark.cli.run_command import log_style, run_command
+from cio_spark.cli.selection import Selection
+from cio_spark.clock import SystemClock
+from cio_spark.errors import ExitStatus
+from cio_spark.logs.event_log import EventLog
+from cio_spark.logs.events import Event
+
+
+def setup(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    warehouse: Warehouse = None,
+    log: Log = None,
+    debug: Debug = False,
+) -> None:
+    """Create the tables and views, and add columns that are missing."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug, log_style(log))
+
+    def run(console: Console) -> ExitStatus:
+        config = selection.load()[0]
+        tables = selection.open_tables(config)
+        from cio_spark.analysis.reading import create_analysis_views
+        from cio_spark.results import set_up_tables
+
+        done = set_up_tables(tables, clock=SystemClock(), owner_is_dead=runtime.owner_is_dead)
+        create_analysis_views(tables)
+        EventLog(config.sync.name).write(Event.TABLES_SET_UP, changes=done)
+        for line in done or ["everything is there already"]:
+            console.print(line, highlight=False)
+        return ExitStatus.SUCCESS
+
+    run_command(run, debug=debug, log=selection.log)
+
+
+def maintain(
+    conf: Conf,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    keep_days: Annotated[int, typer.Option(min=1, help="Days of history that are kept.")] = 90,
+    warehouse: Warehouse = None,
+    log: Log = None,
+    debug: Debug = False,
+) -> None:
+    """Drop old history (never a record's last state), compact, vacuum, sweep staging."""
+    selection = Selection([conf], environment, overrides or (), warehouse, debug, log_style(log))
+
+    def run(console: Console) -> ExitStatus:
+        config = selection.load()[0]
+        tables = selection.open_tables(config)
+        from cio_spark.results import maintain_tables, set_up_tables
+
+        set_up_tables(tables, clock=SystemClock(), owner_is_dead=runtime.owner_is_dead)
+        done = maintain_tables(tables, keep_days=keep_days, now=SystemClock().now())
+        EventLog(config.sync.name).write(Event.TABLES_MAINTAINED, changes=done)
+        for line in done:
+            console.print(line, highlight=False)
+        return ExitStatus.SUCCESS
+
+    run_command(run, debug=debug, log=selection.log)
