@@ -47,16 +47,16 @@ lint: $(INSTALLED) ## ruff and mypy
 	@$(BIN)/mypy --no-error-summary
 
 bench: $(INSTALLED) java ## throughput beside the floor and the official client
-	@$(BIN)/python benchmarks/throughput.py
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/throughput.py
 
 bench-waves: $(INSTALLED) java ## what waves add to a run at the API's real pace
-	@$(BIN)/python benchmarks/waves.py
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/waves.py
 
 chaos: $(INSTALLED) java ## a sync under API faults and kills; lost must be 0
-	@$(BIN)/python benchmarks/chaos.py
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/chaos.py
 
 bench-analysis: $(INSTALLED) java ## seconds of analyze, monitor, report and explain over 10 M status rows
-	@$(BIN)/python benchmarks/analysis.py
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/analysis.py
 
 clean: ## remove what was set up, built and cached, and the local tables
 	@rm -rf $(VENV) .venv-spark-* .cio-spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log

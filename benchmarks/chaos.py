@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# The cluster is shared with tests/cluster; tools/ is no package, for it is not installed
+from audit import Ledger, arrivals_of, ledger_of, lost
 from chaos_report import Findings, print_report
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
+from standalone_cluster import Cluster
+from submission import Submitted, Submitter, install_wheel
+from waiting import wait_until
 
 from cio_spark import ledger
 from cio_spark.clock import SystemClock
@@ -22,14 +26,6 @@ from cio_spark.config import load_config
 from cio_spark.pipeline.checks import prepared
 from cio_spark.spark.session import build_session
 from cio_spark.standin import Fault, StandIn
-
-# The cluster is shared with tests/cluster; tools/ is no package, for it is not installed
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-
-from audit import Ledger, arrivals_of, ledger_of, lost
-from cluster import Cluster
-from submission import Submitted, Submitter, install_wheel
-from waiting import wait_until
 
 SYNC = "chaos"
 KEY = "standin-key"

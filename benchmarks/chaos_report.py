@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+# Shared with tests/cluster; tools/ is no package, for it is not installed
+from audit import Arrivals, Ledger
 from rich.console import Console
 from rich.table import Table
 
 from cio_spark.standin import StandIn
-
-# Shared with tests/cluster; tools/ is no package, for it is not installed
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-
-from audit import Arrivals, Ledger
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""The only place that reads time or sleeps; everything else takes a `Clock`, so that tests own time."""
+"""Reads time and sleeps, in this file only; everything else takes a `Clock`, so that tests own time."""
 
 from __future__ import annotations
 
+import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 
@@ -38,6 +39,38 @@ class SystemClock:
         """Wait; zero or less returns at once."""
         if seconds > 0:
             time.sleep(seconds)
+
+
+class FakeClock:
+    """Passes time by sleeping only, for tests that must not wait; yours too.
+
+    Args:
+        late_seconds: how much longer every sleep takes than asked for.
+
+    Attributes:
+        seconds: time that has passed.
+        sleeps: seconds of every sleep that was asked for.
+    """
+
+    def __init__(self, late_seconds: float = 0.0) -> None:
+        self._lock = threading.Lock()
+        self._late_seconds = late_seconds
+        self.seconds = 0.0
+        self.sleeps: list[float] = []
+
+    def now(self) -> datetime:
+        """Wall-clock time: noon of 2026-01-31 UTC, and what has passed since."""
+        return datetime(2026, 1, 31, 12, tzinfo=timezone.utc) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        """Seconds that have passed."""
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass without waiting."""
+        with self._lock:
+            self.sleeps.append(seconds)
+            self.seconds += max(seconds, 0.0) + self._late_seconds
 
 
 def as_utc(local: datetime) -> datetime:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+# The cluster is shared with benchmarks/chaos.py; tools/ is no package, for it is not installed
+from standalone_cluster import Cluster
+from submission import Submitter, install_wheel
+from sync_bench import KEY
+
 from cio_spark.spark.session import build_session
 from cio_spark.standin import StandIn
-
-# The cluster is shared with benchmarks/chaos.py; tools/ is no package, for it is not installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-from cluster import Cluster
-from submission import Submitter, install_wheel
-
-KEY = "standin-key"
 
 
 @pytest.fixture(scope="session")

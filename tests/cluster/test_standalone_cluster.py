@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import busy_sync
 import pytest
 from audit import Arrivals, Ledger, arrivals_of, ledger_of, lost
-from cluster import Cluster
-from conftest import KEY
 from pyspark.sql import SparkSession
+from standalone_cluster import Cluster
 from submission import Submitted, Submitter, events_in
+from sync_bench import KEY
 from waiting import wait_until
 
 from cio_spark.standin import Fault, StandIn
@@ -228,7 +229,7 @@ def test_a_delivery_whose_slots_another_job_of_the_application_holds_does_not_wa
     spark: SparkSession, submitter: Submitter, api: StandIn
 ) -> None:
     conf = prepare(spark, submitter, api, "crowded")
-    running = submitter.sync(conf, script=Path(__file__).with_name("busy_sync.py"))
+    running = submitter.sync(conf, script=Path(busy_sync.__file__))
     ends_well(running)
     arrivals, ledger = compare(spark, submitter, api, "crowded")
     assert ledger.endings == ["succeeded"]

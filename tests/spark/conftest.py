@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
-from tests_support import KEY, ORDERS, QUICK_JAVA, QUICK_SPARK, Bench
+from sync_bench import KEY, ORDERS, QUICK_JAVA, QUICK_SPARK, Bench
 
 from cio_spark.spark.conf import set_for_a_while
 from cio_spark.spark.session import build_session

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench
+from sync_bench import KEY, Bench
 
 from cio_spark.config import ApiKey
 from cio_spark.errors import ConfigurationError

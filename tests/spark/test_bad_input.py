@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, order_rows
+from sync_bench import KEY, Bench, order_rows
 from typer.testing import CliRunner
 
 from cio_spark import runtime

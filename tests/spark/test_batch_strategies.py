@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from tests_support import KEY, ORDERS, Bench, order_rows
+from sync_bench import KEY, ORDERS, Bench, order_rows
 
 from cio_spark.errors import ExitStatus
 from cio_spark.standin import Fault, StandIn

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests_support import Bench
+from sync_bench import Bench
 
 from cio_spark.clock import SystemClock
 from cio_spark.errors import SyncAlreadyRunningError, SyncTakenOverError

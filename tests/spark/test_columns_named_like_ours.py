@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests_support import Bench
+from sync_bench import Bench
 
 OURS = [
     *["key", "state", "wave", "lane", "retried", "waits", "record_id", "person_key", "payload", "payload_hash", "ids"],

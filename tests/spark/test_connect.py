@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import connect_commands
 import pyspark
 import pytest
-from tests_support import KEY, ORDERS, Bench, order_rows, small_waves, wait_for_messages
-from tests_support import ROWS_OF_WAVES as ROWS
+from sync_bench import KEY, ORDERS, Bench, order_rows, small_waves, wait_for_messages
+from sync_bench import ROWS_OF_WAVES as ROWS
 
 from cio_spark.clock import SystemClock
 from cio_spark.runtime import cache_folder
@@ -116,7 +117,7 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
         ["sync", str(waves)],
     ]
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("connect_commands.py"))]
+        [sys.executable, str(Path(connect_commands.__file__))]
         + [json.dumps([*command, "--warehouse", str(warehouse)]) for command in commands],
         env={**os.environ, "CUSTOMERIO_API_KEY": KEY, "SPARK_REMOTE": server},
         stdout=subprocess.PIPE,

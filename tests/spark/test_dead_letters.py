@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from tests_support import KEY, ROWS_OF_WAVES, SMALL_WAVES, Bench, order_rows, staged, wave_of
+from sync_bench import KEY, ROWS_OF_WAVES, SMALL_WAVES, Bench, order_rows, staged, wave_of
 
 from cio_spark.config import ApiKey
 from cio_spark.errors import CioSparkError, ExitStatus

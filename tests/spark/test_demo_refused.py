@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests_support import Bench
+from sync_bench import Bench
 
 import cio_spark.demo
 from cio_spark.config import load_config

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, order_rows
+from sync_bench import KEY, Bench, order_rows
 from typer.testing import CliRunner
 
 from cio_spark.cli import app

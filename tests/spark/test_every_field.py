@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench
+from sync_bench import KEY, Bench
 
 from cio_spark import ledger, source
 from cio_spark.config import ApiKey, SyncConfig

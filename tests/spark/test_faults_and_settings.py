@@ -1,6 +1,6 @@
 """Many faults in one run, under each `error_handling`: the tables say what the stand-in confirms, the books balance.
 
-The complete cross product is at the level of a partition: tests/unit/test_delivery_faults_and_settings.py.
+The complete cross product is at the level of a partition: tests/unit/delivery/test_faults_and_settings.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from tests_support import Bench, order_rows
+from sync_bench import Bench, order_rows
 
 from cio_spark.errors import ExitStatus
 from cio_spark.model import SyncResult

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from pyspark.sql import SparkSession
-from tests_support import Bench, order_rows, wait_for_messages
+from sync_bench import Bench, order_rows, wait_for_messages
 
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.standin import Fault

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from tests_support import order_rows, wave_of
+from sync_bench import order_rows, wave_of
 
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, load_config

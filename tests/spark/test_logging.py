@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from tests_support import KEY, ORDERS, SMALL_WAVES, Bench, order_rows
-from tests_support import ROWS_OF_WAVES as ROWS
+from sync_bench import KEY, ORDERS, SMALL_WAVES, Bench, order_rows
+from sync_bench import ROWS_OF_WAVES as ROWS
 from typer.testing import CliRunner, Result
 
 from cio_spark.cli import app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests_support import Bench, staged
+from sync_bench import Bench, staged
 
 from cio_spark.clock import SystemClock
 from cio_spark.results import maintain_tables

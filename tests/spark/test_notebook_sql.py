@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pyspark.sql import functions as F
-from tests_support import Bench, order_rows
+from sync_bench import Bench, order_rows
 
 CREATE = """
 CREATE TABLE IF NOT EXISTS {table} (

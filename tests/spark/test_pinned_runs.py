@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pinned_calls import CALLS, SCALARS, SOURCE
 from pyspark.sql import functions as F
-from test_pinned_bytes import CALLS, SCALARS, SOURCE
-from tests_support import Bench
+from sync_bench import Bench
 
 PINNED = Path(__file__).with_name("pinned_runs.json")
 # Without a column of time nothing of it changes: r2 has none
@@ -57,8 +57,12 @@ def life_of(bench: Bench) -> list[dict[str, Any]]:
                 "batches": sorted(
                     Counter(
                         json.dumps(
-                            [shape_of(row["batch_id"], result.run_id), row["operation_type"], row["status"]]
-                            + sorted(row["metadata"])
+                            [
+                                shape_of(row["batch_id"], result.run_id),
+                                row["operation_type"],
+                                row["status"],
+                                *sorted(row["metadata"]),
+                            ]
                         )
                         for row in bench.tables.read("batch_operations")
                         .where(F.col("job_id") == result.run_id)

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 from pyspark.sql import SparkSession
-from tests_support import QUICK_SPARK
+from sync_bench import QUICK_SPARK
 
 from cio_spark import pipeline
 from cio_spark.cli import app

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from structlog.testing import capture_logs
-from tests_support import KEY
+from sync_bench import KEY
 
 from cio_spark import BatchConfiguration, process_large_dataset_with_spark
 from cio_spark.errors import ConfigurationError, ExitStatus

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from html_figures import Page
 from pyspark.sql import SparkSession
 from tables_by_hand import ByHand, at, batch, ended, started, status
 from typer.testing import CliRunner
@@ -15,9 +15,6 @@ from typer.testing import CliRunner
 from cio_spark.analysis.reading import create_analysis_views
 from cio_spark.analysis.table_layout import TABLES
 from cio_spark.cli import app
-
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from html_figures import Page
 
 SYNC = "reported"
 FIRST, SECOND = "reported-first", "reported-second"  # other modules write runs by hand too

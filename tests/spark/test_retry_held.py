@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests_support import Bench, order_rows, wave_of
+from sync_bench import Bench, order_rows, wave_of
 
 from cio_spark.standin import Fault
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from tests_support import Bench
+from sync_bench import Bench
 
 from cio_spark.config.payload import PayloadSection
 from cio_spark.errors import ConfigurationError, ExitStatus

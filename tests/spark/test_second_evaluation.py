@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pyspark.sql import DataFrame
-from tests_support import Bench, order_rows
+from sync_bench import Bench, order_rows
 
 from cio_spark.errors import ExitStatus, SecondEvaluationError
 from cio_spark.pipeline import waves

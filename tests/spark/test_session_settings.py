@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from tests_support import Bench
+from sync_bench import Bench
 
 from cio_spark.config.payload import PayloadSection
 from cio_spark.errors import ConfigurationError, ExitStatus

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from tests_support import Bench
+from sync_bench import Bench
 
 from cio_spark.clock import SystemClock
 from cio_spark.config import TablesSection

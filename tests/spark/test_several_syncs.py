@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests_support import KEY, ORDERS, Bench, order_rows, sigterm_after
+from sync_bench import KEY, ORDERS, Bench, order_rows, sigterm_after
 from typer.testing import CliRunner
 
 from cio_spark import runtime

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, order_rows, sigterm_after, small_waves, staged, wait_for_messages
-from tests_support import ROWS_OF_WAVES as ROWS
+from sync_bench import KEY, Bench, order_rows, sigterm_after, small_waves, staged, wait_for_messages
+from sync_bench import ROWS_OF_WAVES as ROWS
 from typer.testing import CliRunner
 
 from cio_spark.cli import app

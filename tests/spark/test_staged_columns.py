@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
-from tests_support import Bench
+from sync_bench import Bench
 
 from cio_spark.config.sections import SourceSection
 from cio_spark.errors import ConfigurationError, ExitStatus

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from tests_support import KEY, Bench, wait_for_messages
+from sync_bench import KEY, Bench, wait_for_messages
 
 from cio_spark.clock import SystemClock
 from cio_spark.errors import ExitStatus, SyncAlreadyRunningError

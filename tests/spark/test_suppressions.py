@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pyspark.sql import functions as F
-from tests_support import Bench
+from sync_bench import Bench
 
 from cio_spark.errors import ExitStatus
 from cio_spark.standin import Fault

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from tests_support import KEY, ORDERS, Bench, order_rows
+from sync_bench import KEY, ORDERS, Bench, order_rows
 
 from cio_spark.config import ApiKey
 from cio_spark.delivery import engine

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from tests_support import KEY, SMALL_WAVES, Bench, order_rows
-from tests_support import ROWS_OF_WAVES as ROWS
+from sync_bench import KEY, SMALL_WAVES, Bench, order_rows
+from sync_bench import ROWS_OF_WAVES as ROWS
 
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from tests_support import ROWS_OF_WAVES as ROWS
-from tests_support import SMALL_WAVES, Bench, order_rows, staged, wave_of
+from sync_bench import ROWS_OF_WAVES as ROWS
+from sync_bench import SMALL_WAVES, Bench, order_rows, staged, wave_of
 
 from cio_spark import results, runtime
 from cio_spark.errors import CioSparkError, ExitStatus

@@ -1,0 +1,225 @@
+"""One sync's life for the ledger's model test: rounds of edits, trouble with the API, and runs that end in all ways."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from ledger_model import LedgerModel, Tried, messages_of
+from ledger_source import PERSON_OF, Edit
+from pyspark.sql import SparkSession
+from sync_bench import KEY, Bench
+
+from cio_spark import results, runtime
+from cio_spark.config import ApiKey
+from cio_spark.delivery import delivery_settings
+from cio_spark.errors import CioSparkError
+from cio_spark.model import SyncResult
+from cio_spark.pipeline import run as pipeline_run
+from cio_spark.pipeline import waves as pipeline_waves
+from cio_spark.pipeline.replay import replay_sync
+from cio_spark.pipeline.run_context import Frame
+from cio_spark.runtime.cancellation import Cancellation
+from cio_spark.standin import Fault, StandIn
+
+_numbers = itertools.count()
+RUNS_UNTIL_QUIET = 4
+TRIED_COLUMNS = ("run_id", "record_id", "status", "error_code", "error_category", "message_id")
+
+
+class Work(Enum):
+    """What is run."""
+
+    SYNC = "sync"
+    RETRY_HELD = "sync --retry-held"
+    REPLAY = "replay"
+
+
+class Ending(Enum):
+    """How a run ends."""
+
+    WELL = "with its books"
+    UNCOMMITTED_DEATH = "the process dies when the wave is sent and not committed"
+    UNCOMMITTED_FAILURE = "Spark fails when the wave is sent and not committed"
+    UNCOMMITTED_CANCELLATION = "a cancelled wave is sent and not committed"
+    COMMITTED_DEATH = "the process dies when the wave is committed"
+    COMMITTED_FAILURE = "Spark fails although the wave is committed"
+    CANCELLATION = "cancelled after the wave"
+    DEATH_IN_BOOKS = "the process dies before its dead letters"
+    DEATH_AT_END = "the process dies before its end is written"
+    DEATH_IN_SETTLING = "the process dies when it has settled earlier ones, and has not said so"
+
+
+TROUBLES: dict[str, Fault] = {
+    "none": Fault(latency_seconds=0.001),
+    "500": Fault(status=500),
+    "502, and taken": Fault(status=502, keep_batch=True),
+    "429": Fault(status=429, retry_after="0"),
+    "dropped before": Fault(drop_connection="before_reading"),
+    "dropped after": Fault(drop_connection="after_taking"),
+    "400": Fault(status=400),
+    "401": Fault(status=401),
+}
+
+
+@dataclass(frozen=True)
+class Round:
+    """What happens to the source, and one run after it: trouble for `times` requests behind `after` good ones."""
+
+    edits: tuple[tuple[Edit, str], ...] = ()
+    work: Work = Work.SYNC
+    ending: Ending = Ending.WELL
+    trouble: str = "none"
+    after: int = 0
+    times: int = 1
+    retries: int = 0
+    in_waves: bool = False
+    wave: int = 0
+
+
+class DeathError(BaseException):
+    """The process is gone."""
+
+
+@contextmanager
+def ending(how: Ending, wave: int, cancellation: Cancellation) -> Iterator[None]:
+    """Lets the run end like that, in its n-th wave."""
+    commit, sent, calls = results.append_record_status, Ending.UNCOMMITTED_DEATH, itertools.count()
+    sent_only = (sent, Ending.UNCOMMITTED_FAILURE, Ending.UNCOMMITTED_CANCELLATION)
+
+    def append(tables: Any, statuses: Any, **named: Any) -> None:
+        chosen = next(calls) == wave
+        if chosen and how in sent_only:
+            statuses.write.format("noop").mode("overwrite").save()
+        else:
+            commit(tables, statuses, **named)
+        if not chosen:
+            return
+        if how in (Ending.CANCELLATION, Ending.UNCOMMITTED_CANCELLATION):
+            cancellation.request()
+        if how in (Ending.UNCOMMITTED_DEATH, Ending.COMMITTED_DEATH):
+            raise DeathError
+        if how in (Ending.UNCOMMITTED_FAILURE, Ending.UNCOMMITTED_CANCELLATION, Ending.COMMITTED_FAILURE):
+            raise RuntimeError("an executor was lost")
+
+    def die(*_: Any, **__: Any) -> None:
+        raise DeathError
+
+    def give_up_soon(*arguments: Any, **named: Any) -> Any:
+        return replace(delivery_settings(*arguments, **named), circuit_failures=3, circuit_budget_seconds=0.0)
+
+    fatal = {
+        Ending.DEATH_IN_BOOKS: (pipeline_run, "write_dead_letters"),
+        Ending.DEATH_AT_END: (results, "end_run"),
+        Ending.DEATH_IN_SETTLING: (results, "mark_settled"),
+    }
+    with (
+        mock.patch.object(results, "append_record_status", append),
+        mock.patch.object(pipeline_waves, "delivery_settings", give_up_soon),
+        mock.patch.object(runtime, "owner_is_dead", return_value=True),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        if how in fatal:
+            patch.setattr(*fatal[how], die)
+        if how is not Ending.UNCOMMITTED_FAILURE:
+            patch.setattr(Frame, "fail", lambda *_: None)
+        yield
+
+
+class Life:
+    """One sync from its first run to its quiet end."""
+
+    def __init__(self, spark: SparkSession, warehouse: Path, api: StandIn, model: LedgerModel) -> None:
+        number = next(_numbers)
+        values = {"include": ["rec", "plan"]}
+        call = {"call": "identify", "traits": values}
+        if not model.keeps_state:
+            call = {"call": "track", "event": {"value": "Plan Changed"}, "properties": values}
+        sections: dict[str, dict[str, Any]] = {
+            "source": {"order_by": ["n DESC"]},
+            # One request at a time, so that the n-th request is the same one each time
+            "batch": {
+                "max_batch_size": 4,
+                "parallel_workers": 1,
+                "strategy": "size_based",
+                "error_handling": "dead_letter_queue" if model.queues else "retry_with_backoff",
+            },
+            # New tables now and then: hundreds of small files would slow the later lives down
+            "tables": {"database": f"ledger_model_{number // 10}"},
+        }
+        payload = {**call, "record_id": "rec", "user_id": "person", "timestamp": "at"}
+        self.bench = Bench(spark, warehouse, api, f"life{number}", payload, sections)
+        self.model = model
+        for record in PERSON_OF:
+            model.source.edit(Edit.CHANGE, record)
+
+    def live(self, round_: Round) -> SyncResult | None:
+        """Edits the source, runs, and lets the model look at it; None: the run came to no end."""
+        model, bench = self.model, self.bench
+        for edit in round_.edits:
+            model.source.edit(*edit)
+        bench.write_sql(model.source.sql())
+        bench.api.clear_faults()
+        bench.api.script(Fault(poison=frozenset(model.source.poisoned)))
+        trouble = TROUBLES[round_.trouble]
+        # The first request of a run only asks whether the API is there
+        bench.api.script(replace(trouble, after=round_.after + 1, times=round_.times))
+        cancellation = Cancellation()
+        result = None
+        with ending(round_.ending, round_.wave, cancellation):
+            try:
+                result = self._run(round_, cancellation)
+            except (DeathError, CioSparkError):
+                assert round_.ending is not Ending.WELL
+        tried = [Tried(*[row[name] for name in TRIED_COLUMNS]) for row in bench.statuses()]
+        received = messages_of(bench.api.received.all())
+        replay = round_.work is Work.REPLAY
+        model.observe(received, tried, result, replay=replay, cancelled=cancellation.requested)
+        return result
+
+    def _run(self, round_: Round, cancellation: Cancellation) -> SyncResult:
+        bench, batch = self.bench, {"retry_attempts": round_.retries}
+        if round_.work is Work.REPLAY:
+            return replay_sync(
+                bench.config(batch=batch),
+                spark=bench.spark,
+                api_key=ApiKey(KEY),
+                warehouse=bench.warehouse,
+                cancellation=cancellation,
+            )
+        return bench.run(
+            batch=batch,
+            delivery={"wave_minutes": 0.005 if round_.in_waves else 3.0},
+            retry_held=round_.work is Work.RETRY_HELD,
+            cancellation=cancellation,
+        )
+
+    def end(self) -> None:
+        """Faults are lifted; the sync is run until it is quiet."""
+        self.model.source.poisoned.clear()
+        self.live(Round())
+        if self.model.has_letters():
+            self.live(Round(work=Work.REPLAY))
+        for _ in range(RUNS_UNTIL_QUIET):
+            before = len(self.model.received)
+            self.live(Round())
+            if len(self.model.received) == before:
+                break
+        else:
+            raise AssertionError("the sync does not become quiet")
+        self.model.check_end()
+
+
+def live(spark: SparkSession, warehouse: Path, model: LedgerModel, rounds: list[Round]) -> None:
+    with StandIn(api_key=KEY) as api:
+        life = Life(spark, warehouse, api, model)
+        for round_ in rounds:
+            life.live(round_)
+        life.end()

@@ -1,0 +1,211 @@
+"""The project's wheel in an environment of its own, and `spark-submit` of its jobs to a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from standalone_cluster import SPARK_HOME, Cluster, kill_group, spark_environment
+
+from cio_spark.runtime import cache_folder
+from cio_spark.spark.jars import delta_jars
+
+PROJECT = Path(__file__).resolve().parents[2]
+_PARTS = ("setup.py", "pyproject.toml", "README.md", "cio_spark")
+KEY_VARIABLE = "CUSTOMERIO_API_KEY"
+_EVENT = '{"timestamp": '
+
+
+def install_wheel(folder: Path) -> Path:
+    """Builds the wheel and installs it, alone, into a new environment; the libraries are this environment's.
+
+    Spark takes no `.whl` from `--py-files` to the executors' import path: they need an environment that has it.
+
+    Args:
+        folder: where both go.
+
+    Returns:
+        the environment's Python.
+    """
+    # A copy, for building writes into its source; no name of ours may be importable from there afterwards
+    source, wheels, environment = folder / "source", folder / "wheels", folder / "environment"
+    source.mkdir(parents=True)
+    for part in _PARTS:
+        copy = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy2
+        copy(PROJECT / part, source / part)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    _run([*pip, "wheel", "--no-deps", "-w", str(wheels), str(source)], folder)
+    shutil.rmtree(source)
+    _run([sys.executable, "-m", "venv", "--without-pip", str(environment)], folder)
+    python = environment / "bin" / "python"
+    (wheel,) = wheels.glob("*.whl")
+    _run([*pip, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)], folder)
+    # Only now: pip would take this environment's cio_spark for the new one's. Such a line makes libraries importable,
+    # but not what is installed there in place, which is the project's working copy
+    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    libraries = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
+    (libraries / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    asked = [str(python), "-c", "import cio_spark; print(cio_spark.__file__)"]
+    imported = subprocess.run(asked, check=True, capture_output=True, text=True, cwd=folder).stdout.strip()
+    assert Path(imported).is_relative_to(libraries), imported
+    return python
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def events_in(text: str) -> list[dict[str, Any]]:
+    """The events in a log that others write to as well."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith(_EVENT)]
+
+
+@dataclass
+class Submitted:
+    """A `spark-submit` under way or at its end.
+
+    Attributes:
+        process: it; leads a session of its own, which the driver's JVM and Python belong to.
+        output: file with what the job says to its user.
+        log: file with what Spark says.
+    """
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    log: Path
+
+    @property
+    def exit_status(self) -> int | None:
+        """Its exit status, None while it runs."""
+        return self.process.poll()
+
+    def wait(self, seconds: float) -> int:
+        """Its exit status, waited for."""
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """Kills the driver, all of it, with -9."""
+        kill_group(self.process)
+
+    def stop(self) -> None:
+        """Stops the driver where it is, as a machine that sleeps does; its executors do not know."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Lets a stopped driver go on."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def said(self) -> str:
+        """What the job has said to its user, on standard output or error: spark-submit makes one of the two."""
+        return self.output.read_text(encoding="utf-8")
+
+    def sentences(self) -> list[str]:
+        """What the job has said to its user, without the events."""
+        return [line for line in self.said().splitlines() if line.strip() and not line.startswith(_EVENT)]
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events that the driver has logged."""
+        return events_in(self.said())
+
+    def executor_of(self, partition: int) -> int:
+        """The executor that the newest first try of this partition was given to, as Spark's log has it."""
+        started = rf"Starting task {partition}\.0 in stage .*,\s*executor (\d+), partition {partition},"
+        return int(re.findall(started, self.log.read_text(encoding="utf-8", errors="replace"))[-1])
+
+    def story(self) -> str:
+        """What it has said, and the end of what Spark has: for a test's failure."""
+        return self.said() + "\n…\n" + self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
+
+
+@dataclass
+class Submitter:
+    """Submits the project's jobs.
+
+    Attributes:
+        cluster: where to.
+        python: of the environment with the wheel.
+        folder: for logs; also the driver's working folder.
+        warehouse: folder of local tables.
+        key: the API's key.
+        executor_memory: of each executor.
+        submitted: every submission, so that none outlives its user.
+    """
+
+    cluster: Cluster
+    python: Path
+    folder: Path
+    warehouse: Path
+    key: str
+    executor_memory: str = "1g"
+    submitted: list[Submitted] = field(default_factory=list)
+
+    def sync(
+        self, conf: Path, *, cores: int = 2, script: Path = PROJECT / "jobs" / "sync.py", log: str = "json"
+    ) -> Submitted:
+        """Submits `jobs/sync.py`.
+
+        Args:
+            conf: the sync file.
+            cores: executors, of one core each.
+            script: what to submit in its place, with the same arguments.
+            log: how the job logs events.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.cluster.master_url]
+        for key, value in self._settings(cores).items():
+            command += ["--conf", f"{key}={value}"]
+        command += [str(script), str(conf), "--warehouse", str(self.warehouse), "--log", log]
+        number = len(self.submitted)
+        output, log = self.folder / f"{number}.out", self.folder / f"{number}.log"
+        python = {"PYSPARK_PYTHON": str(self.python), "PYSPARK_DRIVER_PYTHON": str(self.python)}
+        with output.open("wb") as to_user, log.open("wb") as to_log:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**spark_environment(), **python, KEY_VARIABLE: self.key},
+                stdout=to_user,
+                stderr=to_log,
+                start_new_session=True,
+            )
+        submitted = Submitted(process, output, log)
+        self.submitted.append(submitted)
+        return submitted
+
+    def end(self) -> None:
+        """Kills what still runs."""
+        for one in self.submitted:
+            if one.exit_status is None:
+                one.kill()
+
+    def _settings(self, cores: int) -> Mapping[str, str]:
+        jars = delta_jars(cache_folder(), self.folder / "jars.log")
+        return {
+            # Every process is on this machine: none needs a copy
+            "spark.jars": ",".join(f"local:{jar}" for jar in jars),
+            "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+            "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+            "spark.sql.warehouse.dir": str(self.warehouse),
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.shuffle.partitions": "4",
+            "spark.databricks.delta.snapshotPartitions": "2",
+            # A killed executor's shuffle files are gone, as on machines of their own
+            "spark.shuffle.readHostLocalDisk": "false",
+            "spark.ui.enabled": "false",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.memory": "2g",
+            "spark.executor.cores": "1",
+            "spark.executor.memory": self.executor_memory,
+            "spark.cores.max": str(cores),
+        }
