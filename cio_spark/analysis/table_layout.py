@@ -14,7 +14,7 @@ NOTHING: Final = "–"
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnLayout:
     """A column of a table for people.
 
     Attributes:
@@ -36,40 +36,40 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Shown:
+class TableLayout:
     """A table for people: rows of one view."""
 
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnLayout, ...]
     most: int | None = None
 
 
-def whole(heading: str, figure: str) -> Column:
+def whole(heading: str, figure: str) -> ColumnLayout:
     """A count."""
-    return Column(heading, figure, lambda value: f"{value:,}", is_number=True)
+    return ColumnLayout(heading, figure, lambda value: f"{value:,}", is_number=True)
 
 
-def number(heading: str, figure: str, digits: int = 1) -> Column:
+def number(heading: str, figure: str, digits: int = 1) -> ColumnLayout:
     """A number with so many digits after the point."""
-    return Column(heading, figure, lambda value: f"{value:,.{digits}f}", is_number=True)
+    return ColumnLayout(heading, figure, lambda value: f"{value:,.{digits}f}", is_number=True)
 
 
-def millis(heading: str, figure: str) -> Column:
+def millis(heading: str, figure: str) -> ColumnLayout:
     """Seconds, shown as milliseconds."""
-    return Column(heading, figure, lambda value: f"{1000 * value:,.1f}", is_number=True)
+    return ColumnLayout(heading, figure, lambda value: f"{1000 * value:,.1f}", is_number=True)
 
 
-def text(heading: str, figure: str) -> Column:
+def text(heading: str, figure: str) -> ColumnLayout:
     """A text."""
-    return Column(heading, figure, str)
+    return ColumnLayout(heading, figure, str)
 
 
-def moment(heading: str, figure: str, form: str = "%m-%d %H:%M:%S") -> Column:
+def moment(heading: str, figure: str, form: str = "%m-%d %H:%M:%S") -> ColumnLayout:
     """A time, in UTC."""
-    return Column(heading, figure, lambda value: as_utc(value).strftime(form))
+    return ColumnLayout(heading, figure, lambda value: as_utc(value).strftime(form))
 
 
-_BALANCED = Column("books", "balanced", lambda value: "balanced" if value else "NOT")
+_BALANCED = ColumnLayout("books", "balanced", lambda value: "balanced" if value else "NOT")
 _REQUEST_TIMES = (
     millis("p50 ms", "request_time_p50_seconds"),
     millis("p95 ms", "request_time_p95_seconds"),
@@ -85,9 +85,9 @@ _BATCH = (
     number("waited s", "throttled_seconds"),
 )
 
-TABLES: Final[Mapping[str, Shown]] = MappingProxyType(
+TABLES: Final[Mapping[str, TableLayout]] = MappingProxyType(
     {
-        "sync_performance": Shown(
+        "sync_performance": TableLayout(
             "over all history",
             (
                 text("sync", "sync"),
@@ -102,7 +102,7 @@ TABLES: Final[Mapping[str, Shown]] = MappingProxyType(
                 *_REQUEST_TIMES,
             ),
         ),
-        "performance_by_operation": Shown(
+        "performance_by_operation": TableLayout(
             "by operation type and status",
             (
                 text("sync", "sync"),
@@ -115,7 +115,7 @@ TABLES: Final[Mapping[str, Shown]] = MappingProxyType(
                 number("mean error %", "avg_error_rate", 2),
             ),
         ),
-        "hourly_trends": Shown(
+        "hourly_trends": TableLayout(
             "by hour (UTC)",
             (
                 moment("hour", "hour", "%m-%d %H:%M"),
@@ -128,7 +128,7 @@ TABLES: Final[Mapping[str, Shown]] = MappingProxyType(
                 *_REQUEST_TIMES,
             ),
         ),
-        "run_performance": Shown(
+        "run_performance": TableLayout(
             "by run, newest first: where the time went",
             (
                 text("run", "run_id"),
@@ -143,7 +143,7 @@ TABLES: Final[Mapping[str, Shown]] = MappingProxyType(
                 number("retry s", "retry_seconds"),
             ),
         ),
-        "run_books": Shown(
+        "run_books": TableLayout(
             "books by run, newest first",
             (
                 text("run", "run_id"),
@@ -160,7 +160,7 @@ TABLES: Final[Mapping[str, Shown]] = MappingProxyType(
                 number("error %", "run_error_rate_percent", 2),
             ),
         ),
-        "error_categories": Shown(
+        "error_categories": TableLayout(
             "why records were not accepted",
             (
                 text("run", "run_id"),
@@ -168,12 +168,12 @@ TABLES: Final[Mapping[str, Shown]] = MappingProxyType(
                 text("category", "error_category"),
                 text("code", "error_code"),
                 whole("records", "records"),
-                Column("some of them", "sample_record_ids", lambda ids: ", ".join(ids)),
+                ColumnLayout("some of them", "sample_record_ids", lambda ids: ", ".join(ids)),
             ),
             most=20,
         ),
-        "slowest_batches": Shown("slowest batches", _BATCH, most=5),
-        "worst_batches": Shown("batches with the highest error rates", _BATCH, most=5),
+        "slowest_batches": TableLayout("slowest batches", _BATCH, most=5),
+        "worst_batches": TableLayout("batches with the highest error rates", _BATCH, most=5),
     }
 )
 """By view, in the order in which they are shown."""

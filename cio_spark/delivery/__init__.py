@@ -1,7 +1,7 @@
 """Delivery: batching, HTTP, retry and rate; iterator in, iterator out, and no pyspark but in `engine.py`."""
 
 from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict
-from cio_spark.delivery.outcome import BatchFacts, Fate, OutcomeGroup
+from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, RecordOutcome
 from cio_spark.delivery.partition import deliver_partition
 from cio_spark.delivery.probe import check_api, probe
 from cio_spark.delivery.process_state import ProcessState
@@ -12,11 +12,11 @@ __all__ = [
     "BatchFacts",
     "DeliverySettings",
     "ErrorCategory",
-    "Fate",
     "Outcome",
     "OutcomeGroup",
     "PreparedRow",
     "ProcessState",
+    "RecordOutcome",
     "Verdict",
     "check_api",
     "deliver_partition",

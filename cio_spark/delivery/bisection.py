@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from cio_spark.clock import Clock
 from cio_spark.delivery.batching import Batch
 from cio_spark.delivery.classification import Outcome, Verdict
-from cio_spark.delivery.person_order import HeldPersons
+from cio_spark.delivery.person_order import BlockedPersons
 from cio_spark.delivery.retry import RETRY_BUDGET_SECONDS
 from cio_spark.delivery.sending import Sending
 from cio_spark.delivery.settlement import Decision, Piece, Settlement
@@ -47,7 +47,7 @@ class Bisection:
     def __init__(
         self,
         send: Send,
-        held: HeldPersons,
+        held: BlockedPersons,
         clock: Clock,
         *,
         divides: bool,

@@ -210,7 +210,7 @@ def _arrow_task(
 
     def run(chunks: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         stage = evaluation.enter()
-        _settle_in()
+        _warm_up_worker()
         with ended_with_its_task():
             for group in deliver_partition(_partition(), chunks, settings):
                 yield group.as_arrow()
@@ -230,7 +230,7 @@ def _row_task(
         stage = evaluation.enter()
         unread = iter(rows)
         chunks = (record_batch(chunk) for chunk in iter(lambda: list(islice(unread, settings.rows_per_chunk)), []))
-        _settle_in()
+        _warm_up_worker()
         with ended_with_its_task():
             for group in deliver_partition(_partition(), chunks, settings):
                 yield from zip(*[column.to_pylist() for column in group.as_arrow().columns], strict=True)
@@ -246,7 +246,7 @@ def _partition() -> int:
     return context.partitionId() if context is not None else 0
 
 
-def _settle_in() -> None:
+def _warm_up_worker() -> None:
     """Makes the worker process fit for many tasks: pyspark does much between two of them that is of no use to us."""
     _forget_archives()
     if not gc.get_freeze_count():

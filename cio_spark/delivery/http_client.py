@@ -15,7 +15,7 @@ from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey
 from cio_spark.delivery.deadline import Watchdog
 from cio_spark.delivery.exchange import Answer, Failure
-from cio_spark.delivery.http_connection import Cord, tied_to
+from cio_spark.delivery.http_connection import AbortHandle, abortable
 from cio_spark.delivery.refusal_reason import describe, describe_redirect, retry_after_seconds
 
 MAX_ANSWER_BYTES = 64 * 1024
@@ -71,7 +71,7 @@ class PipelinesClient:
         self._api_key = api_key
         self._clock = clock or SystemClock()
         self._watchdog = watchdog or Watchdog()
-        self._cord = Cord()
+        self._cord = AbortHandle()
         self._session = _open_session(self._cord, strict_mode)
         self._ready: dict[str, _Ready] = {}
 
@@ -196,7 +196,7 @@ class _Session(requests.Session):
 class _TiedAdapter(HTTPAdapter):
     """Makes its connections hang on a cord."""
 
-    def __init__(self, cord: Cord) -> None:
+    def __init__(self, cord: AbortHandle) -> None:
         self._cord = cord
         super().__init__(pool_connections=1, pool_maxsize=1)
 
@@ -204,11 +204,11 @@ class _TiedAdapter(HTTPAdapter):
         """The pool for a request, with or without a proxy."""
         pool = super().get_connection_with_tls_context(*args, **kwargs)
         if "ConnectionCls" not in vars(pool):
-            pool.ConnectionCls = tied_to(self._cord, pool.ConnectionCls)  # type: ignore[attr-defined]
+            pool.ConnectionCls = abortable(self._cord, pool.ConnectionCls)  # type: ignore[attr-defined]
         return pool
 
 
-def _open_session(cord: Cord, strict_mode: bool) -> requests.Session:
+def _open_session(cord: AbortHandle, strict_mode: bool) -> requests.Session:
     session = _Session()
     # Any cookie of a load balancer would tie a lane to one of its machines.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

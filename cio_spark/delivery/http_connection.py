@@ -14,7 +14,7 @@ from urllib3.util.connection import create_connection
 from cio_spark.clock import SystemClock
 
 
-class Cord:
+class AbortHandle:
     """Holds on to the socket of the exchange under way.
 
     It keeps a duplicate of the socket: shutting that down reaches the connection itself, also in the middle of a TLS
@@ -76,7 +76,7 @@ class Cord:
         self._connection = self._handle = None
 
 
-def tied_to(cord: Cord, kind: type[HTTPConnection]) -> type[HTTPConnection]:
+def abortable(cord: AbortHandle, kind: type[HTTPConnection]) -> type[HTTPConnection]:
     """A kind of connection whose sockets hang on the cord.
 
     Args:

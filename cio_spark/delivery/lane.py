@@ -15,16 +15,16 @@ from cio_spark.delivery.batching import Batch, BatchBuilder
 from cio_spark.delivery.bisection import Bisection
 from cio_spark.delivery.http_client import BatchClient
 from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, group_of
-from cio_spark.delivery.person_order import HeldPersons
+from cio_spark.delivery.person_order import BlockedPersons
 from cio_spark.delivery.process_log import LaneLog, Place
 from cio_spark.delivery.process_state import ProcessState
-from cio_spark.delivery.refusal_quarantine import Suspects
+from cio_spark.delivery.refusal_quarantine import RefusedBatch
 from cio_spark.delivery.resources import NOT_SAMPLED, ResourceSampler
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.retry_watch import WaitingBatch
 from cio_spark.delivery.sending import Sender, Sending
 from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.delivery.settlement import HELD, Settlement, fate_of, not_attempted
+from cio_spark.delivery.settlement import HELD, Settlement, not_attempted, outcome_of
 from cio_spark.delivery.sizing import LaneSizer
 from cio_spark.delivery.stop import Stop, StopCode
 from cio_spark.delivery.throttle import Throttle
@@ -40,7 +40,7 @@ class LaneEnd:
     error: BaseException | None = None
 
 
-Finished: TypeAlias = "queue.SimpleQueue[OutcomeGroup | Suspects | LaneEnd | None]"
+Finished: TypeAlias = "queue.SimpleQueue[OutcomeGroup | RefusedBatch | LaneEnd | None]"
 """What the lanes of a partition report; None: one has taken a batch from its inbox."""
 
 
@@ -78,7 +78,7 @@ class Lane:
         self._sampler = sampler
         self._finished = finished
         self._client: BatchClient | None = None
-        self._held = HeldPersons(settings.hold_person_after_failure)
+        self._person_order = BlockedPersons(settings.hold_person_after_failure)
         self._sequence = 0
         self._records_under_way = 0
         self._worker = f"{socket.gethostname()}-{os.getpid()}"
@@ -153,7 +153,7 @@ class Lane:
         )
         return Bisection(
             lambda batch, most_requests, tried: self._send(sender, batch, most_requests, tried),
-            self._held,
+            self._person_order,
             process.clock,
             divides=not settings.stops_at_first_failure,
             nearly_everything_refused=lambda: process.refusals.nearly_everything,
@@ -194,9 +194,9 @@ class Lane:
             self._stop.set(StopCode.FAIL_FAST, verdict.answer.brief)
         return sending
 
-    def _deliver(self, batch: Batch, bisection: Bisection) -> Iterator[OutcomeGroup | Suspects]:
+    def _deliver(self, batch: Batch, bisection: Bisection) -> Iterator[OutcomeGroup | RefusedBatch]:
         """Settle a batch, without the records of persons that are held."""
-        batch, held = self._held.take_out(batch)
+        batch, held = self._person_order.take_out(batch)
         if held is not None:
             yield group_of(HELD, held.records)
         if not batch.size:
@@ -208,13 +208,13 @@ class Lane:
         settlement = bisection.settle(batch)
         groups = self._groups(batch, settlement)
         refusals = self._process.refusals
-        if not settlement.refused_throughout or refusals.refuted or not self._settings.suspects_itself:
+        if not settlement.refused_throughout or refusals.refuted or not self._settings.stop_when_all_refused:
             yield from groups
             return
         refusals.refuse_batch(settlement.refused_alone, settlement.last_reason)
         if refusals.everything:
             self._stop.set(StopCode.REFUSES_EVERYTHING, refusals.cause)
-        yield Suspects(groups)
+        yield RefusedBatch(groups)
 
     def _groups(self, batch: Batch, settlement: Settlement) -> list[OutcomeGroup]:
         """What became of a root batch's records, once all of them are settled; the first to be in it has the facts."""
@@ -225,7 +225,7 @@ class Lane:
             facts = self._facts(batch, settlement)
         groups: list[OutcomeGroup] = []
         for piece in settlement.pieces:
-            group = group_of(fate_of(piece, self._stop, batch_id, facts), piece.batch.records)
+            group = group_of(outcome_of(piece, self._stop, batch_id, facts), piece.batch.records)
             groups.append(group._replace(batch=None) if any(earlier.batch for earlier in groups) else group)
         return groups
 

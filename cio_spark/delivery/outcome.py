@@ -63,7 +63,7 @@ class BatchFacts(NamedTuple):
     limit_bytes: int
 
 
-class Fate(NamedTuple):
+class RecordOutcome(NamedTuple):
     """What all records of a group have in common: the first fields of `OutcomeGroup`.
 
     Attributes:
@@ -90,7 +90,7 @@ class Fate(NamedTuple):
 
 
 class OutcomeGroup(NamedTuple):
-    """A fate and the records that share it; the first fields are those of `Fate`.
+    """A fate and the records that share it; the first fields are those of `RecordOutcome`.
 
     Attributes:
         records: Arrow columns, at least those of `IDENTITY`; for invalid records also `error_code` and
@@ -120,7 +120,7 @@ class OutcomeGroup(NamedTuple):
         return pa.RecordBatch.from_arrays(columns, schema=OUTCOMES)
 
 
-def group_of(fate: Fate, records: pa.RecordBatch) -> OutcomeGroup:
+def group_of(fate: RecordOutcome, records: pa.RecordBatch) -> OutcomeGroup:
     """Make the group of these records; of their columns only those that go on are kept, so that payloads can go."""
     columns = (*IDENTITY, *PER_RECORD) if fate.status == INVALID else IDENTITY
     return OutcomeGroup(*fate, records.select(list(columns)))

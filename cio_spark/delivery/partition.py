@@ -14,7 +14,7 @@ from cio_spark.delivery.lane import Finished, Lane, LaneEnd
 from cio_spark.delivery.outcome import OutcomeGroup
 from cio_spark.delivery.process_state import ProcessState, process_state
 from cio_spark.delivery.record_check import refuse_unfit
-from cio_spark.delivery.refusal_quarantine import Suspects, Suspended
+from cio_spark.delivery.refusal_quarantine import RefusalQuarantine, RefusedBatch
 from cio_spark.delivery.resources import ResourceSampler
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.stop import Stop, StopCode
@@ -91,7 +91,7 @@ class _Lanes:
         self._stop = Stop(clock, settings.send_until)
         self._finished: Finished = queue.SimpleQueue()
         self._sampler: ResourceSampler | None = None
-        self._suspended: Suspended | None = None
+        self._quarantine: RefusalQuarantine | None = None
         self._lanes: dict[int, Lane] = {}
         self._running = 0
 
@@ -115,8 +115,8 @@ class _Lanes:
             waiting = [lane for lane in waiting if not _told_to_end(lane)]
             if self._running:
                 yield from self._next()
-        if self._suspended is not None:
-            yield from self._suspended.release(at_end=True)
+        if self._quarantine is not None:
+            yield from self._quarantine.release(at_end=True)
 
     def close(self) -> None:
         """End the threads, also when the consumer has left or a lane has crashed."""
@@ -130,8 +130,8 @@ class _Lanes:
     def _start(self, number: int) -> Lane:
         if self._process is None:
             self._process = process_state(self._settings, self._clock)
-        if self._suspended is None:
-            self._suspended = Suspended(self._process.refusals)
+        if self._quarantine is None:
+            self._quarantine = RefusalQuarantine(self._process.refusals)
         if self._sampler is None and self._settings.sample_resources:
             self._sampler = ResourceSampler(self._clock)
         lane = Lane(
@@ -150,10 +150,10 @@ class _Lanes:
                 raise report.error
         elif isinstance(report, OutcomeGroup):
             yield report
-        elif self._suspended is not None:
-            if isinstance(report, Suspects):
-                self._suspended.add(report)
-            yield from self._suspended.release()
+        elif self._quarantine is not None:
+            if isinstance(report, RefusedBatch):
+                self._quarantine.add(report)
+            yield from self._quarantine.release()
 
 
 def _told_to_end(lane: Lane) -> bool:

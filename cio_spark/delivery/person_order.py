@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from cio_spark.delivery.batching import Batch
 
 
-class HeldPersons:
+class BlockedPersons:
     """Of one lane, which has all records of its persons; for the rest of the partition.
 
     Args:

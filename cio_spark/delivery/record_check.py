@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cio_spark.delivery.outcome import INVALID, Fate, OutcomeGroup, group_of
+from cio_spark.delivery.outcome import INVALID, OutcomeGroup, RecordOutcome, group_of
 from cio_spark.delivery.records import text_bytes, text_ends
 
 NOT_UTF8: Final = "not_utf8"
 NOT_ONE_ITEM: Final = "not_one_item"
 
-_REFUSED: Final = Fate(INVALID, "validation")
+_REFUSED: Final = RecordOutcome(INVALID, "validation")
 _MESSAGES: Final = {
     NOT_UTF8: "a text of this record is not UTF-8: mend the bytes in the source, or what casts them to STRING",
     NOT_ONE_ITEM: "the call's JSON is not exactly one object, and would change the request around it",

@@ -79,14 +79,14 @@ class Refusals:
         return not self._accepted and batches >= REFUSED_BATCHES and records >= REFUSED_RECORDS
 
 
-class Suspects(NamedTuple):
+class RefusedBatch(NamedTuple):
     """Groups of a root batch that was refused throughout before anything was accepted."""
 
     groups: list[OutcomeGroup]
 
 
-class Suspended:
-    """Keeps suspects until it is clear whose fault their refusal was; bounded, for so are the batches before that.
+class RefusalQuarantine:
+    """Keeps refused batches until it is clear whose fault that was; bounded, for so are the batches before that.
 
     Args:
         refusals: of the process.
@@ -96,9 +96,9 @@ class Suspended:
         self._refusals = refusals
         self._groups: list[OutcomeGroup] = []
 
-    def add(self, suspects: Suspects) -> None:
+    def add(self, batch: RefusedBatch) -> None:
         """Keep these."""
-        self._groups += suspects.groups
+        self._groups += batch.groups
 
     def release(self, at_end: bool = False) -> Iterator[OutcomeGroup]:
         """The groups, once it is clear; at the partition's end they are what they seemed.

@@ -48,7 +48,7 @@ class DeliverySettings:
         target_request_seconds: what a request should take under `time_based`.
         rows_per_chunk: rows that Spark hands to a task at a time.
         send_until: UTC, the time after which no request is started; None: there is no such time.
-        suspects_itself: whether a process that sees nothing but refusals takes its configuration for wrong, and stops.
+        stop_when_all_refused: whether a process that sees nothing but refusals stops: its configuration is wrong.
         circuit_failures: failed requests in a row that open the circuit breaker; 0: it never opens.
         circuit_budget_seconds: how long an API that fails is tried before the run gives it up.
         sync: name of the sync, for log lines.
@@ -77,7 +77,7 @@ class DeliverySettings:
     target_request_seconds: float = 1.0
     rows_per_chunk: int = ROWS_PER_CHUNK
     send_until: datetime | None = None
-    suspects_itself: bool = True
+    stop_when_all_refused: bool = True
     circuit_failures: int = 5
     circuit_budget_seconds: float = 300.0
     sync: str = ""
@@ -122,7 +122,7 @@ def delivery_settings(
     wave: int = 0,
     *,
     send_until: datetime | None = None,
-    suspects_itself: bool = True,
+    stop_when_all_refused: bool = True,
     log_style: LogStyle = LogStyle.OFF,
 ) -> DeliverySettings:
     """What the tasks of a wave need to know.
@@ -134,7 +134,7 @@ def delivery_settings(
         plan: how the wave is cut; None: only the API is asked whether it is there.
         wave: number of the wave.
         send_until: see `DeliverySettings`.
-        suspects_itself: see `DeliverySettings`.
+        stop_when_all_refused: see `DeliverySettings`.
         log_style: see `DeliverySettings`.
     """
     batch = config.batch
@@ -161,7 +161,7 @@ def delivery_settings(
         target_request_seconds=batch.target_request_seconds,
         rows_per_chunk=plan.rows_per_chunk if plan else ROWS_PER_CHUNK,
         send_until=send_until,
-        suspects_itself=suspects_itself,
+        stop_when_all_refused=stop_when_all_refused,
         sync=config.sync.name,
         log_style=log_style,
     )

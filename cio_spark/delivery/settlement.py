@@ -17,7 +17,7 @@ from cio_spark.delivery.outcome import (
     NOT_ATTEMPTED,
     REJECTED,
     BatchFacts,
-    Fate,
+    RecordOutcome,
 )
 from cio_spark.delivery.sending import Sending
 from cio_spark.delivery.stop import Stop, StopCode
@@ -100,7 +100,7 @@ class Settlement:
         return self.refused_alone > 0 and not any(piece.decision in mixed for piece in self.pieces)
 
 
-def fate_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None) -> Fate:
+def outcome_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None) -> RecordOutcome:
     """The fate of a piece's records.
 
     Args:
@@ -113,7 +113,7 @@ def fate_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None) -
     if verdict is None or facts is None:
         return not_attempted(stop)
     decision = piece.decision
-    fate = Fate(
+    fate = RecordOutcome(
         status=_STATUSES[decision],
         error_category=verdict.category.value if verdict.category is not None else None,
         error_code=verdict.code,
@@ -140,12 +140,14 @@ def _message_of(piece: Piece, verdict: Verdict) -> str:
     return verdict.answer.reason if piece.batch.size == 1 else verdict.answer.brief
 
 
-def not_attempted(stop: Stop) -> Fate:
+def not_attempted(stop: Stop) -> RecordOutcome:
     """The fate of records whose partition stopped before they were sent."""
-    return Fate(NOT_ATTEMPTED, error_code=_code_of(stop), error_message=f"this partition stopped: {stop.cause}")
+    return RecordOutcome(
+        NOT_ATTEMPTED, error_code=_code_of(stop), error_message=f"this partition stopped: {stop.cause}"
+    )
 
 
-HELD: Final = Fate(
+HELD: Final = RecordOutcome(
     NOT_ATTEMPTED,
     error_code=HELD_BACK,
     error_message="an earlier record of the same person was not accepted; this one waits for the next run",

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from cio_spark.config import SyncConfig
 from cio_spark.demo.data import DemoTables
 from cio_spark.ledger import add_message_id, mark_all_new
-from cio_spark.pipeline.checks import prepared
+from cio_spark.pipeline.checks import prepare_and_validate
 
 
 class Refused(NamedTuple):
@@ -29,6 +29,6 @@ def choose_refused(spark: SparkSession, tables: DemoTables, config: SyncConfig) 
     """
     purchases = spark.read.format("delta").load(str(tables.folder / "purchases"))
     first = purchases.orderBy("basket_id", "product_id").limit(1)
-    records = add_message_id(mark_all_new(prepared(config, first)), config.sync.name)
+    records = add_message_id(mark_all_new(prepare_and_validate(config, first)), config.sync.name)
     row = records.select("record_id", "message_id").collect()[0]
     return Refused(row["record_id"], row["message_id"])

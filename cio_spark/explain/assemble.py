@@ -14,12 +14,12 @@ from cio_spark.explain.source_lookup import find_in_source
 from cio_spark.explain.subject import Subject
 from cio_spark.explain.table_lookup import find_in_tables
 from cio_spark.model import Slots
-from cio_spark.pipeline.checks import ask_records
+from cio_spark.pipeline.checks import checks_of_records
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
 from cio_spark.results import Tables
 from cio_spark.spark.fixed_settings import fix_settings
-from cio_spark.spark.versions import fetched
+from cio_spark.spark.versions import to_arrow
 
 
 def explain_subject(config: SyncConfig, tables: Tables, subject: Subject) -> Explanation:
@@ -55,8 +55,15 @@ def _judged(
     """The records with their states, by a run's own survey of these few rows."""
     slots = Slots(1, fixed=True)
     work = survey(
-        config, tables, records, ask_records(records), statuses, slots=slots, retry_held=False, count_everything=True
+        config,
+        tables,
+        records,
+        checks_of_records(records),
+        statuses,
+        slots=slots,
+        retry_held=False,
+        count_everything=True,
     )
     names = [field.name for field in fields(SourceRecord)]
-    rows = fetched(work.records.select(*names).orderBy("record_id")).to_pylist()
+    rows = to_arrow(work.records.select(*names).orderBy("record_id")).to_pylist()
     return tuple(SourceRecord(**row) for row in rows)

@@ -11,14 +11,14 @@ from pyspark.sql import DataFrame, SparkSession
 from cio_spark import source
 from cio_spark.config import SyncConfig
 from cio_spark.explain.subject import Subject
-from cio_spark.pipeline.checks import prepared, rows_about, try_on_rows
-from cio_spark.spark.versions import fetched, frame_of
+from cio_spark.pipeline.checks import prepare_and_validate, rows_about, try_on_rows
+from cio_spark.spark.versions import from_arrow, to_arrow
 
 MOST_ROWS: Final = 1_000
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceFacts:
     """What the source has.
 
     Attributes:
@@ -34,8 +34,10 @@ class Found:
     left_out: int
 
 
-def find_in_source(spark: SparkSession, config: SyncConfig, attach: Callable[[str], str], subject: Subject) -> Found:
-    """Looks the subject up at the source's newest version.
+def find_in_source(
+    spark: SparkSession, config: SyncConfig, attach: Callable[[str], str], subject: Subject
+) -> SourceFacts:
+    """Look the subject up at the source's newest version.
 
     Args:
         spark: the session.
@@ -48,14 +50,14 @@ def find_in_source(spark: SparkSession, config: SyncConfig, attach: Callable[[st
         ExpressionError: an expression fails on a row.
     """
     snapshot = source.open_source(spark, config.source, attach)
-    prepared(config, snapshot.rows)  # problems of the configuration come first
+    prepare_and_validate(config, snapshot.rows)  # problems of the configuration come first
     rows = rows_about(config, snapshot.rows, subject.column, subject.value)
     # What fails on other rows is no matter here
     try_on_rows(config, rows)
-    records = fetched(prepared(config, rows).limit(MOST_ROWS))
+    records = to_arrow(prepare_and_validate(config, rows).limit(MOST_ROWS))
     left_out = 0
     if not records.num_rows and config.source.where is not None:
         everything = config.source.model_copy(update={"where": None})
         rows = source.open_source(spark, everything, attach).rows
         left_out = rows_about(config, rows, subject.column, subject.value).count()
-    return Found(snapshot.description, records.num_rows, frame_of(spark, records), left_out)
+    return SourceFacts(snapshot.description, records.num_rows, from_arrow(spark, records), left_out)

@@ -12,14 +12,14 @@ from cio_spark.explain.explanation import Attempt, Letter
 from cio_spark.explain.subject import Subject
 from cio_spark.results import Tables
 from cio_spark.schemas import RECORD_STATUS, struct_of
-from cio_spark.spark.versions import fetched, frame_of
+from cio_spark.spark.versions import from_arrow, to_arrow
 
 MOST_ATTEMPTS: Final = 1_000
 MOST_LETTERS: Final = 100
 
 
 @dataclass(frozen=True)
-class Told:
+class TableFacts:
     """What the tables say.
 
     Attributes:
@@ -35,7 +35,7 @@ class Told:
     has_more: bool = False
 
 
-def find_in_tables(tables: Tables, sync: str, subject: Subject) -> Told:
+def find_in_tables(tables: Tables, sync: str, subject: Subject) -> TableFacts:
     """Looks the subject up.
 
     Args:
@@ -44,16 +44,16 @@ def find_in_tables(tables: Tables, sync: str, subject: Subject) -> Told:
         subject: who or what.
     """
     if not tables.exists("record_status"):
-        return Told()
+        return TableFacts()
     # All but the batch's facts: an equal schema, without the widest column
     names = [name for name in struct_of(RECORD_STATUS).fieldNames() if name != "batch"]
     rows = _about(tables, "record_status", sync, subject).select(*names)
-    newest = fetched(rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_ATTEMPTS + 1))
+    newest = to_arrow(rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_ATTEMPTS + 1))
     has_more = newest.num_rows > MOST_ATTEMPTS
     kept = newest.slice(0, MOST_ATTEMPTS)
     attempts = tuple(_attempt(row) for row in kept.to_pylist())
-    statuses = frame_of(tables.spark, kept)
-    return Told(attempts, _letters(tables, sync, subject, attempts), statuses, has_more)
+    statuses = from_arrow(tables.spark, kept)
+    return TableFacts(attempts, _letters(tables, sync, subject, attempts), statuses, has_more)
 
 
 def _about(tables: Tables, table: str, sync: str, subject: Subject) -> DataFrame:
@@ -70,5 +70,5 @@ def _letters(tables: Tables, sync: str, subject: Subject, attempts: tuple[Attemp
     accepted = {attempt.message_id for attempt in attempts if attempt.status == "accepted"} - {None}
     names = [field.name for field in fields(Letter) if field.name != "accepted_since"]
     rows = _about(tables, "dead_letters", sync, subject).select(*names)
-    newest = fetched(rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_LETTERS))
+    newest = to_arrow(rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_LETTERS))
     return tuple(Letter(**row, accepted_since=row["message_id"] in accepted) for row in newest.to_pylist())

@@ -1,6 +1,6 @@
 """What earlier runs did with each record, and what therefore has to be sent now; makes `message_id`."""
 
-from cio_spark.ledger.latest_attempts import accepted_persons, tried_records
+from cio_spark.ledger.latest_attempts import accepted_persons, latest_attempts
 from cio_spark.ledger.message_id import TIME_CHARACTERS, add_message_id
 from cio_spark.ledger.state_counts import count_reasons, count_states, expect_all_new, sample_bytes
 from cio_spark.ledger.states import DELIVERED, classify_records, mark_all_new
@@ -14,7 +14,7 @@ __all__ = [
     "count_reasons",
     "count_states",
     "expect_all_new",
+    "latest_attempts",
     "mark_all_new",
     "sample_bytes",
-    "tried_records",
 ]

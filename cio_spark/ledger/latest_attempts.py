@@ -14,7 +14,7 @@ def _newest(of: Column, where: Column) -> Column:
     return F.max_by(F.when(where, of), F.when(where, F.col("run_id")))
 
 
-def tried_records(record_status: DataFrame, sync: str, dead_letters: DataFrame | None = None) -> DataFrame:
+def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame | None = None) -> DataFrame:
     """One row per record that earlier runs wrote.
 
     Args:
@@ -24,7 +24,7 @@ def tried_records(record_status: DataFrame, sync: str, dead_letters: DataFrame |
 
     Returns:
         `key`, `last_run_id`, `last_status`, `last_hash`, `attempted_status`, `attempted_hash`, `accepted_message_id`,
-        `waits` (whether the last attempt is a dead letter).
+        `awaits_replay` (whether the last attempt is a dead letter).
     """
     attempted = F.expr(WAS_SENT)
     accepted = F.col("status") == "accepted"
@@ -43,15 +43,15 @@ def tried_records(record_status: DataFrame, sync: str, dead_letters: DataFrame |
         )
     )
     if dead_letters is None:
-        return tried.withColumn("waits", F.lit(False))
+        return tried.withColumn("awaits_replay", F.lit(False))
     # Without its payload a letter cannot be replayed: such records go again by themselves
     waiting = (
         dead_letters.where("payload IS NOT NULL AND message_id IS NOT NULL")
-        .select(F.col("message_id").alias("attempted_message_id"), F.lit(True).alias("waits"))
+        .select(F.col("message_id").alias("attempted_message_id"), F.lit(True).alias("awaits_replay"))
         .distinct()
     )
     joined = tried.join(waiting, "attempted_message_id", "left")
-    return joined.withColumn("waits", F.coalesce("waits", F.lit(False)))
+    return joined.withColumn("awaits_replay", F.coalesce("awaits_replay", F.lit(False)))
 
 
 def accepted_persons(record_status: DataFrame, sync: str) -> DataFrame:

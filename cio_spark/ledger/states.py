@@ -37,7 +37,7 @@ def classify_records(
 
     Args:
         records: validated records, one per record id.
-        tried: `tried_records` of this sync.
+        tried: `latest_attempts` of this sync.
         ignore_changes: `on_change: ignore`: what was accepted once is never sent again.
         hold: statuses (rejected, invalid, failed where a dead letter waits) with which a record that ended so with this
             very payload is left alone.
@@ -53,7 +53,8 @@ def classify_records(
     invalid = F.col("error_code").isNotNull()
     unchanged = (F.col("attempted_status") == "accepted") & (F.col("attempted_hash") == F.col("payload_hash"))
     refused = (F.col("last_status") == "rejected") | ((F.col("last_status") == "invalid") & invalid)
-    held = F.coalesce(same_as_last & (refused | ((F.col("last_status") == "failed") & F.col("waits"))), F.lit(False))
+    dead_letter = (F.col("last_status") == "failed") & F.col("awaits_replay")
+    held = F.coalesce(same_as_last & (refused | dead_letter), F.lit(False))
     held_for_good = held & F.col("last_status").isin(*hold) if hold else F.lit(False)
     outdated = F.lit(False)
     if accepted_persons is not None:

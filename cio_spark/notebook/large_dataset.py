@@ -20,7 +20,7 @@ from cio_spark.errors import ConfigurationError, Problem
 from cio_spark.model import DeliveryPlan, SyncResult
 from cio_spark.notebook.frame_payload import payload_of
 from cio_spark.pipeline import run_sync
-from cio_spark.pipeline.progress import Silence
+from cio_spark.pipeline.progress import NullProgress
 
 RECORD_ID = "cio_spark_row"
 _LOGGED: Final = (
@@ -117,7 +117,7 @@ def process_large_dataset_with_spark(
     return results
 
 
-class _LoggedPlan(Silence):
+class _LoggedPlan(NullProgress):
     """Logs how a run is cut, before it sends."""
 
     def __init__(self, logger: Any) -> None:

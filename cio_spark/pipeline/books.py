@@ -10,26 +10,26 @@ from cio_spark import results
 from cio_spark.config import SyncConfig
 from cio_spark.model import Books, DeliveryCounts
 from cio_spark.pipeline.recovery import configuration_of, settle_run, write_dead_letters
-from cio_spark.pipeline.run_context import Frame
+from cio_spark.pipeline.run_context import RunContext
 from cio_spark.pipeline.survey import Work
 from cio_spark.pipeline.waves import Wave
 from cio_spark.results import LostRun, Staging, Tables
 
 
-def close_books(frame: Frame, work: Work, waves: Sequence[Wave], lost: Sequence[LostRun] = ()) -> DeliveryCounts:
+def close_books(run: RunContext, work: Work, waves: Sequence[Wave], lost: Sequence[LostRun] = ()) -> DeliveryCounts:
     """Count what a run has persisted, and write down all that follows from it.
 
     Args:
-        frame: the run, whose waves are delivered.
+        run: the run, whose waves are delivered.
         work: what it had to do.
         waves: how that was cut.
         lost: earlier runs that it has settled.
     """
-    config, tables, claim, progression = frame.config, frame.tables, frame.claim, frame.progression
-    with frame.phases.phase("books"):
+    config, tables, claim, progression = run.config, run.tables, run.claim, run.progression
+    with run.phases.phase("books"):
         delivery = _read_back(config, tables, claim.run_id, lost, delivered=progression.committed > 0)
         if lost:
-            results.mark_settled(tables, claim.sync, [run.run_id for run in lost], frame.clock)
+            results.mark_settled(tables, claim.sync, [run.run_id for run in lost], run.clock)
         if delivery.invalid + delivery.rejected + delivery.failed:
             write_dead_letters(config, tables, claim.run_id, work.records)
         if progression.in_doubt:
@@ -38,25 +38,25 @@ def close_books(frame: Frame, work: Work, waves: Sequence[Wave], lost: Sequence[
 
 
 def end_in_failure(
-    frame: Frame, error: BaseException, work: Work | None, delivery: DeliveryCounts, staging: Staging
+    run: RunContext, error: BaseException, work: Work | None, delivery: DeliveryCounts, staging: Staging
 ) -> None:
     """Write the end of a run that an error has ended, with as much of its books as is known.
 
     Args:
-        frame: the run.
+        run: the run.
         error: what ended it.
         work: what it had to do; None: it had not come to know that.
         delivery: what it has persisted, if that was read back.
         staging: of the run; it stays where the next run needs it to settle this one.
     """
-    progression = frame.progression
+    progression = run.progression
     if not progression.started:  # else the next run settles this one, and needs what was staged
         with contextlib.suppress(Exception):
             staging.drop()
     if progression.committed and not delivery.persisted:
         with contextlib.suppress(Exception):
-            delivery = results.count_statuses(frame.tables, frame.claim.run_id, frame.config.sync.name)
-    frame.fail(error, Books(work.counts, delivery) if work else None)
+            delivery = results.count_statuses(run.tables, run.claim.run_id, run.config.sync.name)
+    run.fail(error, Books(work.counts, delivery) if work else None)
 
 
 def _read_back(

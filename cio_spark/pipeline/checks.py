@@ -20,7 +20,7 @@ from cio_spark.validation import validate_records
 _Answer = TypeVar("_Answer")
 
 
-def prepared(config: SyncConfig, rows: DataFrame) -> DataFrame:
+def prepare_and_validate(config: SyncConfig, rows: DataFrame) -> DataFrame:
     """Source → payload → validation: a prepared, judged record for every row."""
     order = source.order_columns(rows, config.source.order_by)
     return validate_records(prepare_records(rows, config.payload, order), config.payload.call)
@@ -30,7 +30,7 @@ def try_on_rows(config: SyncConfig, rows: DataFrame) -> None:
     """Tries the expressions of the payload, and of `order_by`, on every row before a query meets one that fails.
 
     Args:
-        config: the sync; `prepared` has found no problem with it.
+        config: the sync; `prepare_and_validate` has found no problem with it.
         rows: the pinned source.
 
     Raises:
@@ -46,7 +46,7 @@ def rows_about(config: SyncConfig, rows: DataFrame, column: str, value: str) -> 
     """The source's rows of one record or person.
 
     Args:
-        config: the sync; `prepared` has found no problem with it.
+        config: the sync; `prepare_and_validate` has found no problem with it.
         rows: the source's rows.
         column: `record_id` or `person_key`.
         value: whose.
@@ -56,11 +56,11 @@ def rows_about(config: SyncConfig, rows: DataFrame, column: str, value: str) -> 
     if column == "record_id" or all(source.cannot_fail(name, rows) for name in names):
         return rows.where(subject == value)
     # Where naming the person fails, it is not this one
-    return rows.where(source.caught(source.alone(subject)) == F.lit(value.encode()))
+    return rows.where(source.null_on_failure(source.without_common_subexpressions(subject)) == F.lit(value.encode()))
 
 
 @dataclass(frozen=True)
-class Asked:
+class SourceChecks:
     """What is asked about a pinned source before anything is decided: small queries, most of whose time is waiting.
 
     Attributes:
@@ -74,26 +74,26 @@ class Asked:
     tried: Future[None]
 
 
-def ask(config: SyncConfig, rows: DataFrame, records: DataFrame) -> Asked:
+def start_source_checks(config: SyncConfig, rows: DataFrame, records: DataFrame) -> SourceChecks:
     """Asks at once, in the background: tables can be created and the sync be claimed meanwhile.
 
     Args:
         config: the sync.
         rows: the pinned source.
-        records: `prepared` of it.
+        records: `prepare_and_validate` of it.
     """
     spark = rows.sparkSession
-    return Asked(
+    return SourceChecks(
         _begun(spark, rows.count),
         _begun(spark, lambda: source.has_duplicates(records)),
         _begun(spark, lambda: try_on_rows(config, rows)),
     )
 
 
-def ask_records(records: DataFrame) -> Asked:
+def checks_of_records(records: DataFrame) -> SourceChecks:
     """The same about records in memory, whose expressions have been evaluated."""
     spark = records.sparkSession
-    return Asked(
+    return SourceChecks(
         _begun(spark, records.count),
         _begun(spark, lambda: source.has_duplicates(records)),
         _begun(spark, lambda: None),

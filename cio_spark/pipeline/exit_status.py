@@ -14,7 +14,9 @@ _REFUSED = "refuses every request: check the address, the workspace's account an
 _REDIRECTED = "answers with a redirect: check api.region and api.base_url"
 
 
-def judge(config: SyncConfig, books: Books, cancellation: Cancellation | None = None) -> tuple[ExitStatus, str]:
+def decide_exit_status(
+    config: SyncConfig, books: Books, cancellation: Cancellation | None = None
+) -> tuple[ExitStatus, str]:
     """Decides.
 
     Args:

@@ -13,7 +13,7 @@ from cio_spark.config import SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.model import Preview
 from cio_spark.pipeline.changed_bytes import bytes_changes
-from cio_spark.pipeline.checks import ask, prepared
+from cio_spark.pipeline.checks import prepare_and_validate, start_source_checks
 from cio_spark.pipeline.phases import explained
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.used_columns import used_columns
@@ -47,7 +47,7 @@ def preview_sync(
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
-        records = prepared(config, snapshot.rows)
+        records = prepare_and_validate(config, snapshot.rows)
         if not snapshot.repeatable or limit is not None:  # a run would stage them
             used_columns(config, snapshot.rows)
         known = tables.exists("record_status")
@@ -56,7 +56,7 @@ def preview_sync(
             config,
             tables,
             records,
-            ask(config, snapshot.rows, records),
+            start_source_checks(config, snapshot.rows, records),
             None if version is None else tables.read("record_status", version),
             slots=slots,
             retry_held=retry_held,

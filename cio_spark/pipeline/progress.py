@@ -27,7 +27,7 @@ class Progress(Protocol):
         ...
 
 
-class Silence:
+class NullProgress:
     """A listener that does nothing."""
 
     def phase(self, name: str) -> None:

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
-from cio_spark.pipeline.checks import prepared, try_on_rows
+from cio_spark.pipeline.checks import prepare_and_validate, try_on_rows
 from cio_spark.pipeline.survey import held_statuses, waiting_letters
 from cio_spark.results import LostRun, Staging, Tables
 from cio_spark.schemas import RECORD_KEY
@@ -120,7 +120,7 @@ def surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging
     statuses = tables.read("record_status", tables.version("record_status")).where(F.col("run_id") < lost.run_id)
     classified = ledger.classify_records(
         records,
-        ledger.tried_records(statuses, config.sync.name, waiting_letters(config, tables)),
+        ledger.latest_attempts(statuses, config.sync.name, waiting_letters(config, tables)),
         ignore_changes=config.on_change == "ignore",
         hold=held_statuses(config),
     )
@@ -135,7 +135,7 @@ def _records_again(config: SyncConfig, tables: Tables, lost: LostRun, staging: S
             return None
         attach = tables.attach_source
         rows = source.open_source(tables.spark, config.source, attach, version=lost.source_version).rows
-    records = prepared(config, rows)
+    records = prepare_and_validate(config, rows)
     try_on_rows(config, rows)
     # Evaluates every record id and payload hash, so that what fails, fails here
     records.agg(F.bit_xor("payload_hash")).collect()

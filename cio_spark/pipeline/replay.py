@@ -17,9 +17,9 @@ from cio_spark.errors import ExitStatus
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts, SyncResult
 from cio_spark.pipeline.books import close_books, end_in_failure
-from cio_spark.pipeline.exit_status import judge
+from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
-from cio_spark.pipeline.run_context import Frame, Pinned
+from cio_spark.pipeline.run_context import RunContext, SourcePin
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.pipeline.waves import cut_waves
 from cio_spark.planning import survey_seconds
@@ -85,7 +85,7 @@ def replay_sync(
     Raises:
         CioSparkError: it could not start, or Spark failed.
     """
-    frame = Frame(
+    run = RunContext(
         config,
         spark,
         warehouse,
@@ -97,38 +97,38 @@ def replay_sync(
         same_workspace=same_workspace,
         executor_log=executor_log,
     )
-    tables, phases, progression = frame.tables, frame.phases, frame.progression
-    with frame.starting("check"):
+    tables, phases, progression = run.tables, run.phases, run.progression
+    with run.starting("check"):
         check_api(delivery_settings(config, api_key))
-        results.set_up_tables(tables, clock=frame.clock, owner_is_dead=owner_is_dead)
-    letters_source = Pinned("dead letters", None)
-    frame.claim_sync(lambda: letters_source, letters_source)
-    staging = results.Staging(tables, frame.claim.run_id)
+        results.set_up_tables(tables, clock=run.clock, owner_is_dead=owner_is_dead)
+    letters_source = SourcePin("dead letters", None)
+    run.claim_sync(lambda: letters_source, letters_source)
+    staging = results.Staging(tables, run.claim.run_id)
     work, delivery = None, DeliveryCounts()
     try:
-        with frame.at_work():
+        with run.at_work():
             with phases.phase("survey"):
-                began = frame.clock.monotonic()
-                work = _survey(config, tables, letters or Letters(), frame.slots)
+                began = run.clock.monotonic()
+                work = _survey(config, tables, letters or Letters(), run.slots)
                 if work.counts.again:
-                    frame.lease.expect(survey_seconds(work.counts.source_rows, frame.slots.count))
-                took = frame.clock.monotonic() - began
-                waves = cut_waves(config, work, staging, frame.slots, surveyed_seconds=took)
-            frame.deliver(waves, work.counts, work.plan, api_key)
-            delivery = close_books(frame, work, waves)
+                    run.lease.expect(survey_seconds(work.counts.source_rows, run.slots.count))
+                took = run.clock.monotonic() - began
+                waves = cut_waves(config, work, staging, run.slots, surveyed_seconds=took)
+            run.deliver(waves, work.counts, work.plan, api_key)
+            delivery = close_books(run, work, waves)
             staging.drop()
     except BaseException as error:
-        end_in_failure(frame, error, work, delivery, staging)
+        end_in_failure(run, error, work, delivery, staging)
         raise
     counts = work.counts
     books = Books(counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
-    exit_status, message = judge(config, books, frame.cancellation)
+    exit_status, message = decide_exit_status(config, books, run.cancellation)
     if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
         message = (
             f"{counts.superseded:,} left out for a newer accepted version, {counts.held:,} because only the source can "
             "mend them or no payload was kept"
         )
-    return frame.end(books, exit_status, message, work.plan if counts.again else None)
+    return run.end(books, exit_status, message, work.plan if counts.again else None)
 
 
 def _survey(config: SyncConfig, tables: Tables, letters: Letters, slots: Slots) -> Work:

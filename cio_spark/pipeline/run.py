@@ -13,11 +13,11 @@ from cio_spark.delivery import check_api, delivery_settings
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
 from cio_spark.pipeline.books import close_books, end_in_failure
-from cio_spark.pipeline.checks import ask, prepared
-from cio_spark.pipeline.exit_status import judge
+from cio_spark.pipeline.checks import prepare_and_validate, start_source_checks
+from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.recovery import settle_lost_run
-from cio_spark.pipeline.run_context import Frame, Pinned
+from cio_spark.pipeline.run_context import RunContext, SourcePin
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.take_over import settle_taken_over
 from cio_spark.pipeline.used_columns import used_columns
@@ -68,7 +68,7 @@ def run_sync(
     Raises:
         CioSparkError: the run could not start (nothing was sent), or Spark failed (the next run goes on).
     """
-    frame = Frame(
+    run = RunContext(
         config,
         spark,
         warehouse,
@@ -80,61 +80,61 @@ def run_sync(
         same_workspace=same_workspace,
         executor_log=executor_log,
     )
-    tables, phases, progression = frame.tables, frame.phases, frame.progression
-    with frame.starting("check"):
+    tables, phases, progression = run.tables, run.phases, run.progression
+    with run.starting("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
-        records = prepared(config, snapshot.rows)
+        records = prepare_and_validate(config, snapshot.rows)
         if not snapshot.repeatable or limit is not None:
             used_columns(config, snapshot.rows)
-        # Where the rows are pinned; what has to be written first is asked about then
-        asked = ask(config, snapshot.rows, records) if snapshot.repeatable and limit is None else None
+        # Where the rows are pinned; what has to be written first is checks about then
+        checks = start_source_checks(config, snapshot.rows, records) if snapshot.repeatable and limit is None else None
         check_api(delivery_settings(config, api_key))
-        results.set_up_tables(tables, clock=frame.clock, owner_is_dead=owner_is_dead)
+        results.set_up_tables(tables, clock=run.clock, owner_is_dead=owner_is_dead)
 
-    def pin() -> Pinned:
-        nonlocal snapshot, records, asked
+    def pin() -> SourcePin:
+        nonlocal snapshot, records, checks
         snapshot = source.open_source(spark, config.source, tables.attach_source)
-        records, asked = prepared(config, snapshot.rows), None
+        records, checks = prepare_and_validate(config, snapshot.rows), None
         return _pinned(snapshot, limit)
 
-    frame.claim_sync(pin, _pinned(snapshot, limit))
-    claim = frame.claim
+    run.claim_sync(pin, _pinned(snapshot, limit))
+    claim = run.claim
     staging = results.Staging(tables, claim.run_id)
     work, delivery = None, DeliveryCounts()
     try:
-        with frame.at_work():
+        with run.at_work():
             if claim.lost:
                 with phases.phase("settle"):
                     for lost in claim.lost:
                         settle = settle_lost_run if lost.taken_over_run is None else settle_taken_over
                         settle(config, tables, lost)
-                        frame.log.settled(lost.run_id)
+                        run.log.settled(lost.run_id)
             with phases.phase("survey"):
-                began = frame.clock.monotonic()
+                began = run.clock.monotonic()
                 # Only now: what a run that held the sync until a moment ago has written must be seen
                 ledger_version = tables.version("record_status")
                 earlier = tables.read("record_status", ledger_version)
                 pinned = snapshot.staged(lambda rows: staging.stage(rows, used_columns(config, rows)), limit)
                 if pinned is not snapshot:
-                    snapshot, records = pinned, prepared(config, pinned.rows)
-                asked = asked or ask(config, snapshot.rows, records)
-                frame.lease.expect(survey_seconds(asked.rows.result(), frame.slots.count))
-                work = survey(config, tables, records, asked, earlier, slots=frame.slots, retry_held=retry_held)
-                took = frame.clock.monotonic() - began
-                waves = cut_waves(config, work, staging, frame.slots, surveyed_seconds=took)
-            frame.deliver(waves, work.counts, work.plan, api_key)
-            delivery = close_books(frame, work, waves, claim.lost)
+                    snapshot, records = pinned, prepare_and_validate(config, pinned.rows)
+                checks = checks or start_source_checks(config, snapshot.rows, records)
+                run.lease.expect(survey_seconds(checks.rows.result(), run.slots.count))
+                work = survey(config, tables, records, checks, earlier, slots=run.slots, retry_held=retry_held)
+                took = run.clock.monotonic() - began
+                waves = cut_waves(config, work, staging, run.slots, surveyed_seconds=took)
+            run.deliver(waves, work.counts, work.plan, api_key)
+            delivery = close_books(run, work, waves, claim.lost)
             staging.drop()
     except BaseException as error:
-        end_in_failure(frame, error, work, delivery, staging)
+        end_in_failure(run, error, work, delivery, staging)
         raise
     books = Books(work.counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
-    exit_status, message = judge(config, books, frame.cancellation)
-    return frame.end(books, exit_status, message, work.plan if delivery.persisted else None, ledger_version)
+    exit_status, message = decide_exit_status(config, books, run.cancellation)
+    return run.end(books, exit_status, message, work.plan if delivery.persisted else None, ledger_version)
 
 
-def _pinned(snapshot: source.Snapshot, limit: int | None) -> Pinned:
+def _pinned(snapshot: source.Snapshot, limit: int | None) -> SourcePin:
     if limit is None:
-        return Pinned(snapshot.description, snapshot.version)
+        return SourcePin(snapshot.description, snapshot.version)
     # Without the rows of a --limit, the version alone says nothing
-    return Pinned(f"{snapshot.description}{LIMITED} {limit:,} rows", None)
+    return SourcePin(f"{snapshot.description}{LIMITED} {limit:,} rows", None)

@@ -22,7 +22,7 @@ from cio_spark.model import Books, DeliveryPlan, StateCounts, SyncResult
 from cio_spark.monitoring.check import check_after_run
 from cio_spark.pipeline.changed_bytes import bytes_changes
 from cio_spark.pipeline.phases import Phases, explained
-from cio_spark.pipeline.progress import Progress, Silence
+from cio_spark.pipeline.progress import NullProgress, Progress
 from cio_spark.pipeline.run_lease import RunLease
 from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.take_over import settle_after_take_over
@@ -38,7 +38,7 @@ CANCELLED = (ExitStatus.CANCELLED_SIGINT, ExitStatus.CANCELLED_SIGTERM)
 CLOCKS_DIFFER = timedelta(minutes=10)
 
 
-class Pinned(NamedTuple):
+class SourcePin(NamedTuple):
     """What a run reads.
 
     Attributes:
@@ -50,7 +50,7 @@ class Pinned(NamedTuple):
     source_version: int | None
 
 
-class Frame:
+class RunContext:
     """One run, from its claim to its end.
 
     Args:
@@ -97,7 +97,7 @@ class Frame:
         silence_quoting_loggers()
         self.config = config
         self.clock = clock or SystemClock()
-        self.progress = progress or Silence()
+        self.progress = progress or NullProgress()
         self.cancellation = cancellation or Cancellation(self.clock)
         self.phases = Phases(self.clock, self.progress)
         self.log = RunLog(config.sync.name, self.clock, executor_log)
@@ -119,7 +119,7 @@ class Frame:
         self._same_workspace = same_workspace
         self._began, self._began_at = self.clock.monotonic(), self.clock.now()
 
-    def claim_sync(self, pin: Callable[[], Pinned], pinned: Pinned) -> None:
+    def claim_sync(self, pin: Callable[[], SourcePin], pinned: SourcePin) -> None:
         """Claims the sync for this run.
 
         Args:
@@ -165,7 +165,7 @@ class Frame:
             self.log.not_started(error)
             raise
 
-    def _pinned(self, newest: results.ClaimState | None, pin: Callable[[], Pinned], pinned: Pinned) -> Pinned:
+    def _pinned(self, newest: results.ClaimState | None, pin: Callable[[], SourcePin], pinned: SourcePin) -> SourcePin:
         """Give what the run reads, once it is clear that the ledger is that of its workspace."""
         if newest is not None and not self._same_workspace:
             check_address(self.config, self.tables, newest.configuration)
@@ -207,7 +207,7 @@ class Frame:
                 waves,
                 self.claim.run_id,
                 api_key,
-                self.progress if self.config.batch.enable_monitoring else Silence(),
+                self.progress if self.config.batch.enable_monitoring else NullProgress(),
                 self.cancellation,
                 self.progression,
                 self.lease,

@@ -11,7 +11,7 @@ from cio_spark import ledger, planning, source
 from cio_spark.config import SUPPRESSIONS_AND_DELETIONS, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery.settings import ONE_ITEM_CALLS, overwrites_person
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
-from cio_spark.pipeline.checks import Asked
+from cio_spark.pipeline.checks import SourceChecks
 from cio_spark.results import Tables
 
 
@@ -36,7 +36,7 @@ def survey(
     config: SyncConfig,
     tables: Tables,
     records: DataFrame,
-    asked: Asked,
+    checks: SourceChecks,
     earlier: DataFrame | None,
     *,
     slots: Slots,
@@ -49,7 +49,7 @@ def survey(
         config: the sync.
         tables: where the tables are.
         records: prepared, judged records of the pinned source.
-        asked: what was asked about them.
+        checks: what was checks about them.
         earlier: `record_status` as earlier runs left it, at a pinned version; None: there is no such table.
         slots: task slots.
         retry_held: also try what was refused before with the same payload.
@@ -60,11 +60,11 @@ def survey(
     """
     known = _knows(earlier, config.sync.name)
     # Before any query on the records, which may meet what fails
-    asked.tried.result()
+    checks.tried.result()
     mean_bytes = None if known or count_everything else ledger.sample_bytes(records)
-    source_rows = asked.rows.result()
+    source_rows = checks.rows.result()
     superseded = 0
-    if asked.has_duplicates.result():
+    if checks.has_duplicates.result():
         superseded = source.count_superseded(records, config.source.order_by)
         records = source.drop_superseded(records, config.source.order_by)
     if earlier is None or not known:
@@ -73,7 +73,7 @@ def survey(
     else:
         records = ledger.classify_records(
             records,
-            ledger.tried_records(earlier, config.sync.name, waiting_letters(config, tables)),
+            ledger.latest_attempts(earlier, config.sync.name, waiting_letters(config, tables)),
             ignore_changes=config.on_change == "ignore",
             hold=() if retry_held else held_statuses(config),
             accepted_persons=_accepted_persons(config, earlier) if retry_held else None,

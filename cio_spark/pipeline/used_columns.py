@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError, ConfigurationError
-from cio_spark.pipeline.checks import prepared
+from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.results.staged_columns import type_to_stage
 from cio_spark.spark import sql as users_sql
 
@@ -19,7 +19,7 @@ def used_columns(config: SyncConfig, rows: DataFrame) -> list[str]:
     many does no harm. Only of those that cannot be staged is Spark asked whether the sync does without.
 
     Args:
-        config: the sync; `prepared` has found no problem with it.
+        config: the sync; `prepare_and_validate` has found no problem with it.
         rows: the source's rows.
 
     Raises:
@@ -43,7 +43,7 @@ def _does_without(config: SyncConfig, rows: DataFrame, name: str) -> bool:
     if any(users_sql.words_in(text) is None for text in _expressions(config)):
         return False
     try:
-        prepared(config, _without(rows, name))
+        prepare_and_validate(config, _without(rows, name))
     except CioSparkError:
         return False
     return True

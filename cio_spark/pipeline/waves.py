@@ -53,14 +53,14 @@ class Wave:
         records: classified records, lazily.
         rows: how many, counted when they were staged or surveyed.
         plan: how it is cut.
-        apart: it holds what was refused before, so that refusals say nothing about the configuration.
+        is_retry_wave: it holds what was refused before, so that refusals say nothing about the configuration.
     """
 
     number: int
     records: DataFrame
     rows: int
     plan: DeliveryPlan
-    apart: bool = False
+    is_retry_wave: bool = False
 
 
 @dataclass
@@ -104,7 +104,7 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots, *,
             return []
         if surveyed_seconds <= MOST_OF_LEASE_UNSTAGED * delivery.lease_seconds:
             return [Wave(0, work.deliverable, rows, work.plan)]
-    staged = staging.stage_waves(work.deliverable, number, slots=slots.count, apart=counts.retried > 0)
+    staged = staging.stage_waves(work.deliverable, number, slots=slots.count, retries_apart=counts.retried > 0)
     cut = staged.groupBy("wave").agg(
         F.count(F.lit(1)).alias("rows"),
         F.sum(F.when(F.col("error_code").isNull(), 1).otherwise(0)).alias("to_send"),
@@ -116,7 +116,7 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots, *,
             staged.where(F.col("wave") == row["wave"]).drop("wave"),
             row["rows"],
             plan_of(config, slots, row["to_send"], row["bytes"]),
-            apart=row["wave"] == number,
+            is_retry_wave=row["wave"] == number,
         )
         for row in sorted(cut.collect(), key=lambda row: int(row["wave"]))
     ]
@@ -274,7 +274,7 @@ def _append(
         wave.plan,
         wave.number,
         send_until=send_until,
-        suspects_itself=not wave.apart,
+        stop_when_all_refused=not wave.is_retry_wave,
         log_style=log_style,
     )
     evaluation = engine.Evaluation(tables.spark)

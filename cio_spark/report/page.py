@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cio_spark.analysis.figures import STATES
-from cio_spark.analysis.table_layout import TABLES, Column, millis, moment, number, text, whole
+from cio_spark.analysis.table_layout import TABLES, ColumnLayout, millis, moment, number, text, whole
 from cio_spark.clock import as_utc
 from cio_spark.errors import ConfigurationError
 from cio_spark.report.plots import draw_plots
@@ -34,13 +34,13 @@ FAILURES: Final = (
     moment("at (UTC)", "attempted_at"),
 )
 FILL: Final = (
-    Column("of the limit", "tenth", lambda tenth: f"{10 * tenth}–{10 * tenth + 10} %"),
+    ColumnLayout("of the limit", "tenth", lambda tenth: f"{10 * tenth}–{10 * tenth + 10} %"),
     whole("batches, by records", "by_records"),
     whole("batches, by bytes", "by_bytes"),
 )
 
 
-def timeline_columns(step_seconds: int) -> tuple[Column, ...]:
+def timeline_columns(step_seconds: int) -> tuple[ColumnLayout, ...]:
     """The figures of a slice of time.
 
     Args:

@@ -38,7 +38,7 @@ class Staging:
         """
         return columns_as_they_were(self._write(columns_to_stage(rows, used), "rows"))
 
-    def stage_waves(self, records: DataFrame, waves: int, *, slots: int, apart: bool) -> DataFrame:
+    def stage_waves(self, records: DataFrame, waves: int, *, slots: int, retries_apart: bool) -> DataFrame:
         """Writes classified records once, cut into waves by a hash of the person, so that none is split.
 
         Every task writes a file of each wave: bringing a wave's records together first took a third of the staging.
@@ -47,8 +47,8 @@ class Staging:
             records: what goes through the delivery.
             waves: how many.
             slots: task slots.
-            apart: persons with a record that is `retried` go into one more wave, the last: what was refused before
-                must not take the batches of others with it.
+            retries_apart: persons with a record that is `retried` go into one more wave, the last: what was refused
+                before must not take the batches of others with it.
 
         Returns:
             the records with `wave`, 0 to `waves` - 1, or `waves` for those apart; reading one wave reads its own files
@@ -56,7 +56,7 @@ class Staging:
         """
         person = F.coalesce("person_key", "record_id")
         wave = F.pmod(F.xxhash64(F.lit(_WAVE_SEED), person), F.lit(waves))
-        if apart:
+        if retries_apart:
             wave = F.when(F.max("retried").over(Window.partitionBy(person)), waves).otherwise(wave)
         cut = records.withColumn("wave", wave.cast("int"))
         return self._write(cut.coalesce(max(1, slots) * _TASKS_PER_SLOT), "waves", "wave")

@@ -18,7 +18,7 @@ from cio_spark.errors import TableError
 from cio_spark.results.catalog_entry import find_entry
 from cio_spark.schemas import TABLES, struct_of
 from cio_spark.spark.sql import identifier_parts, quoted
-from cio_spark.spark.versions import frame_of
+from cio_spark.spark.versions import from_arrow
 
 _ARROW = {
     "string": pa.string(),
@@ -168,7 +168,7 @@ class Tables:
         """
         fields = struct_of(TABLES[table].columns).fields
         schema = pa.schema([(field.name, _ARROW[field.dataType.simpleString()]) for field in fields])
-        rows = frame_of(self.spark, pa.Table.from_pylist([dict(event) for event in events], schema))
+        rows = from_arrow(self.spark, pa.Table.from_pylist([dict(event) for event in events], schema))
         self.append(table, rows.coalesce(1), app_id=app_id, app_version=app_version)
 
     def append(self, table: str, rows: DataFrame, *, app_id: str | None = None, app_version: int | None = None) -> None:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark.errors import ExpressionError
-from cio_spark.source.null_on_failure import caught
+from cio_spark.source.null_on_failure import null_on_failure
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark import sql as users_sql
 from cio_spark.spark.conf import set_for_a_while
@@ -57,7 +57,7 @@ def _count(rows: DataFrame, expressions: list[str]) -> tuple[int, ...]:
     texts = [F.coalesce(F.expr(sql).cast("string"), F.lit("")) for sql in expressions]
     with set_for_a_while(rows.sparkSession, _EACH_ALONE):
         # Said of each row first: an aggregate of Spark 3.5 does not keep to the setting
-        failed = rows.select(*[caught(text).isNull().alias(str(number)) for number, text in enumerate(texts)])
+        failed = rows.select(*[null_on_failure(text).isNull().alias(str(number)) for number, text in enumerate(texts)])
         return tuple(failed.agg(*[F.count_if(F.col(name)).alias(name) for name in failed.columns]).collect()[0])
 
 

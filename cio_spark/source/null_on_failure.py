@@ -12,12 +12,12 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 
-def caught(text: Column) -> Column:
+def null_on_failure(text: Column) -> Column:
     """The UTF-8 bytes of a text; null where it is null or evaluating it fails."""
     return F.try_to_binary(text, F.lit("utf-8"))
 
 
-def alone(text: str | Column, columns: Sequence[str] = ()) -> Column:
+def without_common_subexpressions(text: str | Column, columns: Sequence[str] = ()) -> Column:
     """A text, or an empty one for null, that is evaluated where it stands.
 
     Spark evaluates what expressions have in common ahead of them, outside of any function around them; it takes nothing

@@ -1,7 +1,7 @@
 """`source.where` as Columns: it drops the rows it does not hold for, and never makes Spark quote a value.
 
-The whole condition always decides. What may fail is evaluated where nothing can be raised (`caught.py`), and then
-raises a text of ours.
+The whole condition always decides. What may fail is evaluated where nothing can be raised (`null_on_failure.py`), and
+then raises a text of ours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark.source.null_on_failure import alone, caught
+from cio_spark.source.null_on_failure import null_on_failure, without_common_subexpressions
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark import sql as users_sql
 from cio_spark.spark.expression_types import analysed, type_of
@@ -56,7 +56,9 @@ def _guarded(parts: list[str], where: str, columns: list[str]) -> Column:
     asked = [*(parts if len(parts) > 1 else []), where]
     holds = reduce(lambda rest, part: f"CASE WHEN ({part}\n) THEN {rest} ELSE false END", reversed(asked), "true")
     failure = F.raise_error(F.lit(spark_errors.marked(f"source.where: `{where}`")))
-    return F.coalesce(caught(alone(f"cast({holds} AS STRING)", columns)), failure) == F.lit(b"true")
+    return F.coalesce(
+        null_on_failure(without_common_subexpressions(f"cast({holds} AS STRING)", columns)), failure
+    ) == F.lit(b"true")
 
 
 def _parts(where: str, rows: DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""Delta's jars for local sessions: fetched once from Maven Central, then passed as files.
+"""Delta's jars for local sessions: to_arrow once from Maven Central, then passed as files.
 
 Files, because Ivy's resolution costs seconds at every start, and because what `spark.jars.packages` names ends up on
 the import path of every Python worker, whose archives are read again before each task.
@@ -38,7 +38,7 @@ def delta_jars(cache: Path, log: Path) -> list[str]:
         log: file that gets what the fetching prints.
 
     Raises:
-        CioSparkError: they could not be fetched.
+        CioSparkError: they could not be to_arrow.
     """
     versions = f"{pyspark.__version__}-{getattr(delta, '__version__', '')}"
     listing = cache / f"delta-jars-{versions}.json"
@@ -76,6 +76,6 @@ def _fetched(found: Path, log: Path) -> list[str]:
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
             raise CioSparkError(
-                f"Delta's jars could not be fetched from Maven Central; check the network, see {log}"
+                f"Delta's jars could not be to_arrow from Maven Central; check the network, see {log}"
             ) from None
     return [jar.removeprefix("file://").removeprefix("file:") for jar in found.read_text().split(",") if jar]

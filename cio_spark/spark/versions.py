@@ -23,7 +23,7 @@ def classic_context(spark: SparkSession) -> SparkContext | None:
         return None
 
 
-def fetched(rows: DataFrame) -> pa.Table:
+def to_arrow(rows: DataFrame) -> pa.Table:
     """Evaluates a query and brings its rows into the driver's memory; instants are in the session's time zone."""
     if IS_SPARK_4:
         return rows.toArrow()
@@ -32,7 +32,7 @@ def fetched(rows: DataFrame) -> pa.Table:
     return pa.Table.from_batches(chunks, chunks[0].schema if chunks else to_arrow_schema(rows.schema))
 
 
-def frame_of(spark: SparkSession, rows: pa.Table) -> DataFrame:
+def from_arrow(spark: SparkSession, rows: pa.Table) -> DataFrame:
     """A few rows in memory as a DataFrame; from Spark 4 on a local relation, which starts no Python workers."""
     if IS_SPARK_4 and rows.num_rows:
         return spark.createDataFrame(rows)

@@ -7,7 +7,19 @@ from collections.abc import Callable
 from sync_bench import Bench
 
 OURS = [
-    *["key", "state", "wave", "lane", "retried", "waits", "record_id", "person_key", "payload", "payload_hash", "ids"],
+    *[
+        "key",
+        "state",
+        "wave",
+        "lane",
+        "retried",
+        "awaits_replay",
+        "record_id",
+        "person_key",
+        "payload",
+        "payload_hash",
+        "ids",
+    ],
     *["objects", "occurred_at", "error_code", "message_id", "accepted_message_id", "payload_bytes", "c0", "x", "id"],
     *["__order_0", "__order_1", "__rank", "__verdict"],
 ]

@@ -31,7 +31,7 @@ from cio_spark.delivery.records import PreparedRow, record_batch
 from cio_spark.errors import ConfigurationError
 from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts
 from cio_spark.monitoring import Observed, RunFacts, Window, judge_sync
-from cio_spark.pipeline.checks import prepared
+from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.pipeline.exit_status import judge
 from cio_spark.pipeline.survey import plan_of
 from cio_spark.results import Tables
@@ -121,7 +121,7 @@ ROWS_TO_SEND = [
 def mapped(world: World, config: SyncConfig) -> Any:
     """Look at what a mapping makes of the rows, message ids included."""
     snapshot = source.open_source(world.spark, config.source, str)
-    records = ledger.add_message_id(ledger.mark_all_new(prepared(config, snapshot.rows)), config.sync.name)
+    records = ledger.add_message_id(ledger.mark_all_new(prepare_and_validate(config, snapshot.rows)), config.sync.name)
     columns = ("record_id", "person_key", "payload", "message_id", "occurred_at", "error_code")
     return sorted(map(str, records.select(*columns).collect()))
 
@@ -132,7 +132,9 @@ def newest_of_each(world: World, config: SyncConfig) -> Any:
     return sorted(
         map(
             str,
-            source.drop_superseded(prepared(config, snapshot.rows), config.source.order_by).select("payload").collect(),
+            source.drop_superseded(prepare_and_validate(config, snapshot.rows), config.source.order_by)
+            .select("payload")
+            .collect(),
         )
     )
 
@@ -210,7 +212,7 @@ def engine_used(world: World, config: SyncConfig) -> Any:
     """Look at how rows reach the Python workers."""
     plan = plan_of(config, Slots(2, fixed=True), 8, 480)
     snapshot = source.open_source(world.spark, config.source, str)
-    records = ledger.add_message_id(ledger.mark_all_new(prepared(config, snapshot.rows)), config.sync.name)
+    records = ledger.add_message_id(ledger.mark_all_new(prepare_and_validate(config, snapshot.rows)), config.sync.name)
     statuses = engine.deliver_records(
         engine.arrange_records(records, plan),
         delivery_settings(config, ApiKey(KEY), "run", plan),

@@ -13,7 +13,7 @@ from cio_spark.cli import app
 from cio_spark.config import SyncConfig, load_config
 from cio_spark.explain import Explanation, Subject
 from cio_spark.explain.assemble import explain_subject
-from cio_spark.pipeline.checks import prepared
+from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.results import Tables
 
 SYNC = "explained"
@@ -53,7 +53,7 @@ def world(spark: SparkSession, warehouse: Path, tmp_path_factory: pytest.TempPat
         "properties: {include: [amount]}}\ntables: {database: tests}\n"
     )
     world = World(by_hand.tables, conf)
-    records = prepared(world.config, spark.sql(ROWS)).select("record_id", "payload_hash").collect()
+    records = prepare_and_validate(world.config, spark.sql(ROWS)).select("record_id", "payload_hash").collect()
     found = {row["record_id"]: row["payload_hash"] for row in records}
     in_batch = {"batch_id": "event_processing-run1-w0-p0-l0-0", "http_status": 200}
     refused = {"error_category": "validation", "error_code": "http_400", "error_message": "amount [is] <odd>"}

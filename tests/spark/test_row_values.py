@@ -17,7 +17,7 @@ from cio_spark.config.payload import PayloadSection
 from cio_spark.errors import ConfigurationError, ExitStatus
 from cio_spark.ledger import add_message_id, mark_all_new
 from cio_spark.payload import prepare_records
-from cio_spark.spark.versions import fetched
+from cio_spark.spark.versions import to_arrow
 from cio_spark.validation import validate_records
 
 VICTIM = '{}},{"type":"track","userId":"victim","event":"User Deleted","properties":{}'
@@ -211,7 +211,7 @@ def test_any_bytes_in_any_text_column_are_read_by_python_or_make_their_row_inval
     frames = [
         judged(rows, section).select("record_id", "person_key", "payload", "error_code") for _, section in sections
     ]
-    found = fetched(frames[0].unionAll(frames[1]).unionAll(frames[2])).to_pylist()
+    found = to_arrow(frames[0].unionAll(frames[1]).unionAll(frames[2])).to_pylist()
     for number, (used, _) in enumerate(sections):
         part = found[number * len(batch) : (number + 1) * len(batch)]
         for values, record in zip(batch, part, strict=True):

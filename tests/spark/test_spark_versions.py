@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from cio_spark.spark import versions as spark_versions
 from cio_spark.spark.conf import set_for_a_while
-from cio_spark.spark.versions import fetched, frame_of
+from cio_spark.spark.versions import from_arrow, to_arrow
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, timezone.utc)
 ROWS = pa.table(
@@ -37,15 +37,15 @@ def _version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.usefixtures("_version")
 def test_rows_in_memory_become_a_frame_and_come_back_as_they_were(spark: SparkSession) -> None:
-    assert fetched(frame_of(spark, ROWS)).to_pylist() == ROWS.to_pylist()
+    assert to_arrow(from_arrow(spark, ROWS)).to_pylist() == ROWS.to_pylist()
 
 
 @pytest.mark.usefixtures("_version")
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 def test_no_rows_have_their_columns_all_the_same(spark: SparkSession, zone: str) -> None:
     with set_for_a_while(spark, {"spark.sql.session.timeZone": zone}):
-        nothing = fetched(frame_of(spark, ROWS).where(F.lit(False)))
-        something = fetched(frame_of(spark, ROWS))
+        nothing = to_arrow(from_arrow(spark, ROWS).where(F.lit(False)))
+        something = to_arrow(from_arrow(spark, ROWS))
     assert nothing.num_rows == 0
     assert nothing.schema.names == ROWS.schema.names
     assert [row["at"] for row in something.to_pylist()] == [AT, None, AT]

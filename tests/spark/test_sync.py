@@ -17,7 +17,7 @@ from cio_spark.delivery import engine
 from cio_spark.errors import ExitStatus
 from cio_spark.model import DeliveryPlan, SyncResult
 from cio_spark.pipeline import run_sync
-from cio_spark.pipeline.progress import Silence
+from cio_spark.pipeline.progress import NullProgress
 from cio_spark.standin import Fault, StandIn
 from cio_spark.version import VERSION
 
@@ -75,7 +75,7 @@ def test_counts_in_sync_runs_are_those_of_the_result(delivered: tuple[Bench, Syn
     assert run["ledger_version"] < orders.tables.version("record_status")
 
 
-class Heard(Silence):
+class Heard(NullProgress):
     """Remembers what was told."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cio_spark.schemas import RUN_COUNTS
-from cio_spark.spark.versions import fetched
+from cio_spark.spark.versions import to_arrow
 from cio_spark.standin import StandIn
 
 _NO_STATES = ("source_rows", "requests", "retries", "bytes", "compressed_bytes")
@@ -133,7 +133,7 @@ def ledger_of(spark: SparkSession, database: Path, sync: str) -> Ledger:
     newest = (
         read("record_status").groupBy("record_id").agg(F.max_by(F.struct("status", "message_id"), "run_id").alias("n"))
     )
-    rows = fetched(newest.select("record_id", "n.status", "n.message_id")).to_pydict()
+    rows = to_arrow(newest.select("record_id", "n.status", "n.message_id")).to_pydict()
     columns = list(zip(rows["record_id"], rows["status"], rows["message_id"], strict=True))
     ended = read("sync_runs").where("event = 'ended'").orderBy("run_id")
     return Ledger(

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from cio_spark.config.sections import TablesSection
 from cio_spark.results import Tables, set_up_tables
-from cio_spark.spark.versions import fetched, frame_of
+from cio_spark.spark.versions import from_arrow, to_arrow
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -90,6 +90,6 @@ class ByHand:
         return self
 
     def write(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
-        schema = fetched(self.tables.read(table).limit(0)).schema
-        frame = frame_of(self.spark, pa.Table.from_pylist(list(rows), schema))
+        schema = to_arrow(self.tables.read(table).limit(0)).schema
+        frame = from_arrow(self.spark, pa.Table.from_pylist(list(rows), schema))
         self.tables.append(table, frame.coalesce(1))

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cio_spark.analysis import Bottleneck, Suggestion
-from cio_spark.analysis.table_layout import TABLES, Column, Shown
+from cio_spark.analysis.table_layout import TABLES, ColumnLayout, TableLayout
 from cio_spark.cli.render.run_tables import duration
 from cio_spark.monitoring import Health
 
@@ -28,7 +28,7 @@ def show_analysis(console: Console, analysis: Analysis) -> None:
             console.print(table_of(shown, rows))
 
 
-def table_of(shown: Shown, rows: Sequence[Any]) -> Table:
+def table_of(shown: TableLayout, rows: Sequence[Any]) -> Table:
     """A table; what is a number stands on the right."""
     table = Table(title=shown.title, title_justify="left")
     for column in shown.columns:
@@ -38,7 +38,7 @@ def table_of(shown: Shown, rows: Sequence[Any]) -> Table:
     return table
 
 
-def _cell(column: Column, row: Any) -> str:
+def _cell(column: ColumnLayout, row: Any) -> str:
     said = escape(column.of(row))
     return f"[red]{said}[/red]" if column.figure == "balanced" and row["balanced"] is False else said
 

@@ -8,7 +8,7 @@ import pytest
 from delivery_world import row
 
 from cio_spark.delivery import BatchFacts
-from cio_spark.delivery.outcome import ACCEPTED, Fate, group_of
+from cio_spark.delivery.outcome import ACCEPTED, RecordOutcome, group_of
 from cio_spark.delivery.records import record_batch
 from cio_spark.notebook.tally import Tally
 
@@ -38,7 +38,7 @@ def tally(attempts: int, splits: int = 0) -> Tally:
         limit_bytes=500_000,
     )
     counted = Tally(ACCEPTED)
-    counted.add(group_of(Fate(ACCEPTED, batch_id="b", attempts=attempts, batch=facts), record_batch([row(1)])))
+    counted.add(group_of(RecordOutcome(ACCEPTED, batch_id="b", attempts=attempts, batch=facts), record_batch([row(1)])))
     return counted
 
 

@@ -11,7 +11,7 @@ from cio_spark.config import SyncConfig
 from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, Reason, StateCounts
-from cio_spark.pipeline.exit_status import judge
+from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.results.record_status import MOST_REASONS, most_frequent
 
 
@@ -60,22 +60,22 @@ def failure(category: str) -> Reason:
     ],
 )
 def test_the_status_of_a_run_follows_from_its_books(made: Books, settings: Any, expected: ExitStatus) -> None:
-    status, message = judge(config(**settings), made)
+    status, message = decide_exit_status(config(**settings), made)
     assert status is expected
     assert message
 
 
 def test_tasks_that_came_too_late_are_not_the_apis_fault() -> None:
     late = Reason("not_attempted", "", "out_of_time", "", 40)
-    status, message = judge(config(), books(40, late, not_attempted=40))
+    status, message = decide_exit_status(config(), books(40, late, not_attempted=40))
     assert status is ExitStatus.API_UNAVAILABLE
     assert "the cluster is busy" in message
-    assert "slowly" in judge(config(), books(40, late, not_attempted=40, requests=1))[1]
+    assert "slowly" in decide_exit_status(config(), books(40, late, not_attempted=40, requests=1))[1]
 
 
 def test_waves_that_were_sent_twice_are_no_balanced_books() -> None:
     made = Books(StateCounts(source_rows=8), DeliveryCounts(accepted=8), evaluated_again=8)
-    status, message = judge(config(), made)
+    status, message = decide_exit_status(config(), made)
     assert status is ExitStatus.BOOKS_NOT_BALANCED
     assert message.startswith("8 records were evaluated twice by Spark")
 
@@ -85,8 +85,11 @@ def test_of_suppressions_and_deletions_none_may_fail_and_what_is_held_is_said(ca
     extra = {"device_delete": {"device_token": "id"}, "relationship_delete": {"object_id": "id"}}.get(call, {})
     payload = {"call": call, "record_id": "id", "user_id": "id", **extra}
     made = SyncConfig.model_validate({"sync": {"name": "s"}, "source": {"table": "t"}, "payload": payload})
-    assert judge(made, books(1000, failure("server"), accepted=999, failed=1))[0] is ExitStatus.ERROR_THRESHOLD_EXCEEDED
-    status, message = judge(made, Books(StateCounts(source_rows=3, held=1), DeliveryCounts(accepted=2)))
+    assert (
+        decide_exit_status(made, books(1000, failure("server"), accepted=999, failed=1))[0]
+        is ExitStatus.ERROR_THRESHOLD_EXCEEDED
+    )
+    status, message = decide_exit_status(made, Books(StateCounts(source_rows=3, held=1), DeliveryCounts(accepted=2)))
     assert status is ExitStatus.SUCCESS
     assert "1 that our validation refused before" in message
 
@@ -106,7 +109,7 @@ def test_an_api_that_refuses_every_request_is_no_error_of_the_records_nor_of_the
     met = Reason("failed", "unknown", code, "", 10, http_status)
     rest = Reason("not_attempted", "", code if code == "refused_by_api" else "stopped", "this partition stopped", 980)
 
-    status, message = judge(
+    status, message = decide_exit_status(
         config(error_handling=error_handling), books(1000, met, rest, accepted=10, failed=10, not_attempted=980)
     )
 
@@ -133,7 +136,7 @@ def test_no_sentence_about_a_run_quotes_what_was_said_of_a_record(
     category = "rate_limit" if code == "http_429" else "server"
     reasons = [Reason(status, category, code, f"HTTP 400: someone{n}@example.com is no user", 1, 400) for n in (1, 2)]
 
-    _, message = judge(config(**settings), books(2, *reasons, **counts))
+    _, message = decide_exit_status(config(**settings), books(2, *reasons, **counts))
 
     assert "example.com" not in message
     assert "2 records" in message
@@ -157,12 +160,12 @@ def test_many_different_refusals_do_not_hide_the_one_reason_that_matters() -> No
     key = Reason("failed", "authentication", "http_401", "HTTP 401", 1)
     kept = most_frequent([*refusals, key])
     assert len(kept) == MOST_REASONS + 1
-    status, _ = judge(config(), books(100, *kept, accepted=39, rejected=60, failed=1))
+    status, _ = decide_exit_status(config(), books(100, *kept, accepted=39, rejected=60, failed=1))
     assert status is ExitStatus.KEY_REFUSED
 
 
 def test_failures_whose_reasons_are_unknown_have_a_verdict_all_the_same() -> None:
-    status, _ = judge(config(), books(1, failed=1))
+    status, _ = decide_exit_status(config(), books(1, failed=1))
     assert status is ExitStatus.ERROR_THRESHOLD_EXCEEDED
 
 
