@@ -23,7 +23,7 @@ from waiting import wait_until
 from cio_spark import ledger
 from cio_spark.clock import SystemClock
 from cio_spark.config import load_config
-from cio_spark.pipeline.checks import prepared
+from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.spark.session import build_session
 from cio_spark.standin import Fault, StandIn
 
@@ -138,7 +138,7 @@ class Attack:
     def script_faults(self) -> None:
         """Everything that the API does wrong, until the end."""
         chosen = self.rows.where(F.xxhash64("change_id") % POISON_EVERY == 0)
-        records = ledger.mark_all_new(prepared(load_config(self.conf), chosen))
+        records = ledger.mark_all_new(prepare_and_validate(load_config(self.conf), chosen))
         poison = ledger.add_message_id(records, SYNC).select("record_id", "message_id").collect()
         self.poison = {row["record_id"] for row in poison}
         self.api.script(

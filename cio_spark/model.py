@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from cio_spark.errors import ExitStatus
 
@@ -24,8 +25,18 @@ STOPPED_THE_RUN = (
 GZIP = "gzip"
 """Said of the bodies of a plan that go compressed."""
 
-LIMITED = ", limited to"
-"""Said of a source of which a run sees only some rows: `--limit`."""
+
+class RunKind(str, Enum):
+    """What kind of run a row of `sync_runs` is about: its column `kind`."""
+
+    SYNC = "sync"
+    """It compared its whole source with the ledger."""
+    LIMITED = "limited"
+    """It saw only some rows of its source (`--limit`)."""
+    REPLAY = "replay"
+    """It sent dead letters again."""
+    TAKEN_OVER = "taken_over"
+    """It only stands for what another run has sent after it was taken over."""
 
 
 ROWS_PER_CHUNK = 2_000

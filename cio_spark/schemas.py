@@ -84,7 +84,7 @@ SYNC_RUNS = (
     + ", ".join(f"{name} BIGINT" for name in RUN_COUNTS)
     # Columns that came later stand behind those that older tables have
     + ", session_settings STRING, send_until TIMESTAMP_LTZ, job_attempt STRING, taken_over_run STRING, "
-    "taken_over_wave INT"
+    "taken_over_wave INT, kind STRING"
 )
 
 DEAD_LETTERS = (

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from cio_spark.analysis.view_queries import VIEWS, query_of
 from cio_spark.results import Tables
-from cio_spark.results.views import create_view
+from cio_spark.results.views import STATE_VIEWS, create_view, state_query
 
 MOST_ROWS = 1_000
 _AT_A_TIME = 4
@@ -31,13 +31,17 @@ def create_analysis_views(tables: Tables) -> None:
 
 
 def read_view(tables: Tables, view: str) -> DataFrame:
-    """What a view holds, by its own query, so that it need not have been created.
+    """Read what a view holds by its own query, so that it need not have been created.
 
     Args:
         tables: where the tables are.
         view: a name of `VIEWS`.
     """
-    return tables.spark.sql(query_of(view, tables.name, nested=True))
+
+    def part(name: str) -> str:
+        return f"({state_query(tables, name)})" if name in STATE_VIEWS else tables.name(name)
+
+    return tables.spark.sql(query_of(view, part, nested=True))
 
 
 @dataclass(frozen=True)

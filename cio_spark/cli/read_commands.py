@@ -14,11 +14,13 @@ from rich.markup import escape
 from cio_spark import runtime
 from cio_spark.cli.options import Conf, Confs, Debug, Environment, Everything, Log, Overrides, Warehouse
 from cio_spark.cli.render.run_tables import show_runs
-from cio_spark.cli.run_command import log_style, run_command
+from cio_spark.cli.run_command import log_style, run_command, show_failure, worst
 from cio_spark.cli.selection import Selection
 from cio_spark.clock import SystemClock
 from cio_spark.config import SyncConfig, WebhookUrl
 from cio_spark.errors import CioSparkError, ConfigurationError, ExitStatus
+
+NO_RUNS = "no runs yet"
 
 
 def status(
@@ -36,12 +38,11 @@ def status(
     def run(console: Console) -> ExitStatus:
         config = selection.load()[0]
         tables = selection.open_tables(config)
-        from cio_spark.results import last_runs, set_up_tables
+        from cio_spark.results import are_set_up, last_runs
 
-        if not tables.exists("sync_runs"):
-            console.print("no runs yet")
+        if not are_set_up(tables):
+            console.print(NO_RUNS)
             return ExitStatus.SUCCESS
-        set_up_tables(tables)
         show_runs(console, last_runs(tables, None if everything else config.sync.name, limit))
         return ExitStatus.SUCCESS
 
@@ -73,12 +74,11 @@ def analyze(
         from cio_spark.analysis.findings import find_what_holds_back
         from cio_spark.analysis.reading import analyze_sync
         from cio_spark.cli.render.analysis_tables import show_analysis, show_bottlenecks
-        from cio_spark.results import set_up_tables
+        from cio_spark.results import are_set_up
 
-        if not tables.exists("batch_operations"):
-            console.print("no runs yet")
+        if not are_set_up(tables):
+            console.print(NO_RUNS)
             return ExitStatus.SUCCESS
-        set_up_tables(tables)
         since = SystemClock().now() - timedelta(hours=hours)
         name = config.sync.name
         analysis = analyze_sync(tables, None if everything else name, since=since, runs=runs)
@@ -117,22 +117,31 @@ def monitor(
         configs = selection.load()
         opened = selection.open_session()
         from cio_spark.cli.render.analysis_tables import show_health
+        from cio_spark.monitoring import Health, Observed
         from cio_spark.monitoring.check import check_sync
         from cio_spark.monitoring.health import STATUSES
-        from cio_spark.results import Tables, set_up_tables
+        from cio_spark.results import Tables, are_set_up
 
-        clock, healths = SystemClock(), []
+        clock, healths, statuses = SystemClock(), list[Health](), list[ExitStatus]()
         for config in configs:
-            webhook = _find_webhook(config, console)
-            tables = Tables(opened.spark, config.tables, opened.warehouse)
-            set_up_tables(tables)
-            health = check_sync(config, tables, clock=clock, minutes=minutes, webhook=webhook)
+            try:
+                tables = Tables(opened.spark, config.tables, opened.warehouse)
+                if are_set_up(tables):
+                    webhook = _find_webhook(config, console)
+                    health = check_sync(config, tables, clock=clock, minutes=minutes, webhook=webhook)
+                else:
+                    health = Health(config.sync.name, "no_data", Observed(clock.now(), clock.now()))
+            except Exception as error:  # one sync that fails in any way must not hide the others
+                several = len(configs) > 1
+                statuses.append(show_failure(console, error, config, of_several=several, debug=debug))
+                continue
             show_health(console, health)
             healths.append(health)
-        worst = max(healths, key=lambda health: STATUSES.index(health.status))
+            statuses.append(health.exit_status)
+        status = max((health.status for health in healths), key=STATUSES.index, default="no_data")
         open_alerts = sum(len(health.open_alerts) for health in healths)
-        runtime.set_task_values({"status": worst.status, "open_alerts": open_alerts})
-        return worst.exit_status
+        runtime.set_task_values({"status": status, "open_alerts": open_alerts})
+        return worst(statuses)
 
     run_command(run, debug=debug, log=selection.log)
 
@@ -165,9 +174,11 @@ def report(
         config = selection.load()[0]
         write = report_writer()
         tables = selection.open_tables(config)
-        from cio_spark.results import set_up_tables
+        from cio_spark.results import are_set_up
 
-        set_up_tables(tables)
+        if not are_set_up(tables):
+            console.print(f"{NO_RUNS}; no report is written")
+            return ExitStatus.SUCCESS
         path = output or Path(f"{config.sync.name}-report.html")
         now = SystemClock().now()
         write(tables, config, path, now=now, since=now - timedelta(hours=hours), runs=runs)

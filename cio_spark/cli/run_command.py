@@ -57,6 +57,8 @@ def worst(statuses: Sequence[ExitStatus]) -> ExitStatus:
     """Give the status that counts of several: an error is worse than a run that finished with errors."""
     order = [
         ExitStatus.SUCCESS,
+        ExitStatus.MONITOR_WARNING,
+        ExitStatus.MONITOR_CRITICAL,
         ExitStatus.ERROR_THRESHOLD_EXCEEDED,
         ExitStatus.FAIL_FAST,
         ExitStatus.API_UNAVAILABLE,

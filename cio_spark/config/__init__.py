@@ -7,7 +7,7 @@ from cio_spark.config.batch import (
     ErrorHandlingStrategy,
     ProcessingPriority,
 )
-from cio_spark.config.calls import CALL_RULES, SUPPRESSIONS_AND_DELETIONS, Call, CallRule, OnChange
+from cio_spark.config.calls import Call, CallSpec, OnChange, Overwrites
 from cio_spark.config.json_schema import configuration_schema, render_schema
 from cio_spark.config.loader import load_config, load_configs
 from cio_spark.config.mapping import FieldMapping, Literal, Scalar
@@ -30,17 +30,15 @@ from cio_spark.config.semantic_events import NEAR_MISSES, RESERVED_EVENTS, event
 from cio_spark.config.sync import SyncConfig
 
 __all__ = [
-    "CALL_RULES",
     "NEAR_MISSES",
     "RESERVED_EVENTS",
-    "SUPPRESSIONS_AND_DELETIONS",
     "ApiKey",
     "ApiSection",
     "BatchConfiguration",
     "BatchStatus",
     "BatchStrategy",
     "Call",
-    "CallRule",
+    "CallSpec",
     "DeadLettersSection",
     "DeliveryEngine",
     "DeliverySection",
@@ -51,6 +49,7 @@ __all__ = [
     "NullHandling",
     "NullPolicy",
     "OnChange",
+    "Overwrites",
     "PayloadSection",
     "ProcessingPriority",
     "Region",

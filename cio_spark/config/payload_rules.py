@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cio_spark.config.api_limits import DEVICE_TYPES
-from cio_spark.config.calls import CALL_RULES, COMMON_FIELDS, Call, CallRule
+from cio_spark.config.calls import COMMON_FIELDS, Call
 from cio_spark.config.problems import nearest
 from cio_spark.config.section_rules import MISSING, given
 from cio_spark.config.semantic_events import RESERVED_EVENTS, reserved_event
@@ -15,7 +15,7 @@ from cio_spark.errors import Problem
 
 PAYLOAD_FIELDS = (
     *COMMON_FIELDS,
-    *dict.fromkeys(name for rule in CALL_RULES.values() for name in rule.fields),
+    *dict.fromkeys(name for call in Call for name in call.spec.fields),
 )
 _SQL_STRING = re.compile(r"""\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*""")
 _INSTEAD = {"traits": "properties", "traits_from": "properties_from"}
@@ -31,22 +31,20 @@ def payload_problems(section: Mapping[str, Any]) -> list[Problem]:
     Returns:
         Problems with paths relative to the section; none when the call itself is unknown.
     """
-    try:
-        call = Call(section.get("call"))
-    except ValueError:
+    call = {one.value: one for one in Call}.get(str(section.get("call")))
+    if call is None:
         return []
-    rule = CALL_RULES[call]
     return [
-        *_missing(section, call, rule),
-        *_misplaced(section, call, rule),
+        *_missing(section, call),
+        *_misplaced(section, call),
         *_given_twice(section),
         *_reserved_event_name(section, call),
         *_device_type(section),
     ]
 
 
-def _missing(section: Mapping[str, Any], call: Call, rule: CallRule) -> Iterator[Problem]:
-    for alternatives in rule.needs:
+def _missing(section: Mapping[str, Any], call: Call) -> Iterator[Problem]:
+    for alternatives in call.spec.needs:
         if not any(given(section, name) for name in alternatives):
             if len(alternatives) == 1:
                 yield Problem(alternatives[0], f"{MISSING}: {call} needs it")
@@ -54,19 +52,19 @@ def _missing(section: Mapping[str, Any], call: Call, rule: CallRule) -> Iterator
                 yield Problem(alternatives[0], f"{MISSING}: {call} needs {_one_of(alternatives)}")
 
 
-def _misplaced(section: Mapping[str, Any], call: Call, rule: CallRule) -> Iterator[Problem]:
+def _misplaced(section: Mapping[str, Any], call: Call) -> Iterator[Problem]:
     for name in PAYLOAD_FIELDS:
-        if given(section, name) and name not in COMMON_FIELDS and name not in rule.fields:
-            yield Problem(name, f"does not go with {call}; {_hint(name, call, rule)}")
+        if given(section, name) and name not in COMMON_FIELDS and name not in call.spec.fields:
+            yield Problem(name, f"does not go with {call}; {_hint(name, call)}")
 
 
-def _hint(name: str, call: Call, rule: CallRule) -> str:
+def _hint(name: str, call: Call) -> str:
     instead = _INSTEAD.get(name)
-    if instead in rule.fields:
+    if instead in call.spec.fields:
         return f"{call} has {instead}"
-    if name == "event" and call in RESERVED_EVENTS.values():
+    if name == "event" and call.spec.event is not None:
         return "its event name is reserved and set for you"
-    return f"it takes {', '.join(rule.fields)}"
+    return f"it takes {', '.join(call.spec.fields)}"
 
 
 def _given_twice(section: Mapping[str, Any]) -> Iterator[Problem]:

@@ -12,13 +12,7 @@ import re
 from cio_spark.config.calls import Call
 
 RESERVED_EVENTS: dict[str, Call | None] = {
-    "User Deleted": Call.DELETE_PERSON,
-    "User Suppressed": Call.SUPPRESS,
-    "User Unsuppressed": Call.UNSUPPRESS,
-    "Relationship Deleted": Call.RELATIONSHIP_DELETE,
-    "Object Deleted": Call.OBJECT_DELETE,
-    "Device Created or Updated": Call.DEVICE,
-    "Device Deleted": Call.DEVICE_DELETE,
+    **{call.spec.event: call for call in Call if call.spec.event is not None},
     "Report Delivery Event": None,
     "Report Content Event": None,
 }

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cio_spark.config.base import ConfigModel
 from cio_spark.config.batch import BatchConfiguration
-from cio_spark.config.calls import CALL_RULES, SUPPRESSIONS_AND_DELETIONS, OnChange
+from cio_spark.config.calls import CallSpec, OnChange
 from cio_spark.config.monitoring import MonitoringSection
 from cio_spark.config.payload import PayloadSection
 from cio_spark.config.sections import (
@@ -44,14 +44,19 @@ class SyncConfig(ConfigModel):
     )
 
     @property
+    def call(self) -> CallSpec:
+        """Everything that depends on the call."""
+        return self.payload.call.spec
+
+    @property
     def operation_type(self) -> str:
         """The operation type in force: the user's, else the call's."""
-        return self.sync.operation_type or CALL_RULES[self.payload.call].operation_type
+        return self.sync.operation_type or self.call.operation_type
 
     @property
     def on_change(self) -> OnChange:
         """What happens to changed records: the user's word, else the call's."""
-        return self.sync.on_change or CALL_RULES[self.payload.call].on_change
+        return self.sync.on_change or self.call.on_change
 
     @property
     def requests_per_second(self) -> float:
@@ -61,7 +66,7 @@ class SyncConfig(ConfigModel):
     @property
     def error_threshold_percent(self) -> float:
         """The error threshold in force: a suppression or deletion that fails is a promise broken, so none may."""
-        return 0.0 if self.payload.call in SUPPRESSIONS_AND_DELETIONS else self.batch.error_threshold_percent
+        return self.batch.error_threshold_percent if self.call.tolerates_errors else 0.0
 
     def expressions(self) -> dict[str, str]:
         """Every SQL text of the configuration by its path, to name the one that failed."""

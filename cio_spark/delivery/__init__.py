@@ -3,7 +3,7 @@
 from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict
 from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, RecordOutcome
 from cio_spark.delivery.partition import deliver_partition
-from cio_spark.delivery.probe import check_api, probe
+from cio_spark.delivery.probe import ProbeSettings, check_api, probe, probe_settings
 from cio_spark.delivery.process_state import ProcessState
 from cio_spark.delivery.records import PreparedRow
 from cio_spark.delivery.settings import DeliverySettings, delivery_settings
@@ -15,6 +15,7 @@ __all__ = [
     "Outcome",
     "OutcomeGroup",
     "PreparedRow",
+    "ProbeSettings",
     "ProcessState",
     "RecordOutcome",
     "Verdict",
@@ -22,4 +23,5 @@ __all__ = [
     "deliver_partition",
     "delivery_settings",
     "probe",
+    "probe_settings",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from cio_spark.clock import Clock, SystemClock
+from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict, classify
 from cio_spark.delivery.exchange import Answer
 from cio_spark.delivery.http_client import PipelinesClient
-from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.errors import ApiRefusedError, AuthenticationError, ConfigurationError, NetworkError
 
 MOST_SECONDS = 10.0
@@ -20,11 +21,38 @@ _WRONG_ADDRESS: Final = frozenset({404, 405, 410, 421})
 """Statuses that say of an empty batch that nobody takes batches at this address."""
 
 
-def probe(settings: DeliverySettings, clock: Clock | None = None) -> Verdict:
+@dataclass(frozen=True)
+class ProbeSettings:
+    """Says where the API is, and how it is asked.
+
+    Attributes:
+        base_url: the API's address, ending in `/v1`.
+        api_key: the key.
+        strict_mode: whether the API is asked to refuse aloud what it would drop silently.
+        timeout_seconds: hard deadline of one request; no more than `MOST_SECONDS` is used.
+    """
+
+    base_url: str
+    api_key: ApiKey
+    strict_mode: bool
+    timeout_seconds: float
+
+
+def probe_settings(config: SyncConfig, api_key: ApiKey) -> ProbeSettings:
+    """Say how the API of a sync is asked.
+
+    Args:
+        config: the sync.
+        api_key: the workspace's key.
+    """
+    return ProbeSettings(config.api.url, api_key, config.api.strict_mode, config.batch.timeout_seconds)
+
+
+def probe(settings: ProbeSettings, clock: Clock | None = None) -> Verdict:
     """Send one empty batch, and once more, a moment later, if the network fails.
 
     Args:
-        settings: address, key, strict mode and timeout are used.
+        settings: where the API is, and how it is asked.
         clock: time.
 
     Returns:
@@ -42,11 +70,11 @@ def probe(settings: DeliverySettings, clock: Clock | None = None) -> Verdict:
     return classify(answer)
 
 
-def _ask(client: PipelinesClient, settings: DeliverySettings) -> Answer:
-    return client.post_batch(EMPTY_BATCH, min(float(settings.timeout_seconds), MOST_SECONDS))
+def _ask(client: PipelinesClient, settings: ProbeSettings) -> Answer:
+    return client.post_batch(EMPTY_BATCH, min(settings.timeout_seconds, MOST_SECONDS))
 
 
-def check_api(settings: DeliverySettings) -> None:
+def check_api(settings: ProbeSettings) -> None:
     """Looks at the API once before anything is written.
 
     A status that speaks of the moment does not keep a run from starting: its retries and its circuit see to that. One

@@ -5,17 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cio_spark.config import ApiKey, BatchStrategy, Call, ErrorHandlingStrategy, SyncConfig
-from cio_spark.config.api_limits import MAX_BODY_BYTES
+from cio_spark.config import ApiKey, BatchStrategy, ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery.batching import BatchLimit
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import ROWS_PER_CHUNK, DeliveryPlan
-
-ONE_ITEM_CALLS = frozenset({Call.DEVICE, Call.DEVICE_DELETE})
-"""Calls whose `context` would hold for a whole batch: one record a request (api_facts, Payload)."""
-
-_WHOLE_PERSON = frozenset({Call.IDENTIFY, Call.SUPPRESS, Call.UNSUPPRESS, Call.DELETE_PERSON})
-_EVENTS = frozenset({Call.TRACK, Call.PAGE, Call.SCREEN, Call.ALIAS})
 
 PATIENT = frozenset({ErrorHandlingStrategy.RETRY_WITH_BACKOFF, ErrorHandlingStrategy.DEAD_LETTER_QUEUE})
 """Strategies that try again what failed transiently."""
@@ -104,21 +97,11 @@ class DeliverySettings:
         return self.error_handling is ErrorHandlingStrategy.FAIL_FAST
 
 
-def overwrites_state(config: SyncConfig) -> bool:
-    """Whether an older call of a person, sent late, would overwrite a newer one."""
-    return config.payload.call not in _EVENTS
-
-
-def overwrites_person(config: SyncConfig) -> bool:
-    """Whether any newer call of a person makes an older one obsolete; a person's devices and groups are many."""
-    return config.payload.call in _WHOLE_PERSON
-
-
 def delivery_settings(
     config: SyncConfig,
     api_key: ApiKey,
-    run_id: str = "probe",
-    plan: DeliveryPlan | None = None,
+    run_id: str,
+    plan: DeliveryPlan,
     wave: int = 0,
     *,
     send_until: datetime | None = None,
@@ -131,7 +114,7 @@ def delivery_settings(
         config: the sync.
         api_key: the key.
         run_id: the run.
-        plan: how the wave is cut; None: only the API is asked whether it is there.
+        plan: how the wave is cut.
         wave: number of the wave.
         send_until: see `DeliverySettings`.
         stop_when_all_refused: see `DeliverySettings`.
@@ -146,20 +129,20 @@ def delivery_settings(
         run_id=run_id,
         operation_type=config.operation_type,
         wave=wave,
-        lanes=plan.lanes if plan else 1,
-        seconds_between_requests=plan.seconds_between_requests if plan else 0.0,
-        max_records=plan.max_records if plan else 1,
-        max_bytes=plan.max_bytes if plan else MAX_BODY_BYTES,
-        one_item_per_request=config.payload.call in ONE_ITEM_CALLS,
+        lanes=plan.lanes,
+        seconds_between_requests=plan.seconds_between_requests,
+        max_records=plan.max_records,
+        max_bytes=plan.max_bytes,
+        one_item_per_request=config.call.one_item_per_request,
         retry_attempts=batch.retry_attempts,
         retry_backoff_seconds=batch.retry_backoff_seconds,
         timeout_seconds=batch.timeout_seconds,
         error_handling=batch.error_handling,
-        hold_person_after_failure=overwrites_state(config),
+        hold_person_after_failure=config.call.overwrites_state,
         sample_resources=batch.enable_monitoring,
         strategy=batch.strategy,
         target_request_seconds=batch.target_request_seconds,
-        rows_per_chunk=plan.rows_per_chunk if plan else ROWS_PER_CHUNK,
+        rows_per_chunk=plan.rows_per_chunk,
         send_until=send_until,
         stop_when_all_refused=stop_when_all_refused,
         sync=config.sync.name,

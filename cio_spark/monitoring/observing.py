@@ -17,7 +17,7 @@ from cio_spark.analysis.reading import read_view
 from cio_spark.analysis.view_queries import BATCH_COLUMNS
 from cio_spark.clock import as_utc
 from cio_spark.config import SyncConfig
-from cio_spark.model import LIMITED
+from cio_spark.model import RunKind
 from cio_spark.monitoring.observed import Observed, RunFacts, Window
 from cio_spark.results import Tables
 from cio_spark.results.batch_operations import batches_of
@@ -26,7 +26,6 @@ from cio_spark.schemas import RECORD_KEY
 MOST_RUNS = 20
 CLOCKS_DIFFER = timedelta(hours=1)
 """How much later than its run's end, by the driver's clock, a batch may seem to have been completed."""
-REPLAY_SOURCE = "dead letters"
 _PLACES = ("run_id", "slowest_batch_id")
 
 
@@ -65,8 +64,8 @@ def _facts(row: Row) -> RunFacts:
         source_rows=row["source_rows"],
         accounted_rows=row["accounted_rows"],
         balanced=row["balanced"],
-        replay=row["source"] == REPLAY_SOURCE,
-        limited=LIMITED in (row["source"] or ""),
+        replay=row["kind"] == RunKind.REPLAY.value,
+        limited=row["kind"] == RunKind.LIMITED.value,
     )
 
 

@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, Region
@@ -48,6 +48,13 @@ _ERRORS: Mapping[ErrorCategory, type[CustomerIOError]] = {
 }
 
 
+class Connection(NamedTuple):
+    """Says where a client's requests go, and with which key."""
+
+    base_url: str
+    api_key: ApiKey
+
+
 class CustomerIOClient:
     """Sends records from the driver; for tables use `run_sync`. Calls of several threads take turns.
 
@@ -63,6 +70,9 @@ class CustomerIOClient:
         base_url: an address instead of the region's, ending in `/v1`.
         insecure: take a `base_url` that starts with `http://` and is not this machine.
         clock: time.
+
+    Attributes:
+        connection: where requests go, and with which key.
 
     Raises:
         ConfigurationError: an unknown region, an address without encryption, or a key that cannot be one.
@@ -88,7 +98,8 @@ class CustomerIOClient:
         key = api_key if isinstance(api_key, ApiKey) else ApiKey(api_key)
         self._log = RequestLog(enable_logging)
         self._lock = threading.Lock()
-        self._client = PipelinesClient(base_url or _address_of(region), key, clock=clock)
+        self.connection = Connection(base_url or _address_of(region), key)
+        self._client = PipelinesClient(*self.connection, clock=clock)
         self._sender = Sender(
             self._client,
             RateSchedule(SECONDS_BETWEEN_REQUESTS, clock),

@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from cio_spark.config import RESERVED_EVENTS, ApiKey, BatchConfiguration, Call, SyncConfig
-from cio_spark.delivery import DeliverySettings, delivery_settings
-from cio_spark.delivery.settings import ONE_ITEM_CALLS
-from cio_spark.model import DeliveryPlan
-from cio_spark.notebook.borrowed_client import BatchSender
-from cio_spark.notebook.customerio_client import CustomerIOClient
+from cio_spark.config import RESERVED_EVENTS, ApiKey, BatchConfiguration, Call
+from cio_spark.delivery import DeliverySettings
+from cio_spark.notebook.customerio_client import Connection
 from cio_spark.notebook.request import type_of
 from cio_spark.planning.request_limits import RequestLimits, body_limit
 
 # The API counts requests over 3 s, and timers wake a little early or late
 WINDOW_MARGIN = 1.01
-_EVENT_TYPES = frozenset({"track", "page", "screen", "alias"})
-
-
-class Connection(NamedTuple):
-    """Where a client's requests go, and with which key."""
-
-    base_url: str
-    api_key: ApiKey
-
-
-def connection_of(client: BatchSender) -> Connection | None:
-    """Address and key of our own client; None for any other, which then makes its requests itself.
-
-    Lanes need connections of their own: the calls of one `CustomerIOClient` take turns.
-    """
-    if not isinstance(client, CustomerIOClient):
-        return None
-    exchanges = client._client
-    return Connection(exchanges._base_url, exchanges._api_key)
+JOBS_SYNC = "batch_job"
+"""Stands for the name of a sync in log lines and metrics of jobs."""
 
 
 def job_settings(
@@ -44,63 +23,50 @@ def job_settings(
     *,
     job_id: str,
     data: Iterable[Any],
-    records: int,
     max_records: int,
     lanes: int,
 ) -> DeliverySettings:
-    """How a job's requests are delivered: as those of a sync, in one partition.
+    """Say how the requests of a job are delivered: as those of a sync, in one partition.
 
     Args:
         config: the job's.
         connection: address and key; None: a borrowed client sends.
         job_id: of the job.
         data: the requests.
-        records: how many they are.
         max_records: records a request may carry, at least 1.
         lanes: requests in flight.
     """
     # As many workers may each send a batch of their own
     limits = RequestLimits(max_records, body_limit(config)).within_budget(config, config.parallel_workers)
-    seconds_between_requests = WINDOW_MARGIN / config.rate_limit_rps
-    plan = DeliveryPlan(
-        records=records,
-        batches=-(-records // limits.records),
-        partitions=1,
-        concurrent_tasks=1,
+    calls = {_call_of(request) for request in data if isinstance(request, Mapping)}
+    return DeliverySettings(
+        base_url=connection.base_url if connection else "",
+        api_key=connection.api_key if connection else ApiKey("unused"),
+        strict_mode=True,
+        compress=config.enable_compression and connection is not None,
+        run_id=job_id,
+        operation_type=Call.TRACK.spec.operation_type,
+        wave=0,
         lanes=lanes,
-        seconds_between_requests=seconds_between_requests,
+        seconds_between_requests=WINDOW_MARGIN / config.rate_limit_rps,
         max_records=limits.records,
         max_bytes=limits.bytes,
-        eta_seconds=config.estimate_processing_time(records),
-        limited_by="",
-        parallel_workers=config.parallel_workers,
+        one_item_per_request=any(call is not None and call.spec.one_item_per_request for call in calls),
+        retry_attempts=config.retry_attempts,
+        retry_backoff_seconds=config.retry_backoff_seconds,
+        timeout_seconds=config.timeout_seconds,
+        error_handling=config.error_handling,
+        hold_person_after_failure=any(call is None or call.spec.overwrites_state for call in calls),
+        sample_resources=config.enable_monitoring,
+        strategy=config.strategy,
+        target_request_seconds=config.target_request_seconds,
         rows_per_chunk=limits.rows_per_chunk,
-    )
-    sync = SyncConfig.model_validate(
-        {
-            "sync": {"name": "batch_job"},
-            "source": {"query": "SELECT 1"},  # none is read: the records are at hand
-            "payload": {"call": "track", "record_id": "position", "user_id": "userId", "event": "event"},
-            "batch": config,
-            # The client was asked about clear text when it was made
-            "api": {"base_url": connection.base_url, "insecure": True} if connection else {},
-        }
-    )
-    key = connection.api_key if connection else ApiKey("unused")
-    settings = delivery_settings(sync, key, job_id, plan)
-    calls = {_call_of(request) for request in data if isinstance(request, Mapping)}
-    return replace(
-        settings,
-        compress=settings.compress and connection is not None,
-        hold_person_after_failure=None in calls or bool(calls - {Call.TRACK}),
-        one_item_per_request=bool(calls & ONE_ITEM_CALLS),
+        sync=JOBS_SYNC,
     )
 
 
 def _call_of(request: Mapping[str, Any]) -> Call | None:
-    """The call a request is: `TRACK` stands for every event, None for calls that overwrite state."""
-    kind = str(type_of(request))
-    if kind == "track":
-        event = request.get("event")
-        return (RESERVED_EVENTS.get(event) if isinstance(event, str) else None) or Call.TRACK
-    return Call.TRACK if kind in _EVENT_TYPES else None
+    """Find the call that a request is; None: it is none that is known."""
+    kind, event = str(type_of(request)), request.get("event")
+    semantic = RESERVED_EVENTS.get(event) if kind == "track" and isinstance(event, str) else None
+    return semantic or next((call for call in Call if call.spec.event is None and call.spec.json_type == kind), None)

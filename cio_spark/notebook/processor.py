@@ -19,10 +19,11 @@ from cio_spark.delivery.outcome import ACCEPTED, NOT_ATTEMPTED
 from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.retry_watch import RetryWatch
 from cio_spark.notebook.borrowed_client import BatchSender, BorrowedClient
+from cio_spark.notebook.customerio_client import CustomerIOClient
 from cio_spark.notebook.intelligent import BatchCutter
 from cio_spark.notebook.job import BatchJob
 from cio_spark.notebook.job_log import JobLog
-from cio_spark.notebook.job_settings import connection_of, job_settings
+from cio_spark.notebook.job_settings import job_settings
 from cio_spark.notebook.metrics import BatchMetrics
 from cio_spark.notebook.request import prepare_request
 from cio_spark.notebook.retrying import BatchNames, RetryingBatches
@@ -60,7 +61,7 @@ class ParallelBatchProcessor:
         self.error_queue: queue.Queue[dict[str, Any]] = queue.Queue(MOST_QUEUED)
         self.shutdown_event = threading.Event()
         self._clock = clock or SystemClock()
-        self._connection = connection_of(client)
+        self._connection = client.connection if isinstance(client, CustomerIOClient) else None
         self._lock = threading.Lock()
         self._shared: ProcessState | None = None
 
@@ -191,7 +192,6 @@ class ParallelBatchProcessor:
             self._connection,
             job_id=key,
             data=data,
-            records=len(data),
             max_records=max_records,
             lanes=lanes,
         )

@@ -15,16 +15,6 @@ from cio_spark.config.payload import Call
 from cio_spark.payload.fields import JsonObject, without_last_brace
 from cio_spark.payload.json_values import JSON_OPTIONS
 
-# Calls that are `track` with a reserved event name (api_facts, Payload: semantic events)
-SEMANTIC_EVENTS = {
-    Call.SUPPRESS: "User Suppressed",
-    Call.UNSUPPRESS: "User Unsuppressed",
-    Call.DELETE_PERSON: "User Deleted",
-    Call.DEVICE: "Device Created or Updated",
-    Call.DEVICE_DELETE: "Device Deleted",
-    Call.OBJECT_DELETE: "Object Deleted",
-    Call.RELATIONSHIP_DELETE: "Relationship Deleted",
-}
 DEFAULT_OBJECT_TYPE = "1"
 
 
@@ -47,7 +37,7 @@ def call_json(
         # The spec wants an anonymousId on this event although no person is meant
         nobody = F.concat(F.lit("object-"), object_id)
         texts = {**texts, "anonymous_id": nobody if anonymous_id is None else F.coalesce(anonymous_id, nobody)}
-    fields: list[Column] = [F.lit("track" if call in SEMANTIC_EVENTS else call.value).alias("type")]
+    fields: list[Column] = [F.lit(call.spec.json_type).alias("type")]
     for name, key in (
         ("user_id", "userId"),
         ("anonymous_id", "anonymousId"),
@@ -59,11 +49,11 @@ def call_json(
         column = texts.get(name)
         if column is not None:
             fields.append(column.alias(key))
-    if call in SEMANTIC_EVENTS:
-        fields.append(F.lit(SEMANTIC_EVENTS[call]).alias("event"))
+    if call.spec.event is not None:
+        fields.append(F.lit(call.spec.event).alias("event"))
     if occurred_at is not None:
         fields.append(occurred_at.alias("timestamp"))
-    fields += _own_objects(call, texts)
+    fields += _own_objects(texts)
     spliced: list[tuple[str, Column]] = []
     for name, item in objects.items():
         if item is None:
@@ -78,16 +68,16 @@ def call_json(
     return text
 
 
-def _own_objects(call: Call, texts: Mapping[str, Column | None]) -> list[Column]:
+def _own_objects(texts: Mapping[str, Column | None]) -> list[Column]:
     """Objects that are part of a semantic event itself."""
     object_id, token = texts.get("object_id"), texts.get("device_token")
-    if call in (Call.OBJECT_DELETE, Call.RELATIONSHIP_DELETE) and object_id is not None:
+    if object_id is not None:
         kind = texts.get("object_type_id")
         text = F.lit(DEFAULT_OBJECT_TYPE) if kind is None else F.coalesce(kind, F.lit(DEFAULT_OBJECT_TYPE))
         # Null for what is no number: validation refuses that row, and no other
         object_type = F.when(text.rlike(limits.WHOLE_OBJECT_TYPE), text.cast("int"))
         return [F.struct(object_id.alias("objectId"), object_type.alias("objectTypeId")).alias("properties")]
-    if call in (Call.DEVICE, Call.DEVICE_DELETE) and token is not None:
+    if token is not None:
         kind = texts.get("device_type")
         parts = [token.alias("token")] + ([] if kind is None else [kind.alias("type")])
         return [F.struct(F.struct(*parts).alias("device")).alias("context")]

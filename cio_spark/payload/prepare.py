@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from cio_spark.config import api_limits as limits
-from cio_spark.config.payload import Call, FieldMapping, Literal, PayloadSection, TimestampFormat
+from cio_spark.config.payload import FieldMapping, Literal, PayloadSection, TimestampFormat
 from cio_spark.errors import ConfigurationError
 from cio_spark.payload.call_json import call_json
 from cio_spark.payload.expressions import Expressions, as_text, is_fractional, no_fraction, without_no_numbers
@@ -146,7 +146,7 @@ def _person_key(texts: Mapping[str, Column | None]) -> Column:
 
 def _with_traits_of_scalars(section: PayloadSection, expressions: Expressions) -> PayloadSection:
     """`email` of identify and `object_type_id` of group are traits in the API's eyes."""
-    named = {Call.IDENTIFY: "email", Call.GROUP: "object_type_id"}.get(section.call)
+    named = section.call.spec.scalar_trait
     scalar = getattr(section, named) if named else None
     if named is None or scalar is None:
         return section

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from cio_spark import results
 from cio_spark.config import SyncConfig
 from cio_spark.model import Books, DeliveryCounts
-from cio_spark.pipeline.recovery import configuration_of, settle_run, write_dead_letters
+from cio_spark.pipeline.lost_run import configuration_of, write_dead_letters, write_in_doubt
+from cio_spark.pipeline.progression import Progression
 from cio_spark.pipeline.run_context import RunContext
 from cio_spark.pipeline.survey import Work
 from cio_spark.pipeline.waves import Wave
-from cio_spark.results import LostRun, Staging, Tables
+from cio_spark.results import LostRun, Tables
 
 
 def close_books(run: RunContext, work: Work, waves: Sequence[Wave], lost: Sequence[LostRun] = ()) -> DeliveryCounts:
@@ -29,34 +29,23 @@ def close_books(run: RunContext, work: Work, waves: Sequence[Wave], lost: Sequen
     with run.phases.phase("books"):
         delivery = _read_back(config, tables, claim.run_id, lost, delivered=progression.committed > 0)
         if lost:
-            results.mark_settled(tables, claim.sync, [run.run_id for run in lost], run.clock)
+            results.mark_settled(tables, claim.sync, [one.run_id for one in lost], run.clock)
         if delivery.invalid + delivery.rejected + delivery.failed:
             write_dead_letters(config, tables, claim.run_id, work.records)
         if progression.in_doubt:
-            settle_run(config, tables, claim.run_id, waves[progression.started - 1].records)
+            write_in_doubt(config, tables, claim.run_id, waves[progression.started - 1].records)
     return delivery
 
 
-def end_in_failure(
-    run: RunContext, error: BaseException, work: Work | None, delivery: DeliveryCounts, staging: Staging
-) -> None:
-    """Write the end of a run that an error has ended, with as much of its books as is known.
+def books_of(work: Work, delivery: DeliveryCounts, progression: Progression) -> Books:
+    """Put a run's counts together.
 
     Args:
-        run: the run.
-        error: what ended it.
-        work: what it had to do; None: it had not come to know that.
-        delivery: what it has persisted, if that was read back.
-        staging: of the run; it stays where the next run needs it to settle this one.
+        work: what it had to do.
+        delivery: what it has persisted.
+        progression: how far its waves got.
     """
-    progression = run.progression
-    if not progression.started:  # else the next run settles this one, and needs what was staged
-        with contextlib.suppress(Exception):
-            staging.drop()
-    if progression.committed and not delivery.persisted:
-        with contextlib.suppress(Exception):
-            delivery = results.count_statuses(run.tables, run.claim.run_id, run.config.sync.name)
-    run.fail(error, Books(work.counts, delivery) if work else None)
+    return Books(work.counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
 
 
 def _read_back(

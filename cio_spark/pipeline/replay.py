@@ -11,20 +11,19 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
-from cio_spark.delivery import check_api, delivery_settings
-from cio_spark.delivery.settings import overwrites_person
+from cio_spark.delivery import check_api, probe_settings
 from cio_spark.errors import ExitStatus
 from cio_spark.logs.style import LogStyle
-from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts, SyncResult
-from cio_spark.pipeline.books import close_books, end_in_failure
+from cio_spark.model import DeliveryCounts, RunKind, Slots, StateCounts, SyncResult
+from cio_spark.pipeline.books import books_of, close_books
 from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.run_context import RunContext, SourcePin
+from cio_spark.pipeline.run_end import fail_run, finish_run
 from cio_spark.pipeline.survey import Work, plan_of
-from cio_spark.pipeline.waves import cut_waves
+from cio_spark.pipeline.waves import cut_waves, deliver_waves
 from cio_spark.planning import survey_seconds
 from cio_spark.results import Tables
-from cio_spark.runtime import owner_is_dead
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.schemas import RECORD_KEY
 from cio_spark.spark.fixed_settings import with_fixed_settings
@@ -61,7 +60,7 @@ def replay_sync(
     same_workspace: bool = False,
     executor_log: LogStyle = LogStyle.OFF,
 ) -> SyncResult:
-    """Sends dead letters of a sync again: of each record the newest, with the message id it had.
+    """Send dead letters of a sync again: of each record the newest, with the message id it had.
 
     Left out, and counted: what was accepted since, or has a newer accepted version (`superseded`); what has no payload
     or was refused by our own validation, which only the source can mend (`held`). For calls that overwrite all
@@ -87,48 +86,49 @@ def replay_sync(
     """
     run = RunContext(
         config,
-        spark,
-        warehouse,
-        progress,
-        clock,
-        cancellation,
-        takes_over=take_over,
+        RunKind.REPLAY,
+        spark=spark,
+        api_key=api_key,
+        warehouse=warehouse,
+        progress=progress,
+        clock=clock,
+        cancellation=cancellation,
+        take_over=take_over,
         job_attempt=job_attempt,
         same_workspace=same_workspace,
         executor_log=executor_log,
     )
-    tables, phases, progression = run.tables, run.phases, run.progression
     with run.starting("check"):
-        check_api(delivery_settings(config, api_key))
-        results.set_up_tables(tables, clock=run.clock, owner_is_dead=owner_is_dead)
-    letters_source = SourcePin("dead letters", None)
-    run.claim_sync(lambda: letters_source, letters_source)
-    staging = results.Staging(tables, run.claim.run_id)
+        check_api(probe_settings(config, api_key))
+        run.set_up_tables()
+    with run.starting("claim"):
+        run.claim_sync(run.read_claims(), SourcePin("dead letters", None))
+    staging = results.Staging(run.tables, run.claim.run_id)
     work, delivery = None, DeliveryCounts()
     try:
         with run.at_work():
-            with phases.phase("survey"):
+            with run.phases.phase("survey"):
                 began = run.clock.monotonic()
-                work = _survey(config, tables, letters or Letters(), run.slots)
+                work = _survey(config, run.tables, letters or Letters(), run.slots)
                 if work.counts.again:
                     run.lease.expect(survey_seconds(work.counts.source_rows, run.slots.count))
                 took = run.clock.monotonic() - began
                 waves = cut_waves(config, work, staging, run.slots, surveyed_seconds=took)
-            run.deliver(waves, work.counts, work.plan, api_key)
+            deliver_waves(run, work, waves)
             delivery = close_books(run, work, waves)
             staging.drop()
     except BaseException as error:
-        end_in_failure(run, error, work, delivery, staging)
+        fail_run(run, error, work, delivery, staging)
         raise
     counts = work.counts
-    books = Books(counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
+    books = books_of(work, delivery, run.progression)
     exit_status, message = decide_exit_status(config, books, run.cancellation)
     if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
         message = (
             f"{counts.superseded:,} left out for a newer accepted version, {counts.held:,} because only the source can "
             "mend them or no payload was kept"
         )
-    return run.end(books, exit_status, message, work.plan if counts.again else None)
+    return finish_run(run, books, exit_status, message, work.plan if counts.again else None)
 
 
 def _survey(config: SyncConfig, tables: Tables, letters: Letters, slots: Slots) -> Work:
@@ -170,7 +170,7 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
     mine = accepted.groupBy("record_id").agg(F.max("run_id").alias("accepted_in"))
     joined = dead.join(mine, "record_id", "left")
     superseded: Column = F.col("accepted_in") > F.col("run_id")
-    if overwrites_person(config):
+    if config.call.overwrites_person:
         # A message id begins with the record's time, or zeros without one; ids then compare by run
         time = F.substring("message_id", 1, ledger.TIME_CHARACTERS)
         joined = joined.join(ledger.accepted_persons(statuses, sync), "person_key", "left")

@@ -9,21 +9,20 @@ from pyspark.sql import SparkSession
 from cio_spark import results, source
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
-from cio_spark.delivery import check_api, delivery_settings
+from cio_spark.delivery import check_api, probe_settings
 from cio_spark.logs.style import LogStyle
-from cio_spark.model import LIMITED, Books, DeliveryCounts, SyncResult
-from cio_spark.pipeline.books import close_books, end_in_failure
+from cio_spark.model import DeliveryCounts, RunKind, SyncResult
+from cio_spark.pipeline.books import books_of, close_books
 from cio_spark.pipeline.checks import prepare_and_validate, start_source_checks
 from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
-from cio_spark.pipeline.recovery import settle_lost_run
+from cio_spark.pipeline.recovery import recover_lost_runs
 from cio_spark.pipeline.run_context import RunContext, SourcePin
+from cio_spark.pipeline.run_end import fail_run, finish_run
 from cio_spark.pipeline.survey import survey
-from cio_spark.pipeline.take_over import settle_taken_over
 from cio_spark.pipeline.used_columns import used_columns
-from cio_spark.pipeline.waves import cut_waves
+from cio_spark.pipeline.waves import cut_waves, deliver_waves
 from cio_spark.planning import survey_seconds
-from cio_spark.runtime import owner_is_dead
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.spark.fixed_settings import with_fixed_settings
 
@@ -45,7 +44,7 @@ def run_sync(
     same_workspace: bool = False,
     executor_log: LogStyle = LogStyle.OFF,
 ) -> SyncResult:
-    """Runs one sync from its source to its books.
+    """Run one sync from its source to its books.
 
     Args:
         config: the sync.
@@ -70,46 +69,41 @@ def run_sync(
     """
     run = RunContext(
         config,
-        spark,
-        warehouse,
-        progress,
-        clock,
-        cancellation,
-        takes_over=take_over,
+        RunKind.SYNC if limit is None else RunKind.LIMITED,
+        spark=spark,
+        api_key=api_key,
+        warehouse=warehouse,
+        progress=progress,
+        clock=clock,
+        cancellation=cancellation,
+        take_over=take_over,
         job_attempt=job_attempt,
         same_workspace=same_workspace,
         executor_log=executor_log,
     )
-    tables, phases, progression = run.tables, run.phases, run.progression
+    tables = run.tables
     with run.starting("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         records = prepare_and_validate(config, snapshot.rows)
-        if not snapshot.repeatable or limit is not None:
+        staged_first = not snapshot.repeatable or limit is not None
+        if staged_first:
             used_columns(config, snapshot.rows)
-        # Where the rows are pinned; what has to be written first is checks about then
-        checks = start_source_checks(config, snapshot.rows, records) if snapshot.repeatable and limit is None else None
-        check_api(delivery_settings(config, api_key))
-        results.set_up_tables(tables, clock=run.clock, owner_is_dead=owner_is_dead)
-
-    def pin() -> SourcePin:
-        nonlocal snapshot, records, checks
-        snapshot = source.open_source(spark, config.source, tables.attach_source)
-        records, checks = prepare_and_validate(config, snapshot.rows), None
-        return _pinned(snapshot, limit)
-
-    run.claim_sync(pin, _pinned(snapshot, limit))
-    claim = run.claim
-    staging = results.Staging(tables, claim.run_id)
+        # Rows that are staged first are checked there
+        checks = None if staged_first else start_source_checks(config, snapshot.rows, records)
+        check_api(probe_settings(config, api_key))
+        run.set_up_tables()
+    with run.starting("claim"):
+        opening = run.read_claims()
+        if run.is_older_than(opening):
+            snapshot = source.open_source(spark, config.source, tables.attach_source)
+            records, checks = prepare_and_validate(config, snapshot.rows), None
+        run.claim_sync(opening, _pin_of(snapshot, limit))
+    staging = results.Staging(tables, run.claim.run_id)
     work, delivery = None, DeliveryCounts()
     try:
         with run.at_work():
-            if claim.lost:
-                with phases.phase("settle"):
-                    for lost in claim.lost:
-                        settle = settle_lost_run if lost.taken_over_run is None else settle_taken_over
-                        settle(config, tables, lost)
-                        run.log.settled(lost.run_id)
-            with phases.phase("survey"):
+            recover_lost_runs(run)
+            with run.phases.phase("survey"):
                 began = run.clock.monotonic()
                 # Only now: what a run that held the sync until a moment ago has written must be seen
                 ledger_version = tables.version("record_status")
@@ -122,19 +116,19 @@ def run_sync(
                 work = survey(config, tables, records, checks, earlier, slots=run.slots, retry_held=retry_held)
                 took = run.clock.monotonic() - began
                 waves = cut_waves(config, work, staging, run.slots, surveyed_seconds=took)
-            run.deliver(waves, work.counts, work.plan, api_key)
-            delivery = close_books(run, work, waves, claim.lost)
+            deliver_waves(run, work, waves)
+            delivery = close_books(run, work, waves, run.claim.lost)
             staging.drop()
     except BaseException as error:
-        end_in_failure(run, error, work, delivery, staging)
+        fail_run(run, error, work, delivery, staging)
         raise
-    books = Books(work.counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
+    books = books_of(work, delivery, run.progression)
     exit_status, message = decide_exit_status(config, books, run.cancellation)
-    return run.end(books, exit_status, message, work.plan if delivery.persisted else None, ledger_version)
+    return finish_run(run, books, exit_status, message, work.plan if delivery.persisted else None, ledger_version)
 
 
-def _pinned(snapshot: source.Snapshot, limit: int | None) -> SourcePin:
+def _pin_of(snapshot: source.Snapshot, limit: int | None) -> SourcePin:
     if limit is None:
         return SourcePin(snapshot.description, snapshot.version)
     # Without the rows of a --limit, the version alone says nothing
-    return SourcePin(f"{snapshot.description}{LIMITED} {limit:,} rows", None)
+    return SourcePin(f"{snapshot.description}, limited to {limit:,} rows", None)

@@ -8,8 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark import ledger, planning, source
-from cio_spark.config import SUPPRESSIONS_AND_DELETIONS, ErrorHandlingStrategy, SyncConfig
-from cio_spark.delivery.settings import ONE_ITEM_CALLS, overwrites_person
+from cio_spark.config import ErrorHandlingStrategy, SyncConfig
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
 from cio_spark.pipeline.checks import SourceChecks
 from cio_spark.results import Tables
@@ -49,7 +48,7 @@ def survey(
         config: the sync.
         tables: where the tables are.
         records: prepared, judged records of the pinned source.
-        checks: what was checks about them.
+        checks: what was asked about them.
         earlier: `record_status` as earlier runs left it, at a pinned version; None: there is no such table.
         slots: task slots.
         retry_held: also try what was refused before with the same payload.
@@ -93,14 +92,14 @@ def held_statuses(config: SyncConfig) -> tuple[str, ...]:
     What the API said of a suppression or deletion holds nothing: it is tried on every run until it is accepted. What
     our own validation says of the same bytes is the same every time, and would only be written down again.
     """
-    if config.payload.call in SUPPRESSIONS_AND_DELETIONS:
+    if not config.call.is_held:
         return ("invalid",)
     return ("rejected", "invalid", "failed")
 
 
 def _accepted_persons(config: SyncConfig, earlier: DataFrame) -> DataFrame | None:
     """What must not be overwritten by something older; None where no call does, or where it must be sent anyway."""
-    if config.payload.call in SUPPRESSIONS_AND_DELETIONS or not overwrites_person(config):
+    if not config.call.is_held or not config.call.overwrites_person:
         return None
     return ledger.accepted_persons(earlier, config.sync.name)
 
@@ -112,7 +111,7 @@ def plan_of(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) 
         slots,
         records=records,
         payload_bytes=payload_bytes,
-        one_item_per_request=config.payload.call in ONE_ITEM_CALLS,
+        one_item_per_request=config.call.one_item_per_request,
         share_of_rate=config.api.share_of_rate,
         strict_mode=config.api.strict_mode,
     )

@@ -12,8 +12,7 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
-from cio_spark.delivery.settings import overwrites_state
-from cio_spark.pipeline.recovery import configuration_of, surveyed
+from cio_spark.pipeline.lost_run import configuration_of, surveyed
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
 from cio_spark.schemas import RECORD_KEY, WAS_SENT
@@ -22,7 +21,7 @@ from cio_spark.spark.fixed_settings import fix_settings
 _SENT = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
 
 
-def settle_after_take_over(config: SyncConfig, tables: Tables, claim: Claim, wave: int, *, clock: Clock) -> None:
+def recover_after_take_over(config: SyncConfig, tables: Tables, claim: Claim, wave: int, *, clock: Clock) -> None:
     """Write down that a wave may have been sent beside another run's.
 
     While that run is at work it is not known what it sends: the run after it then settles this one.
@@ -36,11 +35,11 @@ def settle_after_take_over(config: SyncConfig, tables: Tables, claim: Claim, wav
     """
     stand_in = results.register_taken_over(tables, claim, wave, owner=owner(), clock=clock)
     if all(run.ended for run in results.claims_of(tables, claim.sync, clock.now())):
-        settle_taken_over(config, tables, stand_in)
+        recover_taken_over(config, tables, stand_in)
         results.mark_settled(tables, claim.sync, [stand_in.run_id], clock)
 
 
-def settle_taken_over(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
+def recover_taken_over(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
     """Append `in_doubt` rows for what a taken-over wave sent, where a later run has accepted another version since.
 
     Where the call overwrites state, also for what a later run has accepted of the same person and is newer, if the wave
@@ -76,7 +75,7 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
     else:
         other = F.col("later.payload_hash") != F.col("payload_hash")
         in_doubt = sent.join(later, "key").where(other).select(*_SENT)
-        if overwrites_state(then):
+        if then.call.overwrites_state:
             beside = _sent_beside(then, tables, taken_over, sent)
             newer = later.select("later.*").withColumnRenamed("record_id", "later_id").join(beside, "person_key")
             is_newer = (F.substring("message_id", 1, ledger.TIME_CHARACTERS) >= F.col("time")) & (

@@ -6,6 +6,7 @@ classifies the source again (docs/decisions/0006-waves.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,20 +14,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark import ledger, planning, results
-from cio_spark.clock import SystemClock
-from cio_spark.config import ApiKey, ErrorHandlingStrategy, SyncConfig
+from cio_spark.clock import Clock
+from cio_spark.config import ErrorHandlingStrategy, SyncConfig
 from cio_spark.delivery import delivery_settings, engine
 from cio_spark.delivery.stop import StopCode
 from cio_spark.errors import SyncTakenOverError
-from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
-from cio_spark.pipeline.progress import Progress
-from cio_spark.pipeline.run_lease import RunLease
-from cio_spark.pipeline.run_log import RunLog
+from cio_spark.pipeline.progress import NullProgress
+from cio_spark.pipeline.run_context import RunContext
 from cio_spark.pipeline.survey import Work, plan_of
 from cio_spark.pipeline.watch import PATIENCE_SECONDS, DeliveryWatch
-from cio_spark.results import Staging, Tables
-from cio_spark.runtime.cancellation import Cancellation
+from cio_spark.results import Staging
 from cio_spark.spark import failures as spark_errors
 
 STOPPING_CODES = frozenset(code.value for code in StopCode if code is not StopCode.OUT_OF_TIME)
@@ -61,24 +59,6 @@ class Wave:
     rows: int
     plan: DeliveryPlan
     is_retry_wave: bool = False
-
-
-@dataclass
-class Progression:
-    """How far the waves of a run got.
-
-    Attributes:
-        started, committed: waves.
-        in_doubt: rows of a wave that started and never committed.
-        not_started: rows of waves that never started.
-        evaluated_again: rows of waves that Spark evaluated, and so sent, twice.
-    """
-
-    started: int = 0
-    committed: int = 0
-    in_doubt: int = 0
-    not_started: int = 0
-    evaluated_again: int = 0
 
 
 def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots, *, surveyed_seconds: float) -> list[Wave]:
@@ -122,72 +102,53 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots, *,
     ]
 
 
-def deliver_waves(
-    config: SyncConfig,
-    tables: Tables,
-    waves: list[Wave],
-    run_id: str,
-    api_key: ApiKey,
-    progress: Progress,
-    cancellation: Cancellation,
-    progression: Progression,
-    lease: RunLease,
-    log: RunLog,
-) -> None:
+def deliver_waves(run: RunContext, work: Work, waves: Sequence[Wave]) -> None:
     """Deliver wave after wave, as long as nothing says to stop.
 
     Args:
-        config: the sync.
-        tables: where the tables are.
-        waves: what to deliver.
-        run_id: the run.
-        api_key: the key.
-        progress: listener.
-        cancellation: asked before each wave, and during one for its grace time.
-        progression: kept up to date, so that it is right also when this raises.
-        lease: asked before every try of a wave, and after every wave, whether the run still holds its sync.
-        log: says what becomes of each wave.
+        run: the run; its cancellation is asked before each wave, and during one for its grace time. Its lease is asked
+            before every try of a wave, and after every wave, whether the run still holds its sync. Its progression is
+            kept up to date, so that it is right also when this raises.
+        work: what there is to do.
+        waves: how that is cut; there may be none.
 
     Raises:
         SyncTakenOverError: another run has taken the sync over: going on would send what is older over newer.
     """
+    run.log.planned(work.counts, work.plan, len(waves))
+    if waves:
+        run.progress.planned(run.config.sync.name, work.plan)
+        with run.phases.phase("deliver"):
+            _deliver_all(run, waves)
+
+
+def _deliver_all(run: RunContext, waves: Sequence[Wave]) -> None:
+    config, progression, run_id = run.config, run.progression, run.claim.run_id
     expected = 0
     request_seconds = 0.0
     try:
         for wave in waves:
-            if cancellation.requested:
+            if run.cancellation.requested:
                 return
             expected += wave.rows
-            log.wave_started(wave.number, len(waves), wave.rows, wave.plan)
+            run.log.wave_started(wave.number, len(waves), wave.rows, wave.plan)
             try:
-                _deliver(
-                    config,
-                    tables,
-                    wave,
-                    run_id,
-                    api_key,
-                    progress,
-                    cancellation,
-                    progression,
-                    lease,
-                    log,
-                    request_seconds,
-                )
+                _deliver(run, wave, request_seconds)
             except SyncTakenOverError:
                 raise
             except Exception:
                 # The commit may have been made all the same
-                if results.count_statuses(tables, run_id, config.sync.name).persisted < expected:
-                    lease.check(wave.number)
-                    if cancellation.requested:
+                if results.count_statuses(run.tables, run_id, config.sync.name).persisted < expected:
+                    run.lease.check(wave.number)
+                    if run.cancellation.requested:
                         return
                     raise
             progression.committed += 1
-            log.wave_committed(wave.number)
-            lease.check(wave.number)
+            run.log.wave_committed(wave.number)
+            run.lease.check(wave.number)
             if len(waves) > 1:
-                counts = results.count_statuses(tables, run_id, config.sync.name)
-                log.counted(counts)
+                counts = results.count_statuses(run.tables, run_id, config.sync.name)
+                run.log.counted(counts)
                 if counts.persisted != expected or _says_stop(config, counts):
                     return
                 request_seconds = counts.request_seconds / counts.requests if counts.requests else 0.0
@@ -208,76 +169,63 @@ def _says_stop(config: SyncConfig, counts: DeliveryCounts) -> bool:
     )
 
 
-def _deliver(
-    config: SyncConfig,
-    tables: Tables,
-    wave: Wave,
-    run_id: str,
-    api_key: ApiKey,
-    progress: Progress,
-    cancellation: Cancellation,
-    progression: Progression,
-    lease: RunLease,
-    log: RunLog,
-    request_seconds: float,
-) -> None:
-    """Delivery → results: the one action; once more, under the same ids, where an executor was lost."""
+def _deliver(run: RunContext, wave: Wave, request_seconds: float) -> None:
+    """Send a wave and append its statuses: the one action; again, under the same ids, where an executor was lost.
+
+    Args:
+        run: the run.
+        wave: the wave.
+        request_seconds: how long a request of this run has taken so far, on average.
+    """
+    config, progression = run.config, run.progression
     records = ledger.add_message_id(wave.records, config.sync.name)
     arranged = engine.arrange_records(records, wave.plan)
+    progress = run.progress if config.batch.enable_monitoring else NullProgress()
     may_be_barrier = True
 
     def tell(done: int, total: int) -> None:
         progress.delivered(done, total)
-        log.progressed(done, total)
+        run.log.progressed(done, total)
 
     for attempt in range(1, MOST_TRIES + 1):
         sent = wave.number if attempt > 1 else None
-        lease.check(sent)
-        with lease.sending(_planned_seconds(wave.plan, request_seconds), sent) as send_until:
+        run.lease.check(sent)
+        with run.lease.sending(_planned_seconds(wave.plan, request_seconds), sent) as send_until:
             progression.started = progression.committed + 1
             watch = DeliveryWatch(
-                tables.spark,
-                f"{run_id}-w{wave.number}-{attempt}",
+                run.tables.spark,
+                f"{run.claim.run_id}-w{wave.number}-{attempt}",
                 wave.plan.partitions,
                 tell,
-                lambda: cancellation.overdue(config.delivery.grace_seconds),
+                lambda: run.cancellation.overdue(config.delivery.grace_seconds),
                 may_be_barrier=may_be_barrier,
             )
             try:
-                if _append(config, tables, wave, run_id, api_key, arranged, watch, send_until, log.of_workers) > 1:
+                if _append(run, wave, arranged, watch, send_until) > 1:
                     progression.evaluated_again += wave.rows
                 return
             except Exception as error:
-                if attempt == MOST_TRIES or cancellation.requested or not _may_go_again(watch, error):
+                if attempt == MOST_TRIES or run.cancellation.requested or not _may_go_again(watch, error, run.clock):
                     raise
                 # Its tasks found no free slots to start together, so nothing was sent: they may start one by one
                 may_be_barrier = may_be_barrier and not watch.starved
-                log.wave_retried(wave.number, attempt + 1, "no_free_slots" if watch.starved else "executor_lost")
+                run.log.wave_retried(wave.number, attempt + 1, "no_free_slots" if watch.starved else "executor_lost")
 
 
-def _append(
-    config: SyncConfig,
-    tables: Tables,
-    wave: Wave,
-    run_id: str,
-    api_key: ApiKey,
-    arranged: DataFrame,
-    watch: DeliveryWatch,
-    send_until: datetime,
-    log_style: LogStyle,
-) -> int:
-    """Send a wave and append what became of it, in one try; the result is how many stages of Spark have sent it."""
+def _append(run: RunContext, wave: Wave, arranged: DataFrame, watch: DeliveryWatch, send_until: datetime) -> int:
+    """Send a wave and append its statuses, in one try; the result is how many stages of Spark have sent it."""
+    config, spark = run.config, run.tables.spark
     settings = delivery_settings(
         config,
-        api_key,
-        run_id,
+        run.api_key,
+        run.claim.run_id,
         wave.plan,
         wave.number,
         send_until=send_until,
         stop_when_all_refused=not wave.is_retry_wave,
-        log_style=log_style,
+        log_style=run.log.of_workers,
     )
-    evaluation = engine.Evaluation(tables.spark)
+    evaluation = engine.Evaluation(spark)
     statuses = engine.deliver_records(
         arranged,
         settings,
@@ -287,8 +235,8 @@ def _append(
         barrier=watch.jobs.barrier,
         engine=config.delivery.engine,
     )
-    with watch, engine.arrow_chunks(tables.spark, settings.rows_per_chunk):
-        results.append_record_status(tables, statuses, run_id=run_id, wave=wave.number)
+    with watch, engine.arrow_chunks(spark, settings.rows_per_chunk):
+        results.append_record_status(run.tables, statuses, run_id=run.claim.run_id, wave=wave.number)
     return evaluation.times
 
 
@@ -298,13 +246,12 @@ def _planned_seconds(plan: DeliveryPlan, request_seconds: float) -> float:
     return max(plan.eta_seconds, plan.batches * request_seconds / in_flight)
 
 
-def _may_go_again(watch: DeliveryWatch, error: BaseException) -> bool:
+def _may_go_again(watch: DeliveryWatch, error: BaseException, clock: Clock) -> bool:
     """Whether a delivery failed for want of an executor only; waits for the end of its tasks, and for a successor."""
     if spark_errors.is_second_evaluation(error):  # which a further try would repeat
         return False
     if not watch.jobs.barrier or not (watch.starved or any(sign in str(error) for sign in _LOST)):
         return False
-    clock = SystemClock()
     until = clock.monotonic() + PATIENCE_SECONDS
     while clock.monotonic() < until and (
         watch.jobs.active_tasks or (watch.jobs.slots < watch.tasks and not watch.starved)

@@ -4,17 +4,19 @@ from cio_spark.results.batch_operations import append_batch_operations
 from cio_spark.results.claims import (
     Claim,
     Claimant,
+    ClaimOpening,
     LostRun,
     check_claim,
     claim_sync,
     mark_settled,
+    read_claims,
     register_taken_over,
 )
 from cio_spark.results.dead_letters import append_dead_letters
 from cio_spark.results.in_doubt import append_in_doubt, has_dead, has_written
 from cio_spark.results.maintenance import maintain_tables
 from cio_spark.results.record_status import append_record_status, count_statuses, has_answers
-from cio_spark.results.setup import set_up_tables
+from cio_spark.results.setup import are_set_up, set_up_tables
 from cio_spark.results.staging import Staging
 from cio_spark.results.sync_runs import (
     ClaimState,
@@ -30,6 +32,7 @@ from cio_spark.results.tables import Tables
 
 __all__ = [
     "Claim",
+    "ClaimOpening",
     "ClaimState",
     "Claimant",
     "LostRun",
@@ -41,6 +44,7 @@ __all__ = [
     "append_events",
     "append_in_doubt",
     "append_record_status",
+    "are_set_up",
     "check_claim",
     "claim_sync",
     "claims_of",
@@ -54,6 +58,7 @@ __all__ = [
     "mark_settled",
     "newest_run",
     "open_runs",
+    "read_claims",
     "register_taken_over",
     "set_up_tables",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from cio_spark.clock import Clock
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
 from cio_spark.ids import new_run_id
+from cio_spark.model import RunKind
 from cio_spark.results.sync_runs import MOST_TRIES, ClaimState, RunEnd, append_events, claims_of, end_run, has_ended
 from cio_spark.results.tables import Tables, lost_the_race
 
@@ -147,44 +148,86 @@ def _is_later_try(mine: str | None, other: str | None) -> bool:
     return bool(task) and task == other_task and counted and int(count) > int(other_count)
 
 
+@dataclass(frozen=True)
+class ClaimOpening:
+    """Says that no run holds a sync, as its runs were read a moment ago.
+
+    Attributes:
+        sync: the sync.
+        runs: its runs, oldest first.
+        closed: those of them that have no end and are over; claiming the sync closes them.
+        read_at: when they were read.
+    """
+
+    sync: str
+    runs: tuple[ClaimState, ...]
+    closed: tuple[ClosedRun, ...]
+    read_at: datetime
+
+    @property
+    def newest(self) -> ClaimState | None:
+        """The newest run that does not only stand for another one, whose facts it repeats."""
+        return next((run for run in reversed(self.runs) if run.taken_over_run is None), None)
+
+    @property
+    def open_runs(self) -> list[ClaimState]:
+        """The runs without an end."""
+        return [run for run in self.runs if not run.ended]
+
+
+def read_claims(tables: Tables, sync: str, claimant: Claimant, *, clock: Clock) -> ClaimOpening:
+    """Read the runs of a sync, and make sure that none of them holds it.
+
+    What the new run pins after this is no older than what those runs have sent.
+
+    Args:
+        tables: where the tables are.
+        sync: the sync's name.
+        claimant: who is going to claim it.
+        clock: time.
+
+    Raises:
+        SyncAlreadyRunningError: another run holds the sync.
+    """
+    now = clock.now()
+    runs = claims_of(tables, sync, now)
+    closed = []
+    for run in runs:
+        if run.ended:
+            continue
+        reason = claimant.reason_to_take_over(run, now)
+        if reason is None:
+            raise _already_running(sync, run)
+        closed.append(ClosedRun(run.run_id, reason, run.started_at, run.expires_at))
+    return ClaimOpening(sync, tuple(runs), tuple(closed), now)
+
+
 def claim_sync(
-    tables: Tables,
-    sync: str,
-    claimant: Claimant,
-    *,
-    clock: Clock,
-    facts: Callable[[ClaimState | None], dict[str, Any]],
+    tables: Tables, opening: ClaimOpening, claimant: Claimant, facts: Mapping[str, Any], *, clock: Clock
 ) -> Claim:
-    """Write the `started` row, unless another run holds the sync.
+    """Write the `started` row, unless another run was quicker.
 
     Two claims at one moment carry the same transaction number, of which Delta commits one.
 
     Args:
         tables: where the tables are.
-        sync: the sync's name.
+        opening: the sync's runs so far.
         claimant: who claims.
+        facts: source, versions and configuration for the row.
         clock: time.
-        facts: gives source, versions and configuration for the row, once the newest run so far (None: there is none)
-            has been read: what it pins then is no older than what that run has sent.
 
     Raises:
-        SyncAlreadyRunningError: another run holds the sync, or was a moment quicker.
+        SyncAlreadyRunningError: another run was a moment quicker.
     """
-    now = clock.now()
-    runs = claims_of(tables, sync, now)
-    open_runs = [run for run in runs if not run.ended]
-    closed = []
-    for run in open_runs:
-        reason = claimant.reason_to_take_over(run, now)
-        if reason is None:
-            raise _already_running(sync, run)
-        closed.append(ClosedRun(run.run_id, reason, run.started_at, run.expires_at))
-    lost = [RunEnd(run.run_id, sync, now, "lost", None, "the run died without an end").event() for run in open_runs]
-    run_id, number = _next_run(runs, now)
-    said = facts(_newest_of_its_own(runs))
+    sync, read_at = opening.sync, opening.read_at
+    lost = [
+        RunEnd(run.run_id, sync, read_at, "lost", None, "the run died without an end").event()
+        for run in opening.open_runs
+    ]
+    run_id, number = _next_run(opening.runs, read_at)
     now = clock.now()
     send_until = now + timedelta(seconds=claimant.lease_seconds)
-    started = _started(sync, run_id, number, now, claimant.owner, said) | {
+    started = _started(sync, run_id, number, now, claimant.owner, facts) | {
         "status": "running",
         "job_attempt": claimant.job_attempt,
         "send_until": send_until,
@@ -192,7 +235,7 @@ def claim_sync(
     }
     _append_numbered(tables, sync, number, [*lost, started])
     after = {run.run_id: run for run in claims_of(tables, sync, now)}
-    for run in open_runs if run_id in after and not claimant.takes_over else ():
+    for run in opening.open_runs if run_id in after and not claimant.takes_over else ():
         if _has_renewed(run, after.get(run.run_id)):
             # It was alive: each of the two has written before it looked, so that at least one sees the other
             error = "another run of the sync gave a sign of life while this one claimed it"
@@ -206,8 +249,8 @@ def claim_sync(
         )
     if [run.run_id for run in holders] != [run_id]:
         raise _already_running(sync, holders[0])
-    lost_runs = tuple(_lost(run) for run in runs if not run.settled)
-    return Claim(run_id, sync, lost_runs, send_until, said, tuple(closed))
+    lost_runs = tuple(_lost(run) for run in opening.runs if not run.settled)
+    return Claim(run_id, sync, lost_runs, send_until, facts, opening.closed)
 
 
 def check_claim(tables: Tables, claim: Claim, wave: int | None = None) -> None:
@@ -249,6 +292,7 @@ def register_taken_over(tables: Tables, claim: Claim, wave: int, *, owner: str, 
         run_id, number = _next_run(claims_of(tables, claim.sync, now), now)
         started = _started(claim.sync, run_id, number, now, owner, claim.facts) | {
             "status": "taken_over",
+            "kind": RunKind.TAKEN_OVER.value,
             "taken_over_run": claim.run_id,
             "taken_over_wave": wave,
         }
@@ -271,11 +315,6 @@ def mark_settled(tables: Tables, sync: str, run_ids: Sequence[str], clock: Clock
     """
     now = clock.now()
     append_events(tables, [{"run_id": run_id, "sync": sync, "event": "settled", "at": now} for run_id in run_ids])
-
-
-def _newest_of_its_own(runs: Sequence[ClaimState]) -> ClaimState | None:
-    """The newest run that does not only stand for another one, whose facts it repeats."""
-    return next((run for run in reversed(runs) if run.taken_over_run is None), None)
 
 
 def _next_run(runs: Sequence[ClaimState], now: datetime) -> tuple[str, int]:

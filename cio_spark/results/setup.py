@@ -25,6 +25,24 @@ MOST_WAIT_SECONDS = 960.0
 _LOOK_EVERY_SECONDS = 5.0
 
 
+def are_set_up(tables: Tables) -> bool:
+    """Tell whether the tables are there, for commands that only read; local ones become known to the session.
+
+    Args:
+        tables: where they are.
+
+    Raises:
+        TableError: some of them are there, and some are not.
+    """
+    missing = [table for table in TABLES if not tables.exists(table)]
+    if missing and len(missing) < len(TABLES):
+        raise TableError(
+            f"{', '.join(map(tables.name, missing))}: is missing beside other tables of cio_spark; "
+            "create it with cio-spark setup"
+        )
+    return not missing
+
+
 def set_up_tables(
     tables: Tables, *, clock: Clock | None = None, owner_is_dead: Callable[[str], bool] = lambda _: False
 ) -> list[str]:
@@ -35,8 +53,7 @@ def set_up_tables(
 
     Args:
         tables: where they are.
-        clock: waits for other runs where a column is missing; None, as for commands that only read: nobody waits, and
-            the column stays missing for now.
+        clock: waits for other runs where a column is missing.
         owner_is_dead: whether the owner of a run is known to be gone.
 
     Returns:
@@ -56,7 +73,8 @@ def set_up_tables(
             missing.append(table)
         elif _missing_columns(tables, table, layout.columns):
             incomplete.append(table)
-    if incomplete and _no_run_is_at_work(tables, incomplete, clock, owner_is_dead):
+    if incomplete:
+        _wait_for_other_runs(tables, incomplete, clock or SystemClock(), owner_is_dead)
         for table in incomplete:
             done += _add_columns(tables, table)
     # A commit each, whose cost is mostly waiting: at the same time
@@ -143,20 +161,18 @@ def _missing_columns(tables: Tables, table: str, ddl: str) -> dict[str, T.DataTy
     return missing
 
 
-def _no_run_is_at_work(
-    tables: Tables, incomplete: list[str], clock: Clock | None, owner_is_dead: Callable[[str], bool]
-) -> bool:
-    """Tell whether no run is at work in these tables, waited for with a clock; a run that lost its claim is none."""
+def _wait_for_other_runs(
+    tables: Tables, incomplete: list[str], clock: Clock, owner_is_dead: Callable[[str], bool]
+) -> None:
+    """Wait until no run is at work in these tables; one that lost its claim is not."""
     if not tables.exists("sync_runs"):
-        return True
-    until = None if clock is None else clock.monotonic() + MOST_WAIT_SECONDS
+        return
+    until = clock.monotonic() + MOST_WAIT_SECONDS
     while True:
-        now = (clock or SystemClock()).now()
+        now = clock.now()
         at_work = [run for run in open_runs(tables, now) if run.expires_at >= now and not owner_is_dead(run.owner)]
         if not at_work:
-            return True
-        if clock is None or until is None:
-            return False
+            return
         if clock.monotonic() >= until:
             raise TablesInUseError(
                 f"{', '.join(tables.name(table) for table in incomplete)}: columns must be added, and run "

@@ -17,6 +17,7 @@ from cio_spark.errors import ExitStatus
 from cio_spark.ids import smallest_run_id
 from cio_spark.model import Books
 from cio_spark.results.tables import Tables
+from cio_spark.results.views import read_state
 from cio_spark.schemas import RUN_COUNTS
 from cio_spark.spark import failures as spark_errors
 
@@ -253,14 +254,14 @@ def newest_run(tables: Tables, sync: str) -> ClaimState | None:
 
 
 def last_runs(tables: Tables, sync: str | None, limit: int) -> list[Row]:
-    """The newest runs, newest first.
+    """Read the newest runs, newest first.
 
     Args:
         tables: where the tables are.
         sync: only this sync's; None: of all.
         limit: how many.
     """
-    runs = tables.read("sync_run_state")
+    runs = read_state(tables, "sync_run_state")
     if sync is not None:
         runs = runs.where(F.col("sync") == sync)
     return runs.orderBy(F.col("run_id").desc()).limit(limit).collect()

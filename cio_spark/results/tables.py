@@ -151,6 +151,19 @@ class Tables:
         reader = self.spark.read if version is None else self.spark.read.option("versionAsOf", version)
         return reader.table(self.name(table))
 
+    def complete(self, table: str) -> str:
+        """Give SQL for a table with all its columns: those that set-up has not added yet are null.
+
+        Args:
+            table: one of `schemas.TABLES`; it must exist.
+        """
+        there = {name.lower() for name in self.read(table).columns}
+        missing = [field for field in struct_of(TABLES[table].columns).fields if field.name.lower() not in there]
+        if not missing:
+            return self.name(table)
+        nulls = ", ".join(f"CAST(NULL AS {field.dataType.simpleString()}) AS {field.name}" for field in missing)
+        return f"(SELECT *, {nulls} FROM {self.name(table)})"
+
     def append_events(
         self,
         table: str,

@@ -1,15 +1,24 @@
-"""Views: "latest" is a query over the append-only tables."""
+"""Defines the views of what is latest: a query over the append-only tables."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame
 
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import RUN_COUNTS
 
 _DEFINITION = "cio_spark.definition"
+
+KIND_BEFORE = (
+    "CASE WHEN max(taken_over_run) IS NOT NULL THEN 'taken_over' WHEN max(source) = 'dead letters' THEN 'replay' "
+    "WHEN instr(max(source), ', limited to ') > 0 THEN 'limited' ELSE 'sync' END"
+)
+"""SQL: the kind of a run that wrote none, as packages before 0.2 did; they said it in `source` only."""
 
 RECORD_STATE = """
 SELECT sync, record_id,
@@ -37,7 +46,8 @@ SELECT run_id, sync, max(run_number) AS run_number,
        max(exit_status) AS exit_status, max(error) AS error,
        max(throttled_seconds) AS throttled_seconds, max(delivery_seconds) AS delivery_seconds,
        {counts},
-       max(package_version) AS package_version, max(ledger_version) AS ledger_version
+       max(package_version) AS package_version, max(ledger_version) AS ledger_version,
+       coalesce(max(kind), {kind_before}) AS kind
 FROM {sync_runs}
 GROUP BY run_id, sync
 """
@@ -55,20 +65,51 @@ GROUP BY alert_id, sync
 """
 
 
-def create_views(tables: Tables) -> None:
-    """Creates the views `record_state`, `sync_run_state` and `alert_state`, or brings them up to date."""
-    counts = ", ".join(f"max({name}) AS {name}" for name in RUN_COUNTS)
-    views = {
-        "record_state": RECORD_STATE.format(record_status=tables.name("record_status")),
-        "sync_run_state": SYNC_RUN_STATE.format(sync_runs=tables.name("sync_runs"), counts=counts),
-        "alert_state": ALERT_STATE.format(alerts=tables.name("alerts")),
+STATE_VIEWS: Mapping[str, str] = MappingProxyType(
+    {
+        "record_state": RECORD_STATE,
+        "sync_run_state": SYNC_RUN_STATE.replace(
+            "{counts}", ", ".join(f"max({name}) AS {name}" for name in RUN_COUNTS)
+        ).replace("{kind_before}", KIND_BEFORE),
+        "alert_state": ALERT_STATE,
     }
-    for view, query in views.items():
-        create_view(tables, view, query)
+)
+"""Query of each view, with names of tables in braces."""
+
+
+def create_views(tables: Tables) -> None:
+    """Create the views of `STATE_VIEWS`, or bring them up to date."""
+    for view, query in STATE_VIEWS.items():
+        create_view(tables, view, query.format_map(_Names(tables.name)))
+
+
+def state_query(tables: Tables, view: str) -> str:
+    """Give the query of a view over the tables as they are: columns that they lack yet are null.
+
+    Args:
+        tables: where the tables are.
+        view: a name of `STATE_VIEWS`.
+    """
+    return STATE_VIEWS[view].format_map(_Names(tables.complete))
+
+
+def read_state(tables: Tables, view: str) -> DataFrame:
+    """Read what a view holds by its own query, so that it need not have been created; arguments as of `state_query`."""
+    return tables.spark.sql(state_query(tables, view))
+
+
+class _Names(dict[str, str]):
+    """Gives names of tables to a query."""
+
+    def __init__(self, name_of: Callable[[str], str]) -> None:
+        self._name_of = name_of
+
+    def __missing__(self, table: str) -> str:
+        return self._name_of(table)
 
 
 def create_view(tables: Tables, view: str, query: str, meaning: str = "") -> None:
-    """Creates a view, or brings it up to date; one that is, is left alone, for a job may not have the right.
+    """Create a view, or bring it up to date; one that is, is left alone, for a job may not have the right.
 
     Args:
         tables: where the tables are.

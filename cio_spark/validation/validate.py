@@ -10,7 +10,6 @@ from pyspark.sql import types as T
 
 import cio_spark.validation.values as values
 from cio_spark.config import api_limits as limits
-from cio_spark.config.calls import CALL_RULES
 from cio_spark.config.payload import Call
 from cio_spark.config.semantic_events import NEAR_MISSES
 from cio_spark.spark.utf8 import REPLACED, is_utf8
@@ -91,7 +90,7 @@ def _identity_rules(call: Call, ids: T.StructType) -> list[Rule]:
     constants = {item.name for item in ids.fields if isinstance(item.dataType, T.NullType)}
     given = set(ids.fieldNames()) - constants - {"record_id"}
     rules: list[Rule] = [("missing_record_id", "record_id is null", F.col("record_id").isNull())]
-    for alternatives in CALL_RULES[call].needs:
+    for alternatives in call.spec.needs:
         if constants & set(alternatives):
             continue
         present = [name for name in alternatives if name in given]

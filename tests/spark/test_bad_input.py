@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from sync_bench import KEY, Bench, order_rows
+from sync_bench import KEY, Bench, claim_by_hand, order_rows
 from typer.testing import CliRunner
 
 from cio_spark import runtime
 from cio_spark.cli import app
-from cio_spark.clock import SystemClock
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError
-from cio_spark.results import Claimant, claim_sync, set_up_tables
+from cio_spark.results import set_up_tables
 from cio_spark.standin import Fault
 
 
@@ -105,7 +104,7 @@ def test_a_second_run_is_refused_while_the_first_is_at_work_and_closes_it_as_los
     set_up_tables(orders.tables)
     # A process like this one that is gone: the same place, a number nobody has
     first = runtime.owner().replace(f":{os.getpid()}", f":{2**22 + 1}")
-    lost = claim_sync(orders.tables, orders.name, Claimant(first), clock=SystemClock(), facts=lambda _: {})
+    lost = claim_by_hand(orders.tables, orders.name, first)
     with monkeypatch.context() as still_there:
         still_there.setattr(runtime, "owner_is_dead", lambda _: False)
         with pytest.raises(SyncAlreadyRunningError, match=rf"already running since .* on {first.partition('/')[0]}"):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sync_bench import Bench
+from sync_bench import Bench, claim_by_hand
 
 from cio_spark.clock import SystemClock
 from cio_spark.errors import SyncAlreadyRunningError, SyncTakenOverError
@@ -17,7 +17,6 @@ from cio_spark.results import (
     Claim,
     Claimant,
     RunEnd,
-    claim_sync,
     claims,
     end_run,
     register_taken_over,
@@ -45,7 +44,7 @@ def sync(people: Bench) -> Bench:
 
 def claim(sync: Bench, owner: str = "elsewhere:1", minutes: float = 0.0) -> Claim:
     """A claim by an owner that nobody knows to be dead."""
-    return claim_sync(sync.tables, sync.name, Claimant(owner), clock=Later(minutes), facts=lambda _: {})
+    return claim_by_hand(sync.tables, sync.name, owner, Later(minutes))
 
 
 def claims_of(sync: Bench) -> list[sync_runs.ClaimState]:

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
-from sync_bench import KEY, ROWS_OF_WAVES, SMALL_WAVES, Bench, order_rows, staged, wave_of
+from sync_bench import KEY, ROWS_OF_WAVES, SMALL_WAVES, Bench, fail_in_the_second_wave, order_rows, staged, wave_of
 
 from cio_spark.config import ApiKey
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.model import SyncResult
-from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.pipeline.replay import Letters, replay_sync
 from cio_spark.results import set_up_tables
 from cio_spark.schemas import DEAD_LETTERS, struct_of
@@ -148,16 +147,8 @@ def test_a_replay_goes_in_waves_and_where_one_fails_only_that_one_is_in_doubt(
 ) -> None:
     write_letters(people, ROWS_OF_WAVES, persons=60)
     people.write_sql("SELECT 'x' AS id, 'a' AS plan")
-    append = pipeline_waves._append
-    calls = iter(range(100))
-
-    def fail_in_the_second(*arguments: Any) -> int:
-        if next(calls) == 1:
-            raise RuntimeError("out of memory")
-        return append(*arguments)
-
     with monkeypatch.context() as broken:
-        broken.setattr(pipeline_waves, "_append", fail_in_the_second)
+        fail_in_the_second_wave(broken)
         with pytest.raises(CioSparkError):
             replay(people, batch=SMALL_WAVES["batch"], delivery=SMALL_WAVES["delivery"])
     (failed,) = people.tables.read("sync_run_state").where(F.col("sync") == people.name).collect()

@@ -32,7 +32,7 @@ from cio_spark.errors import ConfigurationError
 from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts
 from cio_spark.monitoring import Observed, RunFacts, Window, judge_sync
 from cio_spark.pipeline.checks import prepare_and_validate
-from cio_spark.pipeline.exit_status import judge
+from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.survey import plan_of
 from cio_spark.results import Tables
 from cio_spark.runtime import environment
@@ -230,7 +230,7 @@ def table_names(world: World, config: SyncConfig) -> Any:
 
 def verdict(_: World, config: SyncConfig) -> Any:
     """Look at the exit status of a run of which 4 % were refused."""
-    return judge(config, Books(StateCounts(source_rows=100), DeliveryCounts(accepted=96, rejected=4)))[0]
+    return decide_exit_status(config, Books(StateCounts(source_rows=100), DeliveryCounts(accepted=96, rejected=4)))[0]
 
 
 def alerts(**window: Any) -> Callable[[World, SyncConfig], Any]:

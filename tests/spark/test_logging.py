@@ -11,17 +11,16 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from sync_bench import KEY, ORDERS, SMALL_WAVES, Bench, order_rows
+from sync_bench import KEY, ORDERS, SMALL_WAVES, Bench, claim_by_hand, order_rows
 from sync_bench import ROWS_OF_WAVES as ROWS
 from typer.testing import CliRunner, Result
 
 from cio_spark.cli import app
-from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey
 from cio_spark.logs.events import BINDINGS, FIELDS, Event
 from cio_spark.pipeline import run_sync
 from cio_spark.pipeline import waves as pipeline_waves
-from cio_spark.results import Claimant, claim_sync, set_up_tables
+from cio_spark.results import set_up_tables
 from cio_spark.spark.session import log_file
 from cio_spark.standin import Fault
 
@@ -189,7 +188,7 @@ def test_a_refused_claim_and_what_keeps_a_run_from_starting_are_events(orders: B
     orders.write_sql(order_rows(3))
     conf = str(orders.write_config(tmp_path / "orders.yml"))
     set_up_tables(orders.tables)
-    holder = claim_sync(orders.tables, orders.name, Claimant("elsewhere:1"), clock=SystemClock(), facts=lambda _: {})
+    holder = claim_by_hand(orders.tables, orders.name)
     refused = invoke(orders, "sync", conf)
     (event,) = events_of_failure(refused)
     assert (event["event"], event["run_id"], event["holder_run_id"]) == ("claim_refused", None, holder.run_id)

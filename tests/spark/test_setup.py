@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from sync_bench import Bench
+from sync_bench import Bench, claim_by_hand
 
 from cio_spark.clock import SystemClock
 from cio_spark.config import TablesSection
 from cio_spark.errors import ExitStatus, TablesInUseError
 from cio_spark.ids import new_run_id
-from cio_spark.results import Claimant, RunEnd, Tables, claim_sync, end_run, last_runs, set_up_tables, setup
+from cio_spark.results import RunEnd, Tables, end_run, last_runs, set_up_tables, setup
 from cio_spark.results.views import create_view
 from cio_spark.schemas import BATCH_COLUMNS, struct_of
 
@@ -70,7 +70,7 @@ def test_a_field_that_the_facts_of_a_batch_have_gained_is_added_within_its_colum
 
 
 def test_an_update_of_the_tables_waits_for_the_end_of_other_runs(tables: Tables) -> None:
-    other = claim_sync(tables, "other", Claimant("elsewhere:1"), clock=SystemClock(), facts=lambda _: {})
+    other = claim_by_hand(tables, "other")
     sleeps: list[bool] = []
 
     def end_the_other_run() -> None:
@@ -87,7 +87,7 @@ def test_an_update_of_the_tables_waits_for_the_end_of_other_runs(tables: Tables)
 def test_a_run_that_keeps_on_working_ends_the_update_with_a_sentence_and_a_command_that_reads_goes_on(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim_sync(tables, "other", Claimant("elsewhere:1"), clock=SystemClock(), facts=lambda _: {})
+    claim_by_hand(tables, "other")
     monkeypatch.setattr(setup, "MOST_WAIT_SECONDS", 60.0)  # less than what is left of the claim
 
     with pytest.raises(TablesInUseError, match="is at work in these tables") as refused:
@@ -125,7 +125,7 @@ def test_a_column_that_somebody_adds_while_an_event_is_written_costs_no_event(
         append(tables, table, rows, **options)
 
     monkeypatch.setattr(Tables, "append", alter_and_append)
-    claim = claim_sync(people.tables, people.name, Claimant("me:1"), clock=SystemClock(), facts=lambda _: {})
+    claim = claim_by_hand(people.tables, people.name, "me:1")
     assert claim.run_id
 
 

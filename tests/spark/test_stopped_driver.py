@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from sync_bench import KEY, Bench, wait_for_messages
+from sync_bench import KEY, Bench, claim_by_hand, wait_for_messages
 
 from cio_spark.clock import SystemClock
 from cio_spark.errors import ExitStatus, SyncAlreadyRunningError
 from cio_spark.model import SyncResult
-from cio_spark.results import Claimant, claim_sync, set_up_tables
+from cio_spark.results import set_up_tables
 from cio_spark.standin import Fault
 
 PERSONS = 80
@@ -88,7 +88,7 @@ def test_a_run_that_holds_every_slot_keeps_its_sync_and_one_stopped_past_its_cla
     # Beyond the lease: nothing is renewed within a wave, and nothing has to be
     clock.sleep(max(0.0, 1.2 * LEASE_SECONDS - (clock.monotonic() - began)))
     with pytest.raises(SyncAlreadyRunningError):
-        claim_sync(people.tables, people.name, Claimant("elsewhere:1"), clock=clock, facts=lambda _: {})
+        claim_by_hand(people.tables, people.name, "elsewhere:1", clock)
     os.killpg(stopped.pid, signal.SIGSTOP)
     people.api.clear_faults()
     sent_before = people.api.received.count()

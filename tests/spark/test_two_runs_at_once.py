@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
-from sync_bench import KEY, SMALL_WAVES, Bench, order_rows
+from sync_bench import KEY, SMALL_WAVES, Bench, claim_by_hand, order_rows
 from sync_bench import ROWS_OF_WAVES as ROWS
 
 from cio_spark.clock import SystemClock
@@ -16,7 +16,8 @@ from cio_spark.errors import ExitStatus, SyncAlreadyRunningError, SyncTakenOverE
 from cio_spark.pipeline import replay_sync, run_sync
 from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
-from cio_spark.results import Claim, Claimant, RunEnd, claim_sync, end_run, set_up_tables
+from cio_spark.pipeline.run_context import RunContext
+from cio_spark.results import Claim, RunEnd, end_run, set_up_tables
 from cio_spark.standin import Fault
 
 
@@ -45,11 +46,11 @@ def take_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bench, Callable[[], 
     def arrange(sync: Bench, meanwhile: Callable[[], object]) -> None:
         append = pipeline_waves._append
 
-        def send_and_lose_the_claim(config: Any, tables: Any, wave: Any, run_id: str, *rest: Any) -> int:
+        def send_and_lose_the_claim(run: RunContext, *rest: Any) -> int:
             monkeypatch.setattr(pipeline_waves, "_append", append)
-            evaluations = append(config, tables, wave, run_id, *rest)
-            lost = RunEnd(run_id, sync.name, SystemClock().now(), "lost", None, "another run took over")
-            end_run(tables, lost)
+            evaluations = append(run, *rest)
+            lost = RunEnd(run.claim.run_id, sync.name, SystemClock().now(), "lost", None, "another run took over")
+            end_run(run.tables, lost)
             meanwhile()
             return evaluations
 
@@ -113,9 +114,7 @@ def test_while_the_other_run_is_at_work_the_run_after_it_settles_the_one_that_wa
     claimed: list[Claim] = []
 
     def claim_by_another() -> None:
-        claimed.append(
-            claim_sync(people.tables, people.name, Claimant("elsewhere:1"), clock=SystemClock(), facts=lambda _: {})
-        )
+        claimed.append(claim_by_hand(people.tables, people.name))
 
     take_over(people, claim_by_another)
     with pytest.raises(SyncTakenOverError):
@@ -150,7 +149,7 @@ def test_a_replay_that_was_taken_over_ends_like_a_sync(
 def test_a_run_with_take_over_does_not_wait_for_a_claim(people: Bench) -> None:
     people.write_sql("SELECT 'p' AS id, 'new' AS plan")
     set_up_tables(people.tables)
-    claim = claim_sync(people.tables, people.name, Claimant("elsewhere:1"), clock=SystemClock(), facts=lambda _: {})
+    claim = claim_by_hand(people.tables, people.name)
     with pytest.raises(SyncAlreadyRunningError):
         people.run()
     result = run_sync(

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 from sync_bench import ROWS_OF_WAVES as ROWS
-from sync_bench import SMALL_WAVES, Bench, order_rows, staged, wave_of
+from sync_bench import SMALL_WAVES, Bench, fail_in_the_second_wave, order_rows, staged, wave_of
 
 from cio_spark import results, runtime
 from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
-from cio_spark.pipeline.run_context import Frame
 from cio_spark.results import Staging
 from cio_spark.standin import Fault
 
@@ -92,7 +92,7 @@ def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
         with monkeypatch.context() as broken:
             broken.setattr(results, "append_record_status", send_and_fail)
             if the_process_dies_too:
-                broken.setattr(Frame, "fail", lambda *_: None)
+                broken.setattr(pipeline_run, "fail_run", lambda *_: None)
             with pytest.raises(CioSparkError):
                 people.run()
         assert plans(people, "p") == [*before, "b"]
@@ -109,16 +109,8 @@ def test_a_wave_that_spark_fails_in_is_in_doubt_and_its_staging_goes_with_the_ne
     orders: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders.write_sql(order_rows(ROWS, customers=60))
-    append = pipeline_waves._append
-    calls = iter(range(100))
-
-    def fail_in_the_second(*arguments: Any) -> int:
-        if next(calls) == 1:
-            raise RuntimeError("out of memory")
-        return append(*arguments)
-
     with monkeypatch.context() as broken:
-        broken.setattr(pipeline_waves, "_append", fail_in_the_second)
+        fail_in_the_second_wave(broken)
         with pytest.raises(CioSparkError):
             orders.run(**SMALL_WAVES)
     assert len(staged(orders)) == 1

@@ -22,10 +22,10 @@ from cio_spark.config import ApiKey
 from cio_spark.delivery import delivery_settings
 from cio_spark.errors import CioSparkError
 from cio_spark.model import SyncResult
+from cio_spark.pipeline import books as pipeline_books
 from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.pipeline.replay import replay_sync
-from cio_spark.pipeline.run_context import Frame
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.standin import Fault, StandIn
 
@@ -116,7 +116,7 @@ def ending(how: Ending, wave: int, cancellation: Cancellation) -> Iterator[None]
         return replace(delivery_settings(*arguments, **named), circuit_failures=3, circuit_budget_seconds=0.0)
 
     fatal = {
-        Ending.DEATH_IN_BOOKS: (pipeline_run, "write_dead_letters"),
+        Ending.DEATH_IN_BOOKS: (pipeline_books, "write_dead_letters"),
         Ending.DEATH_AT_END: (results, "end_run"),
         Ending.DEATH_IN_SETTLING: (results, "mark_settled"),
     }
@@ -129,7 +129,7 @@ def ending(how: Ending, wave: int, cancellation: Cancellation) -> Iterator[None]
         if how in fatal:
             patch.setattr(*fatal[how], die)
         if how is not Ending.UNCOMMITTED_FAILURE:
-            patch.setattr(Frame, "fail", lambda *_: None)
+            patch.setattr(pipeline_run, "fail_run", lambda *_: None)
         yield
 
 

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from cio_spark.clock import SystemClock
+from cio_spark.clock import Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.model import SyncResult
-from cio_spark.pipeline import run_sync
-from cio_spark.results import Tables
+from cio_spark.pipeline import run_sync, waves
+from cio_spark.results import Claim, Claimant, Tables, claim_sync, read_claims
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.standin import StandIn
 
@@ -138,6 +139,12 @@ class Bench:
         return {row["record_id"]: row["error_code"] or row["status"] for row in self.statuses(result.run_id)}
 
 
+def claim_by_hand(tables: Tables, sync: str, owner: str = "elsewhere:1", clock: Clock | None = None) -> Claim:
+    """Claims a sync as a run of another process does."""
+    clock, claimant = clock or SystemClock(), Claimant(owner)
+    return claim_sync(tables, read_claims(tables, sync, claimant, clock=clock), claimant, {}, clock=clock)
+
+
 def order_rows(count: int, customers: int = 7) -> str:
     """SQL of so many orders."""
     return (
@@ -156,6 +163,19 @@ def wave_of(batch_id: str) -> int:
 def staged(bench: Bench) -> list[str]:
     """What runs have left in the staging."""
     return [name for name in bench.tables.names() if name.startswith("staging")]
+
+
+def fail_in_the_second_wave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes Spark fail in the second wave that is sent from now on."""
+    append = waves._append
+    calls = iter(range(100))
+
+    def fail(*arguments: Any) -> int:
+        if next(calls) == 1:
+            raise RuntimeError("out of memory")
+        return append(*arguments)
+
+    monkeypatch.setattr(waves, "_append", fail)
 
 
 def wait_for_messages(api: StandIn, count: int, check: Callable[[], None] = lambda: None) -> None:

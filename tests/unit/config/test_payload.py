@@ -8,7 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from cio_spark.config import (
-    CALL_RULES,
     NEAR_MISSES,
     RESERVED_EVENTS,
     Call,
@@ -55,7 +54,7 @@ def test_every_call_has_a_smallest_working_section(call: Call) -> None:
 
 @pytest.mark.parametrize("call", list(Call))
 def test_every_needed_field_is_asked_for_when_nothing_is_given(call: Call) -> None:
-    assert paths(section(call)) == [alternatives[0] for alternatives in CALL_RULES[call].needs]
+    assert paths(section(call)) == [alternatives[0] for alternatives in call.spec.needs]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +112,7 @@ def test_a_section_made_in_python_obeys_the_same_rules() -> None:
 
 def test_the_rules_know_every_field_of_the_section() -> None:
     assert set(PAYLOAD_FIELDS) == {info.alias or name for name, info in PayloadSection.model_fields.items()}
-    assert all(set(COMMON_FIELDS).isdisjoint(rule.fields) for rule in CALL_RULES.values())
+    assert all(set(COMMON_FIELDS).isdisjoint(call.spec.fields) for call in Call)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pytest
 
 from cio_spark.cli.run_command import worst
 from cio_spark.config import SyncConfig
-from cio_spark.delivery.settings import overwrites_person
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, Reason, StateCounts
 from cio_spark.pipeline.exit_status import decide_exit_status
@@ -177,4 +176,4 @@ def test_only_calls_about_the_whole_person_make_older_ones_obsolete(call: str, e
     extra = {"group": {"group_id": "id"}, "track": {"event": {"value": "e"}}}.get(call, {})
     payload = {"call": call, "record_id": "id", "user_id": "id", **extra}
     made = SyncConfig.model_validate({"sync": {"name": "s"}, "source": {"table": "t"}, "payload": payload})
-    assert overwrites_person(made) is expected
+    assert made.call.overwrites_person is expected

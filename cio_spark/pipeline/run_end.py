@@ -1,0 +1,139 @@
+"""Ends a run: writes its end into the tables and the log, and judges the alerts."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+from cio_spark import results, runtime
+from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
+from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, SyncResult
+from cio_spark.monitoring.check import check_after_run
+from cio_spark.pipeline.run_context import RunContext
+from cio_spark.pipeline.survey import Work
+from cio_spark.pipeline.take_over import recover_after_take_over
+
+CANCELLED = (ExitStatus.CANCELLED_SIGINT, ExitStatus.CANCELLED_SIGTERM)
+
+
+def finish_run(
+    run: RunContext,
+    books: Books,
+    exit_status: ExitStatus,
+    message: str,
+    plan: DeliveryPlan | None,
+    ledger_version: int | None = None,
+) -> SyncResult:
+    """Write the end of a run that came to its books.
+
+    Args:
+        run: the run.
+        books: all counts.
+        exit_status, message: the verdict.
+        plan: how it was cut; None where nothing was sent.
+        ledger_version: version of `record_status` it was planned on.
+    """
+    well = exit_status is ExitStatus.SUCCESS
+    delivery_seconds = run.phases.seconds.get("deliver", 0.0)
+    with run.phases.phase("end"):
+        results.end_run(
+            run.tables,
+            results.RunEnd(
+                run.claim.run_id,
+                run.claim.sync,
+                run.clock.now(),
+                "succeeded" if well else "cancelled" if exit_status in CANCELLED else "failed",
+                exit_status,
+                None if well else message,
+                books,
+                delivery_seconds,
+                ledger_version,
+            ),
+        )
+    _check_alerts(run)
+    _log_end(run, exit_status, message, books)
+    result = SyncResult(
+        run_id=run.claim.run_id,
+        sync=run.claim.sync,
+        exit_status=exit_status,
+        books=books,
+        plan=plan,
+        message=message,
+        seconds=run.seconds,
+        delivery_seconds=delivery_seconds,
+        phases=run.phases.seconds,
+        notes=run.notes,
+    )
+    run.progress.finished(result)
+    return result
+
+
+def fail_run(
+    run: RunContext, error: BaseException, work: Work | None, delivery: DeliveryCounts, staging: results.Staging
+) -> None:
+    """Write the end of a run that Spark, a defect or another run has ended, with as much of its books as is known.
+
+    Where Spark itself is gone this cannot be written: the next run then closes and settles this one as lost.
+
+    Args:
+        run: the run.
+        error: what ended it.
+        work: what it had to do; None: it had not come to know that.
+        delivery: what it has persisted, if that was read back.
+        staging: of the run; it stays where the next run needs it to settle this one.
+    """
+    progression = run.progression
+    if not progression.started:  # else the next run settles this one, and needs what was staged
+        with contextlib.suppress(Exception):
+            staging.drop()
+    if progression.committed and not delivery.persisted:
+        with contextlib.suppress(Exception):
+            delivery = results.count_statuses(run.tables, run.claim.run_id, run.config.sync.name)
+    books = None
+    if work is not None:
+        books = Books(work.counts, delivery, progression.not_started, progression.in_doubt)
+    exit_status, said = ExitStatus.INTERNAL_ERROR, type(error).__name__
+    if isinstance(error, CioSparkError):
+        exit_status, said = error.exit_status, str(error)
+    end = results.RunEnd(
+        run.claim.run_id,
+        run.claim.sync,
+        run.clock.now(),
+        "failed",
+        exit_status,
+        said,
+        books,
+        # Said only where nothing was sent: without it the next run settles this one
+        delivery_seconds=None if progression.started else 0.0,
+    )
+    if isinstance(error, SyncTakenOverError):
+        end = replace(end, status="taken_over")
+        run.log.taken_over(error.wave)
+        if error.wave is not None:
+            with contextlib.suppress(Exception):
+                recover_after_take_over(run.config, run.tables, run.claim, error.wave, clock=run.clock)
+    with contextlib.suppress(Exception):
+        results.end_run(run.tables, end)
+        _check_alerts(run)
+    _log_end(run, exit_status, said, books)
+
+
+def _log_end(run: RunContext, exit_status: ExitStatus, outcome: str, books: Books | None) -> None:
+    # A wave that was committed has rows: without any, they could not be counted
+    run.log.counted(books.delivery if books is not None and books.delivery.persisted else None)
+    run.log.ended(
+        exit_status,
+        outcome,
+        books,
+        seconds=run.seconds,
+        delivery_seconds=run.phases.seconds.get("deliver", 0.0),
+        phases=run.phases.seconds,
+    )
+
+
+def _check_alerts(run: RunContext) -> None:
+    if run.config.batch.enable_monitoring:
+        with run.phases.phase("alerts"):
+            check_after_run(
+                run.config, run.tables, clock=run.clock, find_webhook=runtime.find_webhook, run_id=run.claim.run_id
+            )
