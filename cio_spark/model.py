@@ -7,9 +7,6 @@ from enum import Enum
 
 from cio_spark.errors import ExitStatus
 
-SENT_STATUSES = ("accepted", "rejected", "failed")
-"""Statuses of records that were put on the wire; `invalid` and most `not_attempted` ones never were."""
-
 OUR_WORDS = "CASE WHEN http_status IS NULL OR status IN ('invalid', 'not_attempted') THEN error_message END"
 """SQL: what is said of a row of `record_status` in words of ours alone.
 
@@ -129,17 +126,6 @@ class StateCounts:
     def to_send(self) -> int:
         """Records the delivery is planned for."""
         return self.new + self.changed + self.again
-
-
-def retries_of(attempts: int, batches: int, splits: int) -> int:
-    """Count the tries that were no first ones; the SQL of `analysis/figures.py` says the same.
-
-    Args:
-        attempts: tries of some batches and their parts.
-        batches: that were tried.
-        splits: divisions of them and their parts; each makes two parts, whose first tries are no retries.
-    """
-    return max(0, attempts - batches - 2 * splits)
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,10 @@ from typing import NamedTuple
 
 from pyspark.sql import types as T
 
-from cio_spark.model import SENT_STATUSES
+from cio_spark.batch_facts import BATCH_FACTS
+from cio_spark.statuses import ROW_STATES, SENT_STATUSES
 
-BATCH_COLUMNS = (
-    "wave INT, partition INT, lane INT, worker STRING, started_at TIMESTAMP_LTZ, completed_at TIMESTAMP_LTZ, "
-    "records INT, bytes BIGINT, compressed_bytes BIGINT, requests INT, attempts INT, splits INT, "
-    "request_seconds DOUBLE, throttled_seconds DOUBLE, memory_usage_mb DOUBLE, cpu_usage_percent DOUBLE, "
-    # Fields that came later stand behind those that older tables have
-    "limit_records INT, limit_bytes BIGINT"
-)
+BATCH_COLUMNS = ", ".join(f"{name} {fact.type}" for name, fact in BATCH_FACTS.items())
 
 # What the partition function yields (delivery.outcome.OUTCOMES): `record_status` but for what a run's rows share
 OUTCOMES = (
@@ -57,24 +52,7 @@ BATCH_OPERATIONS = (
     "started_at TIMESTAMP_LTZ, completed_at TIMESTAMP_LTZ, metadata MAP<STRING, STRING>"
 )
 
-RUN_COUNTS = (
-    "source_rows",
-    "accepted",
-    "invalid",
-    "rejected",
-    "failed",
-    "not_attempted",
-    "unchanged",
-    "changed_ignored",
-    "held",
-    "superseded",
-    "not_started",
-    "in_doubt",
-    "requests",
-    "retries",
-    "bytes",
-    "compressed_bytes",
-)
+RUN_COUNTS = ("source_rows", *ROW_STATES, "requests", "retries", "bytes", "compressed_bytes")
 
 SYNC_RUNS = (
     "run_id STRING, sync STRING, run_number BIGINT, event STRING, at TIMESTAMP_LTZ, status STRING, owner STRING, "

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from cio_spark.batch_facts import RETRIES_SQL
+from cio_spark.statuses import ROW_STATES
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -85,7 +88,6 @@ def _of_positive(function: str, column: str) -> str:
 
 
 _BUSY = "sum(busy_seconds)"
-_RETRIES = "greatest(0, coalesce(sum(attempts), 0) - count(attempts) - 2 * coalesce(sum(splits), 0))"
 _SINGLE_RECORDS = "CASE WHEN requests = 1 THEN total_records END"
 _REQUEST_TIME = "round(request_seconds / nullif(requests, 0), 4)"
 
@@ -120,14 +122,14 @@ GROUP: Final[Mapping[str, Figure]] = {
     "attempts": Figure("tries", "coalesce(sum(attempts), 0)", "tries"),
     "splits": Figure("", "coalesce(sum(splits), 0)", "divisions of refused batches"),
     "retries": Figure(
-        "tries", _RETRIES, "tries after the first; a division makes two parts, whose first tries are none"
+        "tries", RETRIES_SQL, "tries after the first; a division makes two parts, whose first tries are none"
     ),
-    "retry_percent": Figure("%", _ratio(_RETRIES, "sum(attempts)", "100.0D * "), "retries of all tries"),
+    "retry_percent": Figure("%", _ratio(RETRIES_SQL, "sum(attempts)", "100.0D * "), "retries of all tries"),
     "request_seconds": Figure("s", "coalesce(sum(request_seconds), 0.0D)", "spent in requests, over all lanes"),
     "throttled_seconds": Figure("s", "coalesce(sum(throttled_seconds), 0.0D)", "spent waiting, over all lanes"),
     "retry_seconds": Figure(
         "s",
-        _ratio(f"sum(request_seconds) * {_RETRIES}", "sum(attempts)"),
+        _ratio(f"sum(request_seconds) * {RETRIES_SQL}", "sum(attempts)"),
         "spent in retries, over all lanes: an estimate, a retry taken to last as long as any try",
     ),
     "throttled_percent": Figure(
@@ -181,12 +183,7 @@ RUN: Final[Mapping[str, Figure]] = {
 }
 """Of one run, over its rows of `batch_performance`."""
 
-STATES: Final = (
-    *("accepted", "invalid", "rejected", "failed", "not_attempted", "unchanged", "changed_ignored", "held"),
-    *("superseded", "not_started", "in_doubt"),
-)
-"""What a source row can be in: exactly one of them."""
-_ACCOUNTED = " + ".join(STATES)
+_ACCOUNTED = " + ".join(ROW_STATES)
 
 BOOKS: Final[Mapping[str, Figure]] = {
     "accounted_rows": Figure("rows", _ACCOUNTED, "source rows found in exactly one state"),

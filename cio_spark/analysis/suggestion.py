@@ -10,13 +10,13 @@ from typing import Final
 
 from cio_spark.analysis.measured import Measured
 from cio_spark.config import BatchConfiguration, BatchStrategy
+from cio_spark.config.api_limits import MAX_BODY_BYTES
 from cio_spark.planning import body_limit
 from cio_spark.planning.request_limits import ENVELOPE_BYTES
 
 MOST_WORKERS: Final = 20
 MOST_BATCH_SIZE: Final = 10_000
 MOST_RATE: Final = 1_000
-FULL_BODY_BYTES: Final = 500_000
 """The API's own limit of a body."""
 MANY_ERRORS_PERCENT: Final = 5.0
 """Above it, requests in flight are taken away instead of added (the notebook's)."""
@@ -173,12 +173,12 @@ class _Draft:
         held_down = 0 < self.measured.limit_records_mean < FULL * self.config.max_batch_size
         if needed <= usual or fill < LEAST_FILL or (held_down and not bounded_by_bytes):
             return  # requests are full enough, or were not full for want of records, or because of the strategy
-        fits = (FULL_BODY_BYTES - ENVELOPE_BYTES) / per_record if per_record else float(MOST_BATCH_SIZE)
+        fits = (MAX_BODY_BYTES - ENVELOPE_BYTES) / per_record if per_record else float(MOST_BATCH_SIZE)
         size = max(1, min(math.ceil(needed / fill - 1e-9), math.floor(fits), MOST_BATCH_SIZE))
         if size > self.config.max_batch_size:
             self._set("max_batch_size", size, why)
         if size * per_record + ENVELOPE_BYTES > limit:
-            self._set("max_batch_bytes", FULL_BODY_BYTES, f"{size:,} records of {per_record:,.0f} bytes need it")
+            self._set("max_batch_bytes", MAX_BODY_BYTES, f"{size:,} records of {per_record:,.0f} bytes need it")
         self._records = max(usual, size * fill)
 
     def set_rate(self) -> None:

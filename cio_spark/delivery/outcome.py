@@ -7,13 +7,15 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
+from cio_spark.batch_facts import BATCH_FACTS
 from cio_spark.delivery.records import IDENTITY
+from cio_spark.statuses import Status
 
-ACCEPTED: Final = "accepted"
-INVALID: Final = "invalid"
-FAILED: Final = "failed"
-NOT_ATTEMPTED: Final = "not_attempted"
-REJECTED: Final = "rejected"
+ACCEPTED: Final = Status.ACCEPTED.value
+INVALID: Final = Status.INVALID.value
+FAILED: Final = Status.FAILED.value
+NOT_ATTEMPTED: Final = Status.NOT_ATTEMPTED.value
+REJECTED: Final = Status.REJECTED.value
 
 HELD_BACK: Final = "held_back_after_failure"
 """Code of records that wait because an earlier one of the same person failed or was rejected."""
@@ -130,28 +132,14 @@ PER_RECORD: Final = ("error_code", "error_message")
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 
-BATCH_FACTS: Final = pa.struct(
-    [
-        ("wave", pa.int32()),
-        ("partition", pa.int32()),
-        ("lane", pa.int32()),
-        ("worker", pa.string()),
-        ("started_at", _INSTANT),
-        ("completed_at", _INSTANT),
-        ("records", pa.int32()),
-        ("bytes", pa.int64()),
-        ("compressed_bytes", pa.int64()),
-        ("requests", pa.int32()),
-        ("attempts", pa.int32()),
-        ("splits", pa.int32()),
-        ("request_seconds", pa.float64()),
-        ("throttled_seconds", pa.float64()),
-        ("memory_usage_mb", pa.float64()),
-        ("cpu_usage_percent", pa.float64()),
-        ("limit_records", pa.int32()),
-        ("limit_bytes", pa.int64()),
-    ]
-)
+_ARROW: Final = {
+    "INT": pa.int32(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "STRING": pa.string(),
+    "TIMESTAMP_LTZ": _INSTANT,
+}
+BATCH_STRUCT: Final = pa.struct([(name, _ARROW[fact.type]) for name, fact in BATCH_FACTS.items()])
 
 OUTCOMES: Final = pa.schema(
     [
@@ -168,7 +156,7 @@ OUTCOMES: Final = pa.schema(
         ("attempts", pa.int32()),
         ("payload_bytes", pa.int32()),
         ("attempted_at", _INSTANT),
-        ("batch", BATCH_FACTS),
+        ("batch", BATCH_STRUCT),
     ]
 )
 """Columns of `schemas.OUTCOMES`, in its order; a test holds them equal."""
@@ -180,7 +168,7 @@ def _repeated(value: Any, kind: pa.DataType, times: int) -> pa.Array:
 
 
 def _once(facts: BatchFacts | None, kind: pa.DataType, rows: int) -> pa.Array:
-    """A column with the facts in its first row: in every row, their 18 leaves cost as much as all other columns."""
+    """A column with the facts in its first row: in every row, their leaves cost as much as all other columns."""
     if facts is None or not rows:
         return pa.nulls(rows, kind)
     return pa.concat_arrays([pa.array([facts._asdict()], kind), pa.nulls(rows - 1, kind)])

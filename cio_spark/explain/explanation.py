@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from cio_spark.explain.subject import Subject
-from cio_spark.model import SENT_STATUSES
+from cio_spark.statuses import SENT_STATUSES
 
 
 @dataclass(frozen=True)

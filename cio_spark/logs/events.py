@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from cio_spark.statuses import LEFT_ALONE, ROW_STATES, STATUSES
+
 
 class Event(str, Enum):
     """Names the events."""
@@ -50,7 +52,6 @@ BINDINGS: Final = ("run_id", "sync")
 """Fields of every event."""
 
 _PLACE: Final = ("wave", "partition", "lane", "worker")
-_STATUSES: Final = ("accepted", "invalid", "rejected", "failed", "not_attempted")
 _ALERT: Final = ("alert_id", "alert", "severity", "text", "alert_run_id", "batch_id")
 
 FIELDS: Final[dict[Event, tuple[str, ...]]] = {
@@ -62,20 +63,19 @@ FIELDS: Final[dict[Event, tuple[str, ...]]] = {
     Event.RUN_NOT_STARTED: ("exit_status", "error_type", "error"),
     Event.RUN_STARTED: ("source", "source_version", "configuration_hash", "package_version"),
     Event.RUN_PLANNED: (
-        *("source_rows", "new", "changed", "again", "unchanged", "changed_ignored", "held", "superseded", "invalid"),
+        *("source_rows", "new", "changed", "again", *LEFT_ALONE, "invalid"),
         *("payload_bytes", "requests", "waves", "partitions", "tasks", "lanes", "max_records", "max_bytes"),
         *("sizing", "compression", "eta_seconds", "limited_by"),
     ),
     Event.RUN_ENDED: (
-        *("exit_status", "outcome", "source_rows", *_STATUSES, "unchanged", "changed_ignored", "held", "superseded"),
-        *("not_started", "in_doubt", "balanced", "error_rate_percent"),
+        *("exit_status", "outcome", "source_rows", *ROW_STATES, "balanced", "error_rate_percent"),
         *("requests", "retries", "bytes", "compressed_bytes", "request_seconds", "throttled_seconds"),
         *("seconds", "delivery_seconds", "phases"),
     ),
     Event.WAVE_STARTED: ("wave", "waves", "records", "requests", "partitions", "lanes", "eta_seconds"),
     Event.WAVE_PROGRESS: ("wave", "tasks_done", "tasks", "seconds"),
     Event.WAVE_RETRIED: ("wave", "attempt", "reason"),
-    Event.WAVE_COMMITTED: ("wave", *_STATUSES, "requests", "retries", "bytes", "seconds"),
+    Event.WAVE_COMMITTED: ("wave", *STATUSES, "requests", "retries", "bytes", "seconds"),
     Event.BATCH_FAILURES: ("wave", "records", "failures"),
     Event.ALERT_OPENED: _ALERT,
     Event.ALERT_RESOLVED: _ALERT,

@@ -9,10 +9,9 @@ from cio_spark.config import RESERVED_EVENTS, ApiKey, BatchConfiguration, Call
 from cio_spark.delivery import DeliverySettings
 from cio_spark.notebook.customerio_client import Connection
 from cio_spark.notebook.request import type_of
+from cio_spark.planning.rate_shares import WINDOW_MARGIN
 from cio_spark.planning.request_limits import RequestLimits, body_limit
 
-# The API counts requests over 3 s, and timers wake a little early or late
-WINDOW_MARGIN = 1.01
 JOBS_SYNC = "batch_job"
 """Stands for the name of a sync in log lines and metrics of jobs."""
 

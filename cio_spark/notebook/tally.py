@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from cio_spark.batch_facts import retries_of
 from cio_spark.config import BatchStatus
 from cio_spark.delivery import BatchFacts, OutcomeGroup
 from cio_spark.delivery.outcome import ACCEPTED, INVALID, NOT_ATTEMPTED
-from cio_spark.model import retries_of
 from cio_spark.notebook.metrics import BatchMetrics
 
 MOST_REASONS = 20

@@ -15,8 +15,8 @@ from cio_spark.logs.events import ERROR, FIELDS, INFO, Event
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, StateCounts
 from cio_spark.results import Claim
+from cio_spark.statuses import STATUSES
 
-STATUSES: Final = ("accepted", "invalid", "rejected", "failed", "not_attempted")
 PROGRESS_EVERY_SECONDS: Final = 30.0
 _SUMS: Final = (*STATUSES, "requests", "retries", "bytes")
 _HASH_CHARACTERS: Final = 16

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cio_spark.analysis.figures import STATES
 from cio_spark.analysis.table_layout import TABLES, ColumnLayout, millis, moment, number, text, whole
 from cio_spark.clock import as_utc
 from cio_spark.errors import ConfigurationError
 from cio_spark.report.plots import draw_plots
+from cio_spark.statuses import ROW_STATES
 from cio_spark.version import VERSION
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def render_page(facts: ReportFacts) -> str:
         newest=facts.analysis.run_books[0] if facts.analysis.run_books else None,
         plots=draw_plots(facts),
         tables=TABLES,
-        states=STATES,
+        states=ROW_STATES,
         timeline_columns=timeline_columns(facts.timeline.step_seconds),
         fill_columns=FILL,
         failure_columns=FAILURES,

@@ -8,25 +8,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from cio_spark.batch_facts import BATCH_FACTS
 from cio_spark.results.tables import Tables
 
-_FACTS = (
-    "wave",
-    "partition",
-    "lane",
-    "worker",
-    "attempts",
-    "requests",
-    "splits",
-    "bytes",
-    "compressed_bytes",
-    "request_seconds",
-    "throttled_seconds",
-    "memory_usage_mb",
-    "cpu_usage_percent",
-    "limit_records",
-    "limit_bytes",
-)
+_IN_METADATA = tuple(name for name, fact in BATCH_FACTS.items() if fact.in_metadata)
 
 
 def batches_of(statuses: DataFrame, *, error_threshold_percent: float, priority: str, strategy: str) -> DataFrame:
@@ -60,7 +45,7 @@ def batches_of(statuses: DataFrame, *, error_threshold_percent: float, priority:
         "sync": F.col("sync"),
         "priority": F.lit(priority),
         "strategy": F.lit(strategy),
-        **{name: F.col(f"batch.{name}").cast("string") for name in _FACTS if name in known},
+        **{name: F.col(f"batch.{name}").cast("string") for name in _IN_METADATA if name in known},
         "error_categories": F.when(F.size("categories") > 0, F.array_join("categories", ",")),
     }.items():
         metadata += [F.lit(key), value]

@@ -7,22 +7,13 @@ from collections import Counter
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark.model import OUR_WORDS, DeliveryCounts, Reason, retries_of
+from cio_spark.batch_facts import BATCH_FACTS, retries_of
+from cio_spark.model import OUR_WORDS, DeliveryCounts, Reason
 from cio_spark.results.tables import Tables
+from cio_spark.statuses import STATUSES
 
-STATUSES = ("accepted", "invalid", "rejected", "failed", "not_attempted")
 MOST_REASONS = 50
-# Facts of a root batch, which stand on one of its records
-_SUMS = (
-    "records",
-    "requests",
-    "attempts",
-    "splits",
-    "bytes",
-    "compressed_bytes",
-    "request_seconds",
-    "throttled_seconds",
-)
+_SUMS = tuple(name for name, fact in BATCH_FACTS.items() if fact.is_summed)
 
 
 def append_record_status(tables: Tables, statuses: DataFrame, *, run_id: str, wave: int) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from cio_spark.analysis.figures import BOOKS, RUN, STATES
+from cio_spark.analysis.figures import BOOKS, RUN
 from cio_spark.analysis.findings import find_what_holds_back
 from cio_spark.analysis.reading import Analysis
 from cio_spark.config import SyncConfig
 from cio_spark.report.facts import ReportFacts, flattened
 from cio_spark.report.timeline import NO_TIMELINE, Timeline
+from cio_spark.statuses import ROW_STATES
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 MARKUP = "<script>alert('x')</script><img src=http://example.invalid/x.png onerror=alert(1)> & \"quotes\" $x_1$"
@@ -58,7 +59,7 @@ class Scene:
 
     def books(self) -> dict[str, Any]:
         total = 1000 * self.batches
-        row: dict[str, Any] = dict.fromkeys((*STATES, *BOOKS), 0)
+        row: dict[str, Any] = dict.fromkeys((*ROW_STATES, *BOOKS), 0)
         row |= {"sync": "orders", "run_id": self.run_id, "status": "succeeded", "exit_status": 0, "error": None}
         row |= {"source": "shop.orders (version 7)", "started_at": NOON, "balanced": True, "run_seconds": 1.0}
         row |= {"source_rows": total + 250, "accepted": total - self.failed, "rejected": self.failed, "held": 250}

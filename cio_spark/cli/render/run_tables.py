@@ -13,6 +13,7 @@ from cio_spark.cli.render.masking import mask_payload
 from cio_spark.clock import as_utc
 from cio_spark.errors import ExitStatus
 from cio_spark.model import DeliveryPlan, Preview, Reason, StateCounts, SyncResult
+from cio_spark.statuses import LEFT_ALONE, ROW_STATES
 
 
 def duration(seconds: float) -> str:
@@ -160,8 +161,5 @@ def _count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-_OTHER_STATES = (
-    *("unchanged", "changed_ignored", "held", "superseded", "invalid", "rejected", "failed"),
-    *("not_attempted", "not_started", "in_doubt"),
-)
+_OTHER_STATES = tuple(dict.fromkeys((*LEFT_ALONE, *ROW_STATES[1:])))
 """With `accepted` all states of a run's rows: they add up to its source rows."""

@@ -14,11 +14,11 @@ from html_figures import Page
 from report_facts import MARKUP, Scene, nothing
 from typer.testing import CliRunner
 
-from cio_spark.analysis.figures import STATES
 from cio_spark.analysis.table_layout import TABLES
 from cio_spark.cli import app
 from cio_spark.report.facts import ReportFacts, flattened
 from cio_spark.report.page import render_page
+from cio_spark.statuses import ROW_STATES
 
 SCENES = {
     "nothing": nothing,
@@ -119,9 +119,9 @@ def test_text_from_the_tables_is_text() -> None:
 def test_the_books_of_the_newest_run_have_every_state_and_their_sum() -> None:
     page = Page(render_page(Scene(failed=120).facts()))
     books = {cell.figure: cell.value for row in page.tables["newest_books"].rows for cell in row}
-    assert set(books) == {*STATES, "accounted_rows"}
+    assert set(books) == {*ROW_STATES, "accounted_rows"}
     assert (books["accepted"], books["rejected"], books["held"]) == ("880", "120", "250")
-    assert int(books["accounted_rows"]) == sum(int(books[state]) for state in STATES)
+    assert int(books["accounted_rows"]) == sum(int(books[state]) for state in ROW_STATES)
     assert (page.figures["balanced"], page.figures["source_rows"]) == ("true", "1250")
 
 
@@ -135,7 +135,7 @@ def test_books_that_do_not_balance_are_said_loudly() -> None:
 
 def test_a_run_under_way_has_no_books_yet() -> None:
     scene = Scene()
-    unknown = dict.fromkeys((*STATES, "source_rows", "exit_status", "run_seconds", "accounted_rows"))
+    unknown = dict.fromkeys((*ROW_STATES, "source_rows", "exit_status", "run_seconds", "accounted_rows"))
     nothing_yet = {"balanced": None, "missing_rows": None, "run_error_rate_percent": None, "status": "running"}
     scene.rows["run_books"] = [scene.books() | unknown | nothing_yet]
     assert "no books yet" in Page(render_page(scene.facts())).text
