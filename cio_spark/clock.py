@@ -7,6 +7,11 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""How much the clocks of two machines are expected to differ at most."""
+CLOCKS_NEVER_DIFFER = timedelta(hours=2)
+"""How much they may differ before anything is wrong: where it costs little to be careful."""
+
 
 class Clock(Protocol):
     """What the package needs of time."""

@@ -1,12 +1,12 @@
-"""Run ids: ULIDs, which sort by the sequence of runs, whatever the clocks of their drivers say."""
+"""Makes run ids: ULIDs, which sort by the sequence of runs, whatever the clocks of their drivers say."""
 
 from __future__ import annotations
 
 import secrets
 from datetime import datetime
 
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_TIME_CHARACTERS = 10
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+TIME_CHARACTERS = 10
 _RANDOM_BITS = 80
 
 
@@ -20,8 +20,8 @@ def new_run_id(now: datetime, newest: str | None) -> str:
     millis = int(now.timestamp() * 1000)
     if newest is not None:
         before = 0
-        for character in newest[:_TIME_CHARACTERS]:
-            before = before * 32 + _CROCKFORD.index(character)
+        for character in newest[:TIME_CHARACTERS]:
+            before = before * 32 + CROCKFORD.index(character)
         millis = max(millis, before + 1)
     return _ulid(millis, secrets.randbits(_RANDOM_BITS))
 
@@ -33,4 +33,4 @@ def smallest_run_id(since: datetime) -> str:
 
 def _ulid(millis: int, random_bits: int) -> str:
     number = (millis << _RANDOM_BITS) | random_bits
-    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

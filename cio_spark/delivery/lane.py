@@ -15,6 +15,7 @@ from cio_spark.delivery.batching import Batch, BatchBuilder
 from cio_spark.delivery.bisection import Bisection
 from cio_spark.delivery.http_client import BatchClient
 from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, group_of
+from cio_spark.delivery.pacing import Throttle
 from cio_spark.delivery.person_order import BlockedPersons
 from cio_spark.delivery.process_log import LaneLog, Place
 from cio_spark.delivery.process_state import ProcessState
@@ -27,7 +28,6 @@ from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.settlement import HELD, Settlement, not_attempted, outcome_of
 from cio_spark.delivery.sizing import LaneSizer
 from cio_spark.delivery.stop import Stop, StopCode
-from cio_spark.delivery.throttle import Throttle
 
 QUEUE_DEPTH: Final = 2
 """Full batches that wait for a lane; with what it has not sent, and the one being filled, all that is in memory."""

@@ -13,8 +13,8 @@ from cio_spark.delivery.circuit import Circuit
 from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.deadline import Watchdog
 from cio_spark.delivery.http_client import BatchClient, PipelinesClient
+from cio_spark.delivery.pacing import RateSchedule
 from cio_spark.delivery.process_log import ProcessLog
-from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.refusal_quarantine import Refusals
 from cio_spark.delivery.retry_watch import RetryWatch
 from cio_spark.delivery.settings import DeliverySettings

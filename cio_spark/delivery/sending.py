@@ -14,11 +14,10 @@ from cio_spark.delivery.circuit import Circuit, Permit
 from cio_spark.delivery.classification import Verdict, classify
 from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.http_client import BatchClient
+from cio_spark.delivery.pacing import RateSchedule, Throttle
 from cio_spark.delivery.process_log import LaneLog
-from cio_spark.delivery.rate import RateSchedule
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.stop import Stop, StopCode
-from cio_spark.delivery.throttle import Throttle
 
 
 @dataclass

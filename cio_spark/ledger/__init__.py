@@ -1,13 +1,12 @@
 """What earlier runs did with each record, and what therefore has to be sent now; makes `message_id`."""
 
 from cio_spark.ledger.latest_attempts import accepted_persons, latest_attempts
-from cio_spark.ledger.message_id import TIME_CHARACTERS, add_message_id
+from cio_spark.ledger.message_id import add_message_id
 from cio_spark.ledger.state_counts import count_reasons, count_states, expect_all_new, sample_bytes
 from cio_spark.ledger.states import DELIVERED, classify_records, mark_all_new
 
 __all__ = [
     "DELIVERED",
-    "TIME_CHARACTERS",
     "accepted_persons",
     "add_message_id",
     "classify_records",

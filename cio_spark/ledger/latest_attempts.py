@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark.ledger.message_id import TIME_CHARACTERS
-from cio_spark.schemas import RECORD_KEY, WAS_SENT
-
-
-def _newest(of: Column, where: Column) -> Column:
-    """`of` in the newest run (run ids sort by sequence) whose row fulfils `where`."""
-    return F.max_by(F.when(where, of), F.when(where, F.col("run_id")))
+from cio_spark.fold import ACCEPTED, ATTEMPTED, WRITTEN, newest, newest_run
+from cio_spark.ids import TIME_CHARACTERS
+from cio_spark.schemas import RECORD_KEY
 
 
 def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame | None = None) -> DataFrame:
@@ -26,21 +22,19 @@ def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame
         `key`, `last_run_id`, `last_status`, `last_hash`, `attempted_status`, `attempted_hash`, `accepted_message_id`,
         `awaits_replay` (whether the last attempt is a dead letter).
     """
-    attempted = F.expr(WAS_SENT)
-    accepted = F.col("status") == "accepted"
-    everything = F.lit(True)
+    folded = {
+        "last_run_id": newest_run(WRITTEN),
+        "last_status": newest("status", WRITTEN),
+        "last_hash": newest("payload_hash", WRITTEN),
+        "attempted_status": newest("status", ATTEMPTED),
+        "attempted_hash": newest("payload_hash", ATTEMPTED),
+        "accepted_message_id": newest("message_id", ACCEPTED),
+        "attempted_message_id": newest("message_id", ATTEMPTED),
+    }
     tried = (
         record_status.where(F.col("sync") == sync)
         .groupBy(F.expr(RECORD_KEY).alias("key"))
-        .agg(
-            F.max("run_id").alias("last_run_id"),
-            _newest(F.col("status"), everything).alias("last_status"),
-            _newest(F.col("payload_hash"), everything).alias("last_hash"),
-            _newest(F.col("status"), attempted).alias("attempted_status"),
-            _newest(F.col("payload_hash"), attempted).alias("attempted_hash"),
-            _newest(F.col("message_id"), accepted).alias("accepted_message_id"),
-            _newest(F.col("message_id"), attempted).alias("attempted_message_id"),
-        )
+        .agg(*[F.expr(sql).alias(name) for name, sql in folded.items()])
     )
     if dead_letters is None:
         return tried.withColumn("awaits_replay", F.lit(False))

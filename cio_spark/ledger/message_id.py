@@ -12,12 +12,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark.config.api_limits import MESSAGE_ID_BYTES
+from cio_spark.ids import CROCKFORD, TIME_CHARACTERS
 
-CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = "".join(one + other for one in CROCKFORD for other in CROCKFORD).encode()
 _LARGEST_TIME = 2**48 - 1
 _SEEDS = (1, 2)
-TIME_CHARACTERS = 10
 MAX_INT = 2**31 - 1
 
 

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from cio_spark.analysis.figures import BATCH, GROUP, select
 from cio_spark.analysis.reading import read_view
 from cio_spark.analysis.view_queries import BATCH_COLUMNS
-from cio_spark.clock import as_utc
+from cio_spark.clock import CLOCKS_NEVER_DIFFER, as_utc
 from cio_spark.config import SyncConfig
 from cio_spark.model import RunKind
 from cio_spark.monitoring.observed import Observed, RunFacts, Window
@@ -24,8 +24,6 @@ from cio_spark.results.batch_operations import batches_of
 from cio_spark.schemas import RECORD_KEY
 
 MOST_RUNS = 20
-CLOCKS_DIFFER = timedelta(hours=1)
-"""How much later than its run's end, by the driver's clock, a batch may seem to have been completed."""
 _PLACES = ("run_id", "slowest_batch_id")
 
 
@@ -71,7 +69,7 @@ def _facts(row: Row) -> RunFacts:
 
 def _read_window(tables: Tables, config: SyncConfig, runs: Sequence[RunFacts], since: datetime) -> Window:
     """The figures of batches completed since; what one did before that does not count as work of the window."""
-    recent = [run for run in runs if run.ended_at is None or run.ended_at >= since - CLOCKS_DIFFER]
+    recent = [run for run in runs if run.ended_at is None or run.ended_at >= since - CLOCKS_NEVER_DIFFER]
     if not recent:
         return Window()
     # Files of older runs are skipped, unless there may be more recent runs than were read

@@ -18,7 +18,7 @@ from cio_spark.delivery.batching import Batch, BatchBuilder, BatchLimit
 from cio_spark.delivery.classification import ErrorCategory, Verdict
 from cio_spark.delivery.compression import Compression
 from cio_spark.delivery.http_client import PipelinesClient
-from cio_spark.delivery.rate import RateSchedule
+from cio_spark.delivery.pacing import RateSchedule
 from cio_spark.delivery.records import PreparedRow, record_batch
 from cio_spark.delivery.retry import RetryPolicy
 from cio_spark.delivery.sending import Sender

@@ -13,6 +13,7 @@ from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, probe_settings
 from cio_spark.errors import ExitStatus
+from cio_spark.ids import TIME_CHARACTERS
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, RunKind, Slots, StateCounts, SyncResult
 from cio_spark.pipeline.books import books_of, close_books
@@ -172,7 +173,7 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
     superseded: Column = F.col("accepted_in") > F.col("run_id")
     if config.call.overwrites_person:
         # A message id begins with the record's time, or zeros without one; ids then compare by run
-        time = F.substring("message_id", 1, ledger.TIME_CHARACTERS)
+        time = F.substring("message_id", 1, TIME_CHARACTERS)
         joined = joined.join(ledger.accepted_persons(statuses, sync), "person_key", "left")
         superseded = superseded | (F.col("accepted_person") > F.struct(time.alias("time"), F.col("run_id")))
     unsendable = F.col("message_id").isNull() | F.col("payload").isNull()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pyspark.sql import SparkSession
 
 from cio_spark import results, runtime
-from cio_spark.clock import Clock, SystemClock
+from cio_spark.clock import CLOCKS_DIFFER, Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError
@@ -30,9 +30,6 @@ from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.spark.fixed_settings import settings_in_force
 from cio_spark.spark.session import silence_quoting_loggers
 from cio_spark.version import VERSION
-
-CLOCKS_DIFFER = timedelta(minutes=10)
-"""How much the clocks of two drivers may differ."""
 
 
 class SourcePin(NamedTuple):

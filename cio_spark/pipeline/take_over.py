@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
+from cio_spark.ids import TIME_CHARACTERS
 from cio_spark.pipeline.lost_run import configuration_of, surveyed
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
@@ -78,7 +79,7 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
         if then.call.overwrites_state:
             beside = _sent_beside(then, tables, taken_over, sent)
             newer = later.select("later.*").withColumnRenamed("record_id", "later_id").join(beside, "person_key")
-            is_newer = (F.substring("message_id", 1, ledger.TIME_CHARACTERS) >= F.col("time")) & (
+            is_newer = (F.substring("message_id", 1, TIME_CHARACTERS) >= F.col("time")) & (
                 F.col("later_id") != F.col("beside_id")
             )
             of_persons = newer.where(is_newer).withColumnRenamed("later_id", "record_id").select(*_SENT)
@@ -127,5 +128,5 @@ def _sent_beside(config: SyncConfig, tables: Tables, taken_over: str, sent: Data
     # No request is started after `send_until`
     last = F.coalesce("attempted_at", "send_until")
     beside = sent.crossJoin(F.broadcast(times)).where(last > F.col("began") - request)
-    time = F.substring("message_id", 1, ledger.TIME_CHARACTERS)
+    time = F.substring("message_id", 1, TIME_CHARACTERS)
     return beside.select("person_key", F.col("record_id").alias("beside_id"), time.alias("time"))

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from pyspark.sql import functions as F
 
 from cio_spark.clock import as_utc
+from cio_spark.fold import ACCEPTED, ATTEMPTED, WRITTEN, newest_run
 from cio_spark.ids import smallest_run_id
 from cio_spark.results.clustering import end_clustering, sort_table
 from cio_spark.results.tables import Tables
-from cio_spark.schemas import RECORD_KEY, TABLES, WAS_SENT
+from cio_spark.schemas import RECORD_KEY, TABLES
 from cio_spark.spark.sql import quoted
 
 _STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|waves)$")
@@ -58,9 +59,8 @@ def _drop_old_statuses(tables: Tables, oldest: str) -> int:
         MERGE INTO {table} AS t USING (
           WITH named AS (SELECT sync, {RECORD_KEY} AS key, run_id, status, attempts FROM {table}),
           last AS (
-            SELECT sync, key, max(run_id) AS written,
-                   max(CASE WHEN {WAS_SENT} THEN run_id END) AS attempted,
-                   max(CASE WHEN status = 'accepted' THEN run_id END) AS accepted
+            SELECT sync, key, {newest_run(WRITTEN)} AS written, {newest_run(ATTEMPTED)} AS attempted,
+                   {newest_run(ACCEPTED)} AS accepted
             FROM named GROUP BY sync, key)
           SELECT DISTINCT named.sync, named.key, named.run_id FROM named JOIN last USING (sync, key)
           WHERE run_id < '{oldest}' AND run_id <> written

@@ -12,7 +12,7 @@ import tenacity
 from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
-from cio_spark.clock import as_utc
+from cio_spark.clock import CLOCKS_NEVER_DIFFER, as_utc
 from cio_spark.errors import ExitStatus
 from cio_spark.ids import smallest_run_id
 from cio_spark.model import Books
@@ -23,8 +23,6 @@ from cio_spark.spark import failures as spark_errors
 
 NEWEST = timedelta(days=7)
 """Claims look at the runs of so many days."""
-SLOWEST_CLOCK = timedelta(hours=2)
-"""No driver's clock is slower than this; an event whose file is younger was written anew by maintenance."""
 MOST_TRIES = 5
 """Of an append that fails because somebody adds a column to the table."""
 
@@ -230,7 +228,7 @@ def _fold(rows: Sequence[Row]) -> list[ClaimState]:
 
 def _committed_at(event: Row) -> datetime:
     """Tell when an event was committed: the time of its file, which maintenance may have written anew long after."""
-    return min(as_utc(event["committed_at"]), as_utc(event["at"]) + SLOWEST_CLOCK)
+    return min(as_utc(event["committed_at"]), as_utc(event["at"]) + CLOCKS_NEVER_DIFFER)
 
 
 def _latest(events: Sequence[Row], name: str) -> datetime:

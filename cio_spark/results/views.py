@@ -9,6 +9,7 @@ from types import MappingProxyType
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
+from cio_spark.fold import ACCEPTED, WRITTEN, newest, newest_run
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import RUN_COUNTS
 
@@ -20,21 +21,21 @@ KIND_BEFORE = (
 )
 """SQL: the kind of a run that wrote none, as packages before 0.2 did; they said it in `source` only."""
 
-RECORD_STATE = """
-SELECT sync, record_id,
-       max(run_id) AS last_run_id,
-       max_by(status, run_id) AS last_status,
-       max_by(payload_hash, run_id) AS last_payload_hash,
-       max_by(error_code, run_id) AS last_error_code,
-       max_by(error_message, run_id) AS last_error_message,
-       max_by(attempted_at, run_id) AS last_attempted_at,
-       max(CASE WHEN status = 'accepted' THEN run_id END) AS accepted_run_id,
-       max_by(payload_hash, CASE WHEN status = 'accepted' THEN run_id END) AS accepted_payload_hash,
-       max_by(message_id, CASE WHEN status = 'accepted' THEN run_id END) AS accepted_message_id
-FROM {record_status}
-WHERE record_id IS NOT NULL
-GROUP BY sync, record_id
-"""
+_RECORD_STATE = {
+    "last_run_id": newest_run(WRITTEN),
+    "last_status": newest("status", WRITTEN),
+    "last_payload_hash": newest("payload_hash", WRITTEN),
+    "last_error_code": newest("error_code", WRITTEN),
+    "last_error_message": newest("error_message", WRITTEN),
+    "last_attempted_at": newest("attempted_at", WRITTEN),
+    "accepted_run_id": newest_run(ACCEPTED),
+    "accepted_payload_hash": newest("payload_hash", ACCEPTED),
+    "accepted_message_id": newest("message_id", ACCEPTED),
+}
+RECORD_STATE = (
+    f"SELECT sync, record_id, {', '.join(f'{sql} AS {name}' for name, sql in _RECORD_STATE.items())} "
+    "FROM {record_status} WHERE record_id IS NOT NULL GROUP BY sync, record_id"
+)
 
 SYNC_RUN_STATE = """
 SELECT run_id, sync, max(run_number) AS run_number,

@@ -7,7 +7,8 @@ import re
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from cio_spark.ledger.message_id import CROCKFORD, message_id
+from cio_spark.ids import CROCKFORD
+from cio_spark.ledger.message_id import message_id
 
 
 def ids(spark: SparkSession, rows: str, sync: str = "orders") -> list[str]:

@@ -12,8 +12,8 @@ from hypothesis import given
 from cio_spark.clock import FakeClock
 from cio_spark.delivery.classification import classify
 from cio_spark.delivery.exchange import Answer
+from cio_spark.delivery.pacing import Throttle
 from cio_spark.delivery.stop import Stop, StopCode
-from cio_spark.delivery.throttle import Throttle
 
 OK, SLOW, DOWN = (classify(Answer(status)) for status in (200, 429, 503))
 

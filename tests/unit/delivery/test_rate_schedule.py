@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from cio_spark.clock import FakeClock
-from cio_spark.delivery.rate import RateSchedule
+from cio_spark.delivery.pacing import RateSchedule
 
 TINY = 1e-9
 
