@@ -122,10 +122,8 @@ class SecondEvaluationError(CioSparkError):
     """Spark evaluated a delivery a second time and its tasks refused; what the first evaluation sent is in doubt."""
 
 
-class BooksNotBalancedError(CioSparkError):
-    """The states persisted for a run do not add up to its source rows."""
-
-    exit_status = ExitStatus.BOOKS_NOT_BALANCED
+class RunInterruptedError(CioSparkError):
+    """An error ended a run after it had begun to send; the next run recovers it, and goes on from there."""
 
 
 class CustomerIOError(CioSparkError):

@@ -16,21 +16,21 @@ from cio_spark.errors import ExitStatus
 
 def standin(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8087,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; default: 8087.")] = None,
     api_key: Annotated[str, typer.Option(help="The key it accepts.")] = "standin-key",
     store: Annotated[Path | None, typer.Option(help="SQLite file for what it gets; default: in memory.")] = None,
 ) -> None:
     """Run the stand-in for Customer.io: a real server that obeys the API's contract."""
 
     def run(console: Console) -> ExitStatus:
-        from cio_spark.standin import serve
+        from cio_spark.standin.serving import DEFAULT_PORT, serve
 
         def started(server: object) -> None:
             root = getattr(server, "root_url", "")
             console.print(f"listening on {getattr(server, 'url', '')}, key {api_key}; Ctrl-C ends it")
             console.print(f"what it got: curl {root}/_standin/summary")
 
-        server = serve(host, port, api_key, store, on_start=started)
+        server = serve(host, DEFAULT_PORT if port is None else port, api_key, store, on_start=started)
         console.print(f"got {server.received.count():,} messages")
         return ExitStatus.SUCCESS
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from cio_spark import runtime
 from cio_spark.clock import SystemClock
 from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError, ExitStatus
@@ -16,7 +17,6 @@ from cio_spark.logs.command_line import choose_style, logs_configured
 from cio_spark.logs.style import LogStyle
 from cio_spark.spark.failures import explain_failure
 
-_UNKNOWN_WIDTH = 80
 _LOG_WIDTH = 180
 
 
@@ -34,7 +34,7 @@ def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False
         log: how events are written to standard error.
     """
     console = Console(highlight=False)
-    if not console.is_terminal and console.width == _UNKNOWN_WIDTH:
+    if not console.is_terminal and not runtime.says_terminal_width():
         # A file or a job's log has no width; in the 80 columns assumed for it tables fall apart
         console.width = _LOG_WIDTH
     try:

@@ -62,7 +62,13 @@ def maintain(
         from cio_spark.results import maintain_tables, set_up_tables
 
         set_up_tables(tables, clock=SystemClock(), owner_is_dead=runtime.owner_is_dead)
-        done = maintain_tables(tables, keep_days=keep_days, now=SystemClock().now())
+        done = maintain_tables(
+            tables,
+            keep_days=keep_days,
+            now=SystemClock().now(),
+            sync=config.sync.name,
+            letters_keep_days=config.dead_letters.keep_days,
+        )
         EventLog(config.sync.name).write(Event.TABLES_MAINTAINED, changes=done)
         for line in done:
             console.print(line, highlight=False)

@@ -172,3 +172,9 @@ class DeadLettersSection(ConfigModel):
     store_payloads: bool = Field(
         True, description="Keep payloads, so that they can be sent again; without it only their hashes are kept."
     )
+    keep_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days after which maintenance drops letters that were not delivered, so that their records are "
+        "tried again by the next run; without it they stay, for a waiting letter is its record's only payload.",
+    )

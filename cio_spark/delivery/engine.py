@@ -29,7 +29,7 @@ from cio_spark.errors import ConfigurationError, SecondEvaluationError
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
 from cio_spark.spark.conf import set_for_a_while
-from cio_spark.spark.versions import IS_SPARK_4, classic_context
+from cio_spark.spark.versions import IS_SPARK_4, classic_context, is_local, task_slots
 
 # repartition() places by Murmur3; lanes need another hash, or a partition's persons would share a lane
 _LANE_SEED = 17
@@ -65,10 +65,8 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
                 "delivery.engine", "is rdd, which there is none of on Spark Connect and serverless compute: use arrow"
             )
         return Slots(MOST_PARALLEL_WORKERS, fixed=False)
-    slots = max(1, context.defaultParallelism)
-    local = (settings.get("spark.master", None) or "").startswith("local")
     # On a cluster executors may still be registering: what is seen now is no upper bound
-    return Slots(slots, fixed=local and settings.get("spark.default.parallelism", None) is None)
+    return Slots(task_slots(context) or max(1, context.defaultParallelism), fixed=is_local(context))
 
 
 def ends_with_process(spark: SparkSession) -> bool:

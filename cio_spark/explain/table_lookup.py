@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 
 from cio_spark.explain.explanation import Attempt, Letter
 from cio_spark.explain.subject import Subject
+from cio_spark.fold import ACCEPTED, newest_run
 from cio_spark.results import Tables
-from cio_spark.schemas import RECORD_STATUS, struct_of
+from cio_spark.schemas import RECORD_KEY, RECORD_STATUS, struct_of
 from cio_spark.spark.versions import from_arrow, to_arrow
 
 MOST_ATTEMPTS: Final = 1_000
@@ -53,7 +54,7 @@ def find_in_tables(tables: Tables, sync: str, subject: Subject) -> TableFacts:
     kept = newest.slice(0, MOST_ATTEMPTS)
     attempts = tuple(_attempt(row) for row in kept.to_pylist())
     statuses = from_arrow(tables.spark, kept)
-    return TableFacts(attempts, _letters(tables, sync, subject, attempts), statuses, has_more)
+    return TableFacts(attempts, _letters(tables, sync, subject), statuses, has_more)
 
 
 def _about(tables: Tables, table: str, sync: str, subject: Subject) -> DataFrame:
@@ -64,11 +65,20 @@ def _attempt(row: dict[str, Any]) -> Attempt:
     return Attempt(**{field.name: row[field.name] for field in fields(Attempt)})
 
 
-def _letters(tables: Tables, sync: str, subject: Subject, attempts: tuple[Attempt, ...]) -> tuple[Letter, ...]:
+def _letters(tables: Tables, sync: str, subject: Subject) -> tuple[Letter, ...]:
     if not tables.exists("dead_letters"):
         return ()
-    accepted = {attempt.message_id for attempt in attempts if attempt.status == "accepted"} - {None}
     names = [field.name for field in fields(Letter) if field.name != "accepted_since"]
-    rows = _about(tables, "dead_letters", sync, subject).select(*names)
-    newest = to_arrow(rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_LETTERS))
-    return tuple(Letter(**row, accepted_since=row["message_id"] in accepted) for row in newest.to_pylist())
+    key = F.expr(RECORD_KEY).alias("key")
+    letters = _about(tables, "dead_letters", sync, subject)
+    newest = letters.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_LETTERS).select(*names, key)
+    accepted = (
+        _about(tables, "record_status", sync, subject)
+        .where(ACCEPTED)
+        .groupBy(key)
+        .agg(F.expr(newest_run(ACCEPTED)).alias("accepted_in"))
+    )
+    since = F.coalesce(F.col("accepted_in") > F.col("run_id"), F.lit(False)).alias("accepted_since")
+    rows = to_arrow(newest.join(accepted, "key", "left").select(*names, since)).to_pylist()
+    rows.sort(key=lambda row: row["record_id"] or "")
+    return tuple(Letter(**row) for row in sorted(rows, key=lambda row: str(row["run_id"]), reverse=True))

@@ -17,7 +17,7 @@ class AlertEvent:
     """A row of `alerts`.
 
     Attributes:
-        alert_id: sync, type and how many there were before it: two monitors at a time give one alert one id.
+        alert_id: sync, type and a number one above the last one: two monitors at a time give one alert one id.
         type, severity, message, sync, run_id, batch_id: of the alert.
         event: opened or resolved.
         at: UTC.
@@ -62,7 +62,7 @@ def changes(
     still_open = {(event.type, event.severity): event for event in open_alerts(events)}
     numbers: dict[str, int] = {}
     for event in events:
-        numbers[event.type] = numbers.get(event.type, 0) + (event.event == OPENED)
+        numbers[event.type] = max(numbers.get(event.type, 0), _number_of(event.alert_id))
     found: list[AlertEvent] = []
     for judgement in judgements:
         if judgement.holds is None:
@@ -74,6 +74,12 @@ def changes(
             alert_id = f"{sync}-{judgement.type}-{numbers.get(judgement.type, 0) + 1}"
             found.append(_event(alert_id, judgement.severity, OPENED, judgement, sync, now, judgement.message))
     return found
+
+
+def _number_of(alert_id: str) -> int:
+    """Return the number that ends an alert's id; maintenance may have dropped alerts with smaller ones."""
+    number = alert_id.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _event(

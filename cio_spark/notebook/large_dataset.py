@@ -70,7 +70,8 @@ def process_large_dataset_with_spark(
         (all others but those skipped), `total_batches` (requests without retries), `total_processing_time_seconds`,
         `avg_processing_time_ms` (of a record's batch), `throughput_rps` (accepted records per second of the whole
         call), `error_rate_percent`, `partitions_used`, `batch_statistics` (a dictionary for each batch). And
-        `skipped_records` (accepted before, or superseded by a newer row; 0 without a `record_id`), `run_id`,
+        `skipped_records` (accepted before, refused before with the same payload, or superseded by a
+        newer row; 0 without a `record_id`), `run_id`,
         `exit_status`, `message`.
 
     Raises:
@@ -197,9 +198,9 @@ def _batch_statistics(
 
 def _results(operation_type: str, result: SyncResult, batches: list[dict[str, Any]]) -> dict[str, Any]:
     counts, delivery = result.books.survey, result.books.delivery
-    skipped = counts.unchanged + counts.changed_ignored + counts.superseded
+    skipped = counts.unchanged + counts.changed_ignored + counts.superseded + counts.held
     refused = delivery.invalid + delivery.rejected + delivery.failed
-    left = delivery.not_attempted + counts.held + result.books.not_started + result.books.in_doubt
+    left = delivery.not_attempted + result.books.not_started + result.books.in_doubt
     total, sent = counts.source_rows, sum(batch["batch_size"] for batch in batches)
     milliseconds = sum(batch["batch_size"] * batch["avg_processing_time_ms"] for batch in batches)
     return {

@@ -15,7 +15,7 @@ from cio_spark import results, runtime
 from cio_spark.clock import CLOCKS_DIFFER, Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import engine
-from cio_spark.errors import CioSparkError
+from cio_spark.errors import CioSparkError, ExitStatus, RunInterruptedError
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import RunKind
 from cio_spark.pipeline.changed_bytes import bytes_changes
@@ -193,6 +193,17 @@ class RunContext:
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Keep the claim alive while the block runs; an error gets its sentence."""
-        with explained(self.config), self.lease:
-            yield
+        """Keep the claim alive while the block runs; an error gets its sentence.
+
+        Raises:
+            RunInterruptedError: an error that says "nothing was sent" where it is raised came after something was.
+        """
+        try:
+            with explained(self.config), self.lease:
+                yield
+        except CioSparkError as error:
+            if self.progression.started and error.exit_status is ExitStatus.CONFIGURATION_ERROR:
+                raise RunInterruptedError(
+                    f"{error}; the run had begun to send: the next run settles what it sent, and goes on from there"
+                ) from None
+            raise

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from cio_spark.spark.versions import cancel_jobs
+from cio_spark.spark.versions import cancel_jobs, is_local, task_slots
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, SparkContext
@@ -18,14 +18,13 @@ _GROUP, _DESCRIPTION = "spark.jobGroup.id", "spark.job.description"
 _RUNNING = "RUNNING"
 
 
-def needs_barrier(master: str, dynamic_allocation: bool, partitions: int, slots: int) -> bool:
+def needs_barrier(local: bool, dynamic_allocation: bool, partitions: int, slots: int) -> bool:
     """Whether a delivery is run as a barrier stage: all its tasks at once, and ended as a whole when one is lost.
 
     A lost executor takes its shuffle files along; Spark then runs a plain stage again, also tasks still at work: two
     requests at once for a person, twice the rate. Spark refuses a barrier stage under dynamic allocation, and lets one
     with fewer `slots` (0: unknown) than tasks wait; local mode loses no executor (docs/decisions/0010-barrier.md).
     """
-    local = master == "local" or master.startswith("local[")
     return not local and not dynamic_allocation and partitions <= slots
 
 
@@ -55,16 +54,13 @@ class ClassicJobs:
         self._has_own_group = False
         conf = context.getConf()
         dynamic = (conf.get("spark.dynamicAllocation.enabled") or "false").lower() == "true"
-        self.barrier = may_be_barrier and needs_barrier(conf.get("spark.master") or "", dynamic, tasks, self.slots)
+        self.barrier = may_be_barrier and needs_barrier(is_local(context), dynamic, tasks, self.slots)
         self.completed: Accumulator[int] = context.accumulator(0)
 
     @property
     def slots(self) -> int:
-        """The number of tasks that can run at once now; `defaultParallelism` says 2 for one slot."""
-        try:
-            return int(self._jvm.maxNumConcurrentTasks(self._jvm.resourceProfileManager().defaultResourceProfile()))
-        except Exception:  # it is no public method: where it is closed to us, the delivery is a plain stage
-            return UNKNOWN
+        """The number of tasks that can run at once, whatever else is at work; 0: unknown."""
+        return task_slots(self._context)
 
     @property
     def completed_tasks(self) -> int:

@@ -9,70 +9,58 @@ from datetime import datetime, timedelta
 from pyspark.sql import functions as F
 
 from cio_spark.clock import as_utc
-from cio_spark.fold import ACCEPTED, ATTEMPTED, WRITTEN, newest_run
 from cio_spark.ids import smallest_run_id
 from cio_spark.results.clustering import end_clustering, sort_table
 from cio_spark.results.tables import Tables
-from cio_spark.schemas import RECORD_KEY, TABLES
+from cio_spark.results.thinning import (
+    drop_old_alerts,
+    drop_old_letters,
+    drop_old_runs,
+    drop_old_statuses,
+    drop_settled_letters,
+)
+from cio_spark.schemas import TABLES
 from cio_spark.spark.sql import quoted
 
 _STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|waves)$")
 
 
-def maintain_tables(tables: Tables, *, keep_days: int, now: datetime) -> list[str]:
-    """Does everything, oldest history first; safe to run at any time, best while no sync runs.
+def maintain_tables(
+    tables: Tables, *, keep_days: int, now: datetime, sync: str, letters_keep_days: int | None = None
+) -> list[str]:
+    """Do everything, oldest history first; safe to run at any time, best while no sync runs.
 
     Args:
         tables: where the tables are.
         keep_days: history that is kept, in days. Of every record the last row, the last one that was attempted and the
             last accepted one are kept for ever; so is the newest run of every sync. What a run that died has staged is
-            kept so long for the run that settles it, of a retired sync too.
+            kept so long for the run that recovers it, of a retired sync too.
         now: the time.
+        sync: the sync whose old dead letters go.
+        letters_keep_days: how long its dead letters are kept, in days; None: until their records are accepted.
 
     Returns:
         what was done, a line each.
     """
-    oldest = smallest_run_id(now - timedelta(days=keep_days))
-    done = [f"dropped {_drop_old_statuses(tables, oldest):,} rows of record_status"]
-    newest = tables.read("sync_runs").groupBy("sync").agg(F.max("run_id").alias("run_id"))
-    kept_runs = [row["run_id"] for row in newest.collect()]
-    names = ", ".join(f"'{run_id}'" for run_id in kept_runs) or "''"
-    tables.spark.sql(
-        f"DELETE FROM {tables.name('sync_runs')} WHERE run_id < '{oldest}' AND run_id NOT IN ({names})"
-    ).collect()
-    tables.spark.sql(f"DELETE FROM {tables.name('batch_operations')} WHERE job_id < '{oldest}'").collect()
+    since = now - timedelta(days=keep_days)
+    oldest = smallest_run_id(since)
+    letters = drop_settled_letters(tables)
+    if letters_keep_days is not None:
+        letters += drop_old_letters(tables, sync, now - timedelta(days=letters_keep_days))
+    done = [
+        f"dropped {drop_old_statuses(tables, oldest):,} rows of record_status",
+        f"dropped {letters:,} dead letters",
+        f"dropped {drop_old_alerts(tables, since):,} resolved alerts",
+    ]
+    drop_old_runs(tables, oldest)
     for table in TABLES:
         sort_table(tables, table)
         tables.spark.sql(f"VACUUM {tables.name(table)}").collect()
     done.append(f"compacted, sorted and vacuumed {', '.join(TABLES)}")
     # After the last sorting that the clustering does
     done += end_clustering(tables, now=now)
-    swept = _sweep_staging(tables, now - timedelta(days=keep_days))
+    swept = _sweep_staging(tables, since)
     return [*done, f"swept {', '.join(swept)}" if swept else "no staging was left behind"]
-
-
-def _drop_old_statuses(tables: Tables, oldest: str) -> int:
-    """Deletes what is older and is no record's last word."""
-    table = tables.name("record_status")
-    result = tables.spark.sql(
-        f"""
-        MERGE INTO {table} AS t USING (
-          WITH named AS (SELECT sync, {RECORD_KEY} AS key, run_id, status, attempts FROM {table}),
-          last AS (
-            SELECT sync, key, {newest_run(WRITTEN)} AS written, {newest_run(ATTEMPTED)} AS attempted,
-                   {newest_run(ACCEPTED)} AS accepted
-            FROM named GROUP BY sync, key)
-          SELECT DISTINCT named.sync, named.key, named.run_id FROM named JOIN last USING (sync, key)
-          WHERE run_id < '{oldest}' AND run_id <> written
-            AND run_id <> coalesce(attempted, '') AND run_id <> coalesce(accepted, '')
-        ) AS old
-        ON t.sync = old.sync AND t.run_id = old.run_id AND {
-            RECORD_KEY.replace("record_id", "t.record_id").replace("payload_hash", "t.payload_hash")
-        } = old.key
-        WHEN MATCHED THEN DELETE
-        """
-    ).collect()
-    return int(result[0]["num_deleted_rows"]) if result else 0
 
 
 def _sweep_staging(tables: Tables, long_ago: datetime) -> list[str]:

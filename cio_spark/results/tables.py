@@ -69,12 +69,12 @@ class Tables:
     def location_clause(self, table: str) -> str:
         """` LOCATION '…'` for a CREATE TABLE of a local table, else nothing."""
         folder = self.folder(table)
-        return "" if folder is None else f" LOCATION {_sql_text(str(folder.resolve()))}"
+        return "" if folder is None else f" LOCATION {sql_text(str(folder.resolve()))}"
 
     def create_database(self) -> None:
         """Creates the database if it is missing."""
         folder = None if self.warehouse is None else self.warehouse / self._database
-        place = "" if folder is None else f" LOCATION {_sql_text(str(folder.resolve()))}"
+        place = "" if folder is None else f" LOCATION {sql_text(str(folder.resolve()))}"
         # A job may have the right to use a database, but none to create one
         if not self.spark.catalog.databaseExists(self.database):
             self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {self.database}{place}")
@@ -138,7 +138,7 @@ class Tables:
             self.spark.sql(f"DROP TABLE IF EXISTS {name}")
             known = None
         if there and known is None:
-            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {_sql_text(place)}")
+            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {sql_text(place)}")
         return there
 
     def version(self, table: str) -> int:
@@ -208,7 +208,8 @@ def holds_delta(folder: Path) -> bool:
     return next((folder / "_delta_log").glob("[0-9]*"), None) is not None
 
 
-def _sql_text(text: str) -> str:
+def sql_text(text: str) -> str:
+    """Write a text as a literal of SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

@@ -12,6 +12,7 @@ from cio_spark.runtime.environment import (
     is_on_databricks,
     prepare_local_spark,
     read_widgets,
+    says_terminal_width,
     set_task_values,
     warehouse_of_environment,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "owner_is_dead",
     "prepare_local_spark",
     "read_widgets",
+    "says_terminal_width",
     "set_task_values",
     "warehouse_of_environment",
 ]

@@ -91,6 +91,11 @@ def finds_java() -> bool:
     return shutil.which("java") is not None or bool(os.environ.get("JAVA_HOME"))
 
 
+def says_terminal_width() -> bool:
+    """Tell whether the user has set the width of the terminal (`COLUMNS`)."""
+    return "COLUMNS" in os.environ
+
+
 def prepare_local_spark() -> None:
     """Set the variables of a local session: workers run this Python, and Spark stays on loopback."""
     os.environ["PYSPARK_PYTHON"] = sys.executable

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from cio_spark.errors import CioSparkError, ConfigurationError, ExpressionError, SecondEvaluationError, TableError
 
@@ -175,8 +174,3 @@ def _expression_that_failed(error: BaseException, expressions: dict[str, str]) -
 def of(path: str, error: BaseException, columns: Sequence[str]) -> ConfigurationError:
     """The configuration error for an expression at `path`."""
     return ConfigurationError.of(path, analysis_problem(error, columns))
-
-
-def is_analysis_error(error: Any) -> bool:
-    """Whether Spark refused a plan (as against failing while it ran)."""
-    return any(base.__name__ in ("AnalysisException", "ParseException") for base in type(error).__mro__)

@@ -23,6 +23,25 @@ def classic_context(spark: SparkSession) -> SparkContext | None:
         return None
 
 
+def task_slots(context: SparkContext) -> int:
+    """Return how many tasks can run at once now; 0 where Spark does not tell.
+
+    `defaultParallelism` says 2 for a single slot, and what `spark.default.parallelism` says.
+    """
+    inside: Any = context
+    try:
+        scheduler = inside._jsc.sc()
+        return int(scheduler.maxNumConcurrentTasks(scheduler.resourceProfileManager().defaultResourceProfile()))
+    except Exception:  # it is no public method, and may be closed to us
+        return 0
+
+
+def is_local(context: SparkContext) -> bool:
+    """Tell whether driver and executor are one process, so that slots are fixed and no executor can be lost."""
+    master = context.getConf().get("spark.master") or ""
+    return master == "local" or master.startswith("local[")
+
+
 def to_arrow(rows: DataFrame) -> pa.Table:
     """Evaluates a query and brings its rows into the driver's memory; instants are in the session's time zone."""
     if IS_SPARK_4:

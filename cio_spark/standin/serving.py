@@ -12,7 +12,7 @@ from types import FrameType
 from cio_spark.standin.faults import Fault
 from cio_spark.standin.server import DEFAULT_API_KEY, StandIn
 
-DEFAULT_PORT = 8765
+DEFAULT_PORT = 8087
 
 
 def serve(

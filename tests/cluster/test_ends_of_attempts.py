@@ -23,25 +23,22 @@ def main(outfile):
 
 main(os.fdopen(int(sys.argv[1]), "wb"))
 """
-CLUSTER = "spark://host:7077"
 
 
 @pytest.mark.parametrize(
-    ("master", "dynamic_allocation", "partitions", "slots", "needed"),
+    ("local", "dynamic_allocation", "partitions", "slots", "needed"),
     [
-        (CLUSTER, False, 2, 2, True),
-        ("local-cluster[2,1,1024]", False, 2, 2, True),
-        (CLUSTER, False, 3, 2, False),  # they would wait for a slot that may never come
-        (CLUSTER, False, 2, 0, False),  # slots unknown
-        (CLUSTER, True, 2, 2, False),  # Spark refuses it
-        ("local", False, 1, 1, False),
-        ("local[*]", False, 2, 2, False),
+        (False, False, 2, 2, True),
+        (False, False, 3, 2, False),  # they would wait for a slot that may never come
+        (False, False, 2, 0, False),  # slots unknown
+        (False, True, 2, 2, False),  # Spark refuses it
+        (True, False, 2, 2, False),
     ],
 )
 def test_a_delivery_is_a_barrier_stage_where_an_executor_can_be_lost_and_spark_can_run_one(
-    master: str, dynamic_allocation: bool, partitions: int, slots: int, needed: bool
+    local: bool, dynamic_allocation: bool, partitions: int, slots: int, needed: bool
 ) -> None:
-    assert needs_barrier(master, dynamic_allocation, partitions, slots) is needed
+    assert needs_barrier(local, dynamic_allocation, partitions, slots) is needed
 
 
 def test_a_worker_ends_when_its_executor_hangs_up_though_it_neither_reads_nor_writes() -> None:

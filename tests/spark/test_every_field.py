@@ -19,8 +19,10 @@ from pydantic import BaseModel
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sync_bench import KEY, Bench
+from typer.testing import CliRunner
 
 from cio_spark import ledger, source
+from cio_spark.cli import app
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.config.loader import load_config, load_configs
 from cio_spark.delivery import delivery_settings, engine
@@ -34,7 +36,7 @@ from cio_spark.monitoring import Observed, RunFacts, Window, judge_sync
 from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.survey import plan_of
-from cio_spark.results import Tables
+from cio_spark.results import Tables, set_up_tables
 from cio_spark.runtime import environment
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.standin import Fault, StandIn
@@ -483,6 +485,7 @@ IN_WHOLE_RUNS = {
     "delivery.wave_minutes": "test_waves_are_as_long_as_wave_minutes_says",
     "delivery.lease_seconds": "test_a_claim_lasts_for_its_lease",
     "dead_letters.store_payloads": "test_payloads_are_kept_or_not",
+    "dead_letters.keep_days": "test_letters_go_when_their_days_are_over",
     "monitoring.window_minutes": "test_alerts_look_as_far_back_as_the_window",
 }
 """Fields whose effect needs a run of a sync: the tests below."""
@@ -599,6 +602,17 @@ def test_payloads_are_kept_or_not(bench: Bench, kept: bool) -> None:
     bench.run(dead_letters={"store_payloads": kept})
     (letter,) = bench.tables.read("dead_letters").where(F.col("sync") == bench.name).collect()
     assert (letter["payload"] is not None) is kept
+
+
+@pytest.mark.parametrize(("days", "left"), [(None, 1), (1, 0)])
+def test_letters_go_when_their_days_are_over(bench: Bench, days: int | None, left: int, tmp_path: Path) -> None:
+    bench.sections = {**bench.sections, "tables": {"database": f"letters_{days}"}}
+    set_up_tables(bench.tables)
+    bench.tables.append_events("dead_letters", [{"run_id": "0" * 26, "sync": bench.name, "record_id": "old"}])
+    conf = bench.write_config(tmp_path / "sync.yml", dead_letters={"keep_days": days})
+    result = CliRunner().invoke(app, ["maintain", str(conf), "--warehouse", str(bench.warehouse)])
+    assert result.exit_code == 0, result.output
+    assert bench.tables.read("dead_letters").count() == left
 
 
 @pytest.mark.parametrize(("minutes", "batches"), [(5, 0), (60 * 24, 1)])

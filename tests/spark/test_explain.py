@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cio_spark.cli import app
 from cio_spark.config import SyncConfig, load_config
-from cio_spark.explain import Explanation, Subject
+from cio_spark.explain import Explanation, Subject, table_lookup
 from cio_spark.explain.assemble import explain_subject
 from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.results import Tables
@@ -176,3 +176,12 @@ def test_a_record_is_explained_although_an_expression_fails_on_another_one(world
     conf.write_text(world.conf.read_text().replace("user_id: customer", f"user_id: {user_id}"))
     assert failing.explain("person", "c1").in_source.rows == world.explain("person", "c1").in_source.rows - 1
     assert "payload.user_id" in failing.explain("record", "o2").in_source.trouble
+
+
+def test_that_a_letter_was_delivered_is_known_however_many_attempts_came_after(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_lookup, "MOST_ATTEMPTS", 0)
+    said = world.explain("record", "o6")
+    assert [letter.accepted_since for letter in said.letters] == [True]
+    assert [letter.accepted_since for letter in world.explain("record", "o2").letters] == [False]

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from sync_bench import Bench, staged
+from pyspark.sql import functions as F
+from sync_bench import KEY, Bench, staged
 
 from cio_spark.clock import SystemClock
-from cio_spark.results import maintain_tables
+from cio_spark.config import ApiKey
+from cio_spark.monitoring import AlertEvent, Judgement, changes
+from cio_spark.pipeline.replay import replay_sync
+from cio_spark.results import maintain_tables, set_up_tables
+from cio_spark.results.alerts import append_alert_events, read_alert_events
 from cio_spark.results.sync_runs import append_events
+from cio_spark.standin import Fault
 
 
 def test_old_history_goes_and_the_ledger_still_knows_every_record(people: Bench) -> None:
@@ -31,7 +38,7 @@ def test_old_history_goes_and_the_ledger_still_knows_every_record(people: Bench)
             for event in ("started", "renewed")
         ],
     )
-    lines = maintain_tables(people.tables, keep_days=1, now=now)
+    lines = maintain_tables(people.tables, keep_days=1, now=now, sync=people.name)
     assert [row["record_id"] for row in people.statuses()] == ["p2", "p1"]
     assert staged(people) == [dead, living]
     assert f"swept {unknown}, {retired}" in lines
@@ -39,3 +46,60 @@ def test_old_history_goes_and_the_ledger_still_knows_every_record(people: Bench)
     assert again.books.survey.unchanged == 2
     assert again.books.balanced
     assert people.api.received.count() == 3
+
+
+def test_dead_letters_go_once_their_records_were_accepted_and_others_when_their_time_is_over(people: Bench) -> None:
+    people.sections = {"tables": {"database": "thinned"}, "batch": {"error_threshold_percent": 100.0}}
+    people.write_sql("SELECT * FROM VALUES ('mended', 'a'), ('waiting', 'a') AS t(id, plan)")
+    people.api.script(Fault(poison=frozenset({"mended", "waiting"})))
+    people.run()
+    people.run(retry_held=True)
+    assert letters_of(people) == ["mended", "mended", "waiting", "waiting"]
+    now = SystemClock().now()
+    maintain_tables(people.tables, keep_days=90, now=now, sync=people.name)
+    # Of each record the newest letter is the one that a replay sends
+    assert letters_of(people) == ["mended", "waiting"]
+    people.api.clear_faults()
+    people.api.script(Fault(poison=frozenset({"waiting"})))
+    assert (
+        replay_sync(
+            people.config(), spark=people.spark, api_key=ApiKey(KEY), warehouse=people.warehouse
+        ).books.delivery.accepted
+        == 1
+    )
+    for days, other, left in ((30, people.name, ["waiting"]), (1, "another", ["waiting"]), (1, people.name, [])):
+        lines = maintain_tables(
+            people.tables, keep_days=90, now=now + timedelta(days=2), sync=other, letters_keep_days=days
+        )
+        assert letters_of(people) == left
+    assert "dropped 1 dead letters" in lines
+
+
+def letters_of(sync: Bench) -> list[str]:
+    rows = sync.tables.read("dead_letters").where(F.col("sync") == sync.name).collect()
+    return sorted(row["record_id"] for row in rows)
+
+
+def test_resolved_alerts_go_with_the_history_and_their_numbers_are_not_used_again(people: Bench) -> None:
+    people.sections = {"tables": {"database": "alerted"}}
+    set_up_tables(people.tables)
+    now = SystemClock().now()
+
+    def event(number: int, change: str, days_ago: int) -> dict[str, Any]:
+        at = now - timedelta(days=days_ago)
+        return {"alert_id": f"{people.name}-low-{number}", "type": "low", "severity": "warning", "event": change} | {
+            "message": "m",
+            "sync": people.name,
+            "at": at,
+        }
+
+    old = [event(1, "opened", 30), event(1, "resolved", 29), event(2, "opened", 28), event(2, "resolved", 27)]
+    recent = [event(3, "opened", 26)]
+    append_alert_events(people.tables, people.name, [*old, *recent], seen=None)
+    lines = maintain_tables(people.tables, keep_days=10, now=now, sync=people.name)
+    assert "dropped 2 resolved alerts" in lines
+    left = [AlertEvent(**row) for row in read_alert_events(people.tables, people.name)]
+    assert [alert.alert_id for alert in left] == [f"{people.name}-low-3"]
+    worse = Judgement("low", "critical", holds=True, message="m")
+    opened = [change for change in changes([worse], left, sync=people.name, now=now) if change.event == "opened"]
+    assert [change.alert_id for change in opened] == [f"{people.name}-low-4"]

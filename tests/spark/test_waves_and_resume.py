@@ -10,7 +10,7 @@ from sync_bench import ROWS_OF_WAVES as ROWS
 from sync_bench import SMALL_WAVES, Bench, fail_in_the_second_wave, order_rows, staged, wave_of
 
 from cio_spark import results, runtime
-from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.errors import CioSparkError, ExitStatus, ExpressionError, RunInterruptedError, TableError
 from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.results import Staging
@@ -173,3 +173,21 @@ def test_a_single_wave_is_staged_where_its_records_took_long_to_find(
     assert staged_waves == [1] * times
     assert (result.books.balanced, result.books.delivery.accepted, orders.api.received.count()) == (True, 20, 20)
     assert staged(orders) == []
+
+
+@pytest.mark.parametrize("error", [TableError("no permission to write the tables"), ExpressionError("a: fails")])
+def test_an_error_after_something_was_sent_is_no_error_before_anything_was(
+    orders: Bench, error: CioSparkError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.write_sql(order_rows(ROWS, customers=60))
+    assert error.exit_status is ExitStatus.CONFIGURATION_ERROR
+    with monkeypatch.context() as broken:
+        fail_in_the_second_wave(broken, error)
+        with pytest.raises(RunInterruptedError, match=f"{error}; the run had begun to send") as raised:
+            orders.run(**SMALL_WAVES)
+    assert raised.value.exit_status is ExitStatus.INTERNAL_ERROR
+    (run,) = orders.tables.read("sync_run_state").where(F.col("sync") == orders.name).collect()
+    assert (run["exit_status"], run["status"]) == (1, "failed")
+    again = orders.run()
+    assert again.books.balanced
+    assert orders.api.received.duplicates() == {}

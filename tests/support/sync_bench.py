@@ -165,14 +165,14 @@ def staged(bench: Bench) -> list[str]:
     return [name for name in bench.tables.names() if name.startswith("staging")]
 
 
-def fail_in_the_second_wave(monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_in_the_second_wave(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> None:
     """Makes Spark fail in the second wave that is sent from now on."""
     append = waves._append
     calls = iter(range(100))
 
     def fail(*arguments: Any) -> int:
         if next(calls) == 1:
-            raise RuntimeError("out of memory")
+            raise error or RuntimeError("out of memory")
         return append(*arguments)
 
     monkeypatch.setattr(waves, "_append", fail)

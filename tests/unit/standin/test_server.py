@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import http.client
+import inspect
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 from standin_client import connect, event, post, send
 
+from cio_spark.cli import local_commands
 from cio_spark.errors import ConfigurationError
 from cio_spark.standin import Fault, StandIn, serve
+from cio_spark.standin.serving import DEFAULT_PORT
 
 
 @pytest.fixture
@@ -186,3 +190,10 @@ def test_serving_goes_on_until_a_signal_and_then_ends_cleanly(number: signal.Sig
 def test_serving_on_a_port_in_use_is_a_configuration_error(api: StandIn) -> None:
     with pytest.raises(ConfigurationError, match="port"):
         serve(port=int(api.root_url.rsplit(":", 1)[1]))
+
+
+def test_the_command_and_the_function_listen_on_the_port_of_the_readme() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert f"127.0.0.1:{DEFAULT_PORT}/_standin" in readme
+    assert f"default: {DEFAULT_PORT}." in str(inspect.signature(local_commands.standin))
+    assert inspect.signature(serve).parameters["port"].default == DEFAULT_PORT
