@@ -11,14 +11,6 @@ from cio_spark.config.section_rules import batch_problems, raise_problems
 
 SECONDS_OF_OVERHEAD_PER_BATCH = 0.5
 MOST_PARALLEL_WORKERS = 20
-REQUEST_BUFFERS = 6
-"""Batches of one size that a lane holds at most: two waiting, one being filled, one being sent, its body, its copy."""
-BYTES_BESIDE_PAYLOAD = 400
-"""What a record takes in memory beside its payload, generously: ids, hash, lane."""
-SHARE_OF_CHUNK = 12
-"""Under memory_based a chunk of rows takes at most this part of the budget."""
-CHUNKS_IN_MEMORY = 4
-"""A chunk and what was cut from it for the lanes, while batches cut from the one before still wait."""
 
 
 class BatchStatus(TextEnum):

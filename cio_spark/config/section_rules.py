@@ -13,11 +13,10 @@ from pydantic_core import PydanticCustomError
 
 from cio_spark.config.addresses import CLEAR_TEXT, crosses_network_in_clear_text
 from cio_spark.config.api_limits import MAX_ITEM_BYTES
+from cio_spark.config.memory_budget import BYTES_PER_MB, LEAST_BYTES_PER_LANE
 from cio_spark.errors import Problem
 
 RULES_ERROR = "rules"
-BYTES_PER_MB = 1_000_000
-LEAST_BUDGET_BYTES_PER_WORKER = 18 * MAX_ITEM_BYTES
 """What a request of one record of the largest size takes under memory_based: planning.limits divides it so."""
 MISSING = "is missing"
 """How every message begins that asks for something not written."""
@@ -63,8 +62,8 @@ def batch_problems(section: Mapping[str, Any], defaults: Mapping[str, Any]) -> l
     timeout, strategy = said["timeout_seconds"], str(said["strategy"])
     if not all(isinstance(value, (int, float)) for value in (budget, workers, target, timeout)):
         return []  # each field is told of on its own
-    if strategy == "memory_based" and budget * BYTES_PER_MB < LEAST_BUDGET_BYTES_PER_WORKER * workers:
-        least = -(-LEAST_BUDGET_BYTES_PER_WORKER * workers // BYTES_PER_MB)
+    if strategy == "memory_based" and budget * BYTES_PER_MB < LEAST_BYTES_PER_LANE * workers:
+        least = -(-LEAST_BYTES_PER_LANE * workers // BYTES_PER_MB)
         return [
             Problem(
                 "memory_budget_mb",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 
 from cio_spark.config import BatchStatus
+from cio_spark.logs.unfailing import write_event
 from cio_spark.notebook.job import BatchJob
 from cio_spark.notebook.metrics import BatchMetrics
 
@@ -31,7 +31,8 @@ class JobLog:
             job: the job.
             expected_batches: by the number of its records; long records, and people who stay with a lane, make more.
         """
-        self._write(
+        write_event(
+            self.logger,
             "info",
             "job_started",
             job_id=job.job_id,
@@ -68,13 +69,14 @@ class JobLog:
             facts["error_codes"] = dict(sorted(codes.items()))
         if job is not None:
             facts["progress_percent"] = round(job.get_progress_percent(), 1)
-        self._write(_LEVELS.get(metrics.status, "error"), "batch_finished", **facts)
+        write_event(self.logger, _LEVELS.get(metrics.status, "error"), "batch_finished", **facts)
 
     def job_finished(self, job: BatchJob) -> None:
         """Log a job that has come to its end."""
         sums = job.get_aggregate_metrics()
         seconds = (job.completed_at - job.started_at).total_seconds() if job.completed_at and job.started_at else 0.0
-        self._write(
+        write_event(
+            self.logger,
             _LEVELS.get(job.status, "error"),
             "job_finished",
             job_id=job.job_id,
@@ -87,8 +89,3 @@ class JobLog:
             seconds=round(max(0.0, seconds), 3),
             throughput_rps=round(job.processed_records / seconds, 3) if seconds > 0 else 0.0,
         )
-
-    def _write(self, level: str, event: str, **fields: Any) -> None:
-        """Write an event; a log that cannot be written must not cost a job its books."""
-        with suppress(Exception):
-            getattr(self.logger, level)(event, **fields)

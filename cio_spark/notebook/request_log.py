@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from cio_spark.delivery.batching import Batch
 from cio_spark.delivery.classification import Outcome
 from cio_spark.delivery.sending import Sending
+from cio_spark.logs.unfailing import write_event
 
 _EVENT_OF = {
     Outcome.ACCEPTED: "customerio_batch_accepted",
@@ -39,7 +40,9 @@ class RequestLog:
         """Log a request that failed transiently and goes again after a wait."""
         if self._logger is not None:
             facts = self._facts(sending)
-            self._write("warning", "customerio_batch_retried", **facts, wait_seconds=round(wait_seconds, 3))
+            write_event(
+                self._logger, "warning", "customerio_batch_retried", **facts, wait_seconds=round(wait_seconds, 3)
+            )
         return nullcontext()
 
     def end(self, sending: Sending, not_attempted: int) -> None:
@@ -53,16 +56,22 @@ class RequestLog:
             return
         verdict = sending.verdict
         if verdict is not None and verdict.accepted:
-            self._write("info", _EVENT_OF[verdict.outcome], **self._facts(sending))
+            write_event(self._logger, "info", _EVENT_OF[verdict.outcome], **self._facts(sending))
             return
         event = "customerio_batch_failed" if verdict is None else _EVENT_OF[verdict.outcome]
-        self._write("error", event, **self._facts(sending), not_attempted=not_attempted)
+        write_event(self._logger, "error", event, **self._facts(sending), not_attempted=not_attempted)
 
     def refuse(self, records: int) -> None:
         """Log that a call could not be sent, so that none of its list was."""
         if self._logger is not None:
-            self._write(
-                "error", "customerio_batch_refused", records=0, error_code="invalid", attempt=0, not_attempted=records
+            write_event(
+                self._logger,
+                "error",
+                "customerio_batch_refused",
+                records=0,
+                error_code="invalid",
+                attempt=0,
+                not_attempted=records,
             )
 
     def _facts(self, sending: Sending) -> dict[str, Any]:
@@ -73,8 +82,3 @@ class RequestLog:
         seconds = round(verdict.answer.elapsed_seconds, 3)
         facts |= {"http_status": verdict.answer.status, "request_seconds": seconds}
         return facts if verdict.accepted else facts | {"error_code": verdict.code}
-
-    def _write(self, level: str, event: str, **fields: Any) -> None:
-        """Write an event; a log that cannot be written must not change what a call comes to."""
-        with suppress(Exception):
-            getattr(self._logger, level)(event, **fields)

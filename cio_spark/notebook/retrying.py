@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import structlog
 
 from cio_spark.config import BatchStatus, ProcessingPriority
 from cio_spark.delivery.retry_watch import RetryWatch, WaitingBatch
+from cio_spark.logs.unfailing import write_event
 from cio_spark.notebook.metrics import BatchMetrics
 
 
@@ -64,16 +65,17 @@ class RetryingBatches:
         def watch(waiting: WaitingBatch) -> Iterator[None]:
             batch_id, worker_id = names_of(waiting)
             metrics = _metrics_of(waiting, batch_id, worker_id, priority)
-            with suppress(Exception):  # a log that cannot be written must not stop a delivery
-                self._logger.warning(
-                    "batch_retrying",
-                    batch_id=batch_id,
-                    worker_id=worker_id,
-                    total_records=waiting.records,
-                    retry=waiting.sending.tried + waiting.sending.attempts,
-                    error_code=next(iter(metrics.errors), None),
-                    wait_seconds=round(waiting.wait_seconds, 3),
-                )
+            write_event(
+                self._logger,
+                "warning",
+                "batch_retrying",
+                batch_id=batch_id,
+                worker_id=worker_id,
+                total_records=waiting.records,
+                retry=waiting.sending.tried + waiting.sending.attempts,
+                error_code=next(iter(metrics.errors), None),
+                wait_seconds=round(waiting.wait_seconds, 3),
+            )
             with self._lock:
                 self._waiting[waiting.batch_id] = metrics
             try:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cio_spark.clock import SystemClock
+from cio_spark.clock import Clock, SystemClock
 from cio_spark.pipeline.spark_jobs import ClassicJobs, ConnectJobs
 from cio_spark.spark.versions import classic_context
 
@@ -31,6 +31,7 @@ class DeliveryWatch:
         tell: called with completed and all tasks.
         overdue: whether to cancel.
         may_be_barrier: False: the delivery is a plain stage in any case.
+        clock: time.
 
     Attributes:
         jobs: of the delivery.
@@ -47,11 +48,12 @@ class DeliveryWatch:
         overdue: Callable[[], bool],
         *,
         may_be_barrier: bool = True,
+        clock: Clock | None = None,
     ) -> None:
         self.tasks = tasks
         self._tell = tell
         self._overdue = overdue
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
         self.starved = False
         context = classic_context(spark)
         self.jobs = (

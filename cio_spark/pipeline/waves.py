@@ -199,6 +199,7 @@ def _deliver(run: RunContext, wave: Wave, request_seconds: float) -> None:
                 tell,
                 lambda: run.cancellation.overdue(config.delivery.grace_seconds),
                 may_be_barrier=may_be_barrier,
+                clock=run.clock,
             )
             try:
                 if _append(run, wave, arranged, watch, send_until) > 1:

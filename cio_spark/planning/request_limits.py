@@ -6,8 +6,14 @@ from typing import NamedTuple
 
 from cio_spark.config import BatchConfiguration, BatchStrategy
 from cio_spark.config.api_limits import MAX_BODY_BYTES, MAX_ITEM_BYTES
-from cio_spark.config.batch import BYTES_BESIDE_PAYLOAD, CHUNKS_IN_MEMORY, REQUEST_BUFFERS, SHARE_OF_CHUNK
-from cio_spark.config.section_rules import BYTES_PER_MB
+from cio_spark.config.memory_budget import (
+    BYTES_BESIDE_PAYLOAD,
+    BYTES_PER_MB,
+    CHUNKS_IN_MEMORY,
+    PARTS_OF_BUFFER,
+    REQUEST_BUFFERS,
+    SHARE_OF_CHUNK,
+)
 from cio_spark.model import GZIP, ROWS_PER_CHUNK
 
 ENVELOPE_BYTES = len('{"batch":[]}')
@@ -40,11 +46,10 @@ class RequestLimits(NamedTuple):
             return self
         budget = batch.memory_budget_mb * BYTES_PER_MB
         chunk = budget // SHARE_OF_CHUNK
-        # Half for payloads, half for what stands beside them: few large records, or many small ones
-        half = (budget - CHUNKS_IN_MEMORY * chunk) // (REQUEST_BUFFERS * lanes) // 2
+        part = (budget - CHUNKS_IN_MEMORY * chunk) // (REQUEST_BUFFERS * lanes) // PARTS_OF_BUFFER
         return RequestLimits(
-            max(1, min(self.records, half // BYTES_BESIDE_PAYLOAD)),
-            min(self.bytes, max(MAX_ITEM_BYTES, half)),
+            max(1, min(self.records, part // BYTES_BESIDE_PAYLOAD)),
+            min(self.bytes, max(MAX_ITEM_BYTES, part)),
             max(1, min(self.rows_per_chunk, chunk // (MAX_ITEM_BYTES + BYTES_BESIDE_PAYLOAD))),
         )
 

@@ -188,7 +188,13 @@ def traces(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Tra
             (folder / f"{name}.yml").write_text(yaml.safe_dump(said))
         child = subprocess.run(
             [sys.executable, __file__, str(folder)],
-            env={**os.environ, "CUSTOMERIO_API_KEY": KEY, "SPARK_CONF_DIR": str(folder), "COLUMNS": "200"},
+            env={
+                **os.environ,
+                "CUSTOMERIO_API_KEY": KEY,
+                "SPARK_CONF_DIR": str(folder),
+                "COLUMNS": "200",
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
             capture_output=True,
             timeout=400,
             check=False,

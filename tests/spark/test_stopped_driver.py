@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -54,8 +55,18 @@ def start(people: Bench, tmp_path: Path) -> Iterator[Callable[[], subprocess.Pop
     yield run
     for process in started:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            signal_session(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def signal_session(leader: int, number: int) -> None:
+    """Sends a signal to every process of a session: Python workers have a process group of their own."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The fields behind the name in brackets: state, parent, process group, session
+            session = int(status.read_text().rpartition(")")[2].split()[3])
+            if session == leader:
+                os.kill(int(status.parent.name), number)
 
 
 def write(people: Bench, plan: str) -> None:
@@ -89,13 +100,13 @@ def test_a_run_that_holds_every_slot_keeps_its_sync_and_one_stopped_past_its_cla
     clock.sleep(max(0.0, 1.2 * LEASE_SECONDS - (clock.monotonic() - began)))
     with pytest.raises(SyncAlreadyRunningError):
         claim_by_hand(people.tables, people.name, "elsewhere:1", clock)
-    os.killpg(stopped.pid, signal.SIGSTOP)
+    signal_session(stopped.pid, signal.SIGSTOP)
     people.api.clear_faults()
     sent_before = people.api.received.count()
     write(people, "new")
 
     other = run_once_it_may(people)
-    os.killpg(stopped.pid, signal.SIGCONT)
+    signal_session(stopped.pid, signal.SIGCONT)
 
     assert stopped.wait(120) == ExitStatus.TAKEN_OVER
     assert "was taken over by another run" in (tmp_path / "log.txt").read_text()
