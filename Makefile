@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SPARK := 4.1
 OTHER_SPARKS := 3.5 4.0 4.2
-# Whole files to a process, the longest first: each has a Spark session, and two of them leave cores idle
+# pytest gives whole files to three processes, the longest files first. Each process has a Spark session; two processes
+# would leave cores idle
 THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
 LONGEST := $(addprefix tests/spark/test_,demo_data.py ledger_model.py dead_letters.py stopped_driver.py connect.py bad_input.py maintenance.py process_large_dataset.py sync.py waves_and_resume.py signals.py privacy.py)
 
-# The first Python of at least 3.10 that can make a virtual environment; PYTHON=… chooses another
+# Finds the first Python of at least 3.10 that can make a virtual environment; PYTHON=… chooses another one
 FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \
 	command -v $$python >/dev/null 2>&1 || continue; \
 	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || continue; \

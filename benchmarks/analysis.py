@@ -1,4 +1,7 @@
-"""Seconds of analysis, monitoring, report and explain over millions of generated status rows, in one warm session."""
+"""Measures the seconds of analyze, monitor, report and explain over millions of generated status rows.
+
+All commands run in one warm session.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ console = Console(width=110)
 
 
 def main() -> None:
-    """Generates the rows if they are not there yet, then times what the commands do."""
+    """Generate the rows if they do not exist yet, then time the commands and the views."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of record_status")
     parser.add_argument("--warehouse", type=Path, default=Path(".cio-spark/bench-analysis/warehouse"))
@@ -93,7 +96,7 @@ def main() -> None:
 
 
 def make_source(tables: Tables, rows: int) -> None:
-    """A source with a tenth of the records, those of the last run, if it is not there."""
+    """Write a source with the records of the last run, which are a tenth of all, if it does not exist yet."""
     assert tables.warehouse is not None
     folder = tables.warehouse / "shop" / "orders"
     if not folder.exists():
@@ -102,12 +105,15 @@ def make_source(tables: Tables, rows: int) -> None:
 
 
 def _record_id(run: int) -> Column:
-    """Scattered, so that no file can be skipped by its smallest and largest id."""
+    """Return a record id that scatters the rows, so that no file can be skipped by its smallest and largest id."""
     return F.concat(F.reverse(F.col("id").cast("string")), F.lit(f"-{run}"))
 
 
 def generate(tables: Tables, rows: int) -> None:
-    """Ten runs of equal size; 2 % of the records rejected, 1 % failed; then what a run writes besides."""
+    """Write ten runs of equal size, in which 2 % of the records are rejected and 1 % failed.
+
+    Also write what a run writes besides its statuses: its batches and its events.
+    """
     set_up_tables(tables)
     per_run = rows // RUNS
     run_ids = [f"01KJ{number:022d}" for number in range(RUNS)]
@@ -127,7 +133,7 @@ def generate(tables: Tables, rows: int) -> None:
 
 
 def _statuses(tables: Tables, run_id: str, number: int, rows: int) -> DataFrame:
-    """Rows of one run: a batch every half second, 0.1 to 0.5 s each."""
+    """Return the status rows of one run: a batch starts every half second and takes 0.1 to 0.5 s."""
     batch = F.expr(f"id DIV {RECORDS_PER_BATCH}")
     started = F.timestamp_seconds(F.lit(FIRST_START.timestamp() + 3600 * number) + batch * 0.5)
     seconds = F.lit(0.1) + F.abs(F.xxhash64(batch)) % 400 / 1000.0
@@ -165,7 +171,7 @@ def _statuses(tables: Tables, run_id: str, number: int, rows: int) -> DataFrame:
         "attempts": F.lit(1),
         "payload_bytes": F.lit(300),
         "attempted_at": started,
-        # On the first record of each batch, as a run writes it
+        # A run writes the facts of a batch on the first record of the batch, and so do these rows
         "batch": F.when(
             F.col("id") % RECORDS_PER_BATCH == 0,
             F.struct(*[facts.get(f.name, F.lit(None)).cast(f.dataType).alias(f.name) for f in struct.fields]),

@@ -1,6 +1,7 @@
-"""Attacks a sync: API faults and slow answers, poison, driver and executor killed, a driver stopped past its claim.
+"""Attacks a sync, and then counts the records that were lost.
 
-Then it is counted what was lost. Every slot is busy all the time: there are more workers than slots.
+The attack consists of API faults, slow answers, poisoned records, a killed driver, a killed executor, and a driver that
+is stopped until its claim has ended. There are more workers than task slots, so every slot is busy all the time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# The cluster is shared with tests/cluster; tools/ is no package, for it is not installed
+# audit, standalone_cluster, submission and waiting are in tests/support, because tests/cluster uses them too;
+# `make chaos` puts that folder on the import path
 from audit import Ledger, arrivals_of, ledger_of, lost
 from chaos_report import Findings, print_report
 from pyspark.sql import DataFrame, SparkSession
@@ -36,15 +38,17 @@ RATE_LIMIT_PER_SECOND = 200
 TIMEOUT_SECONDS = 5
 POISON_EVERY = 1000
 WAVES = 10
-# As many of all records arrive in each run before the first one's driver is killed, the second one's stopped, to go on
-# when the third has ended, which takes the sync over and loses an executor
+# Share of all records that arrives in a run before the attack on it: the driver of the first run is killed; the driver
+# of the second run is stopped; the third run takes the sync over and loses an executor. When the third run has ended,
+# the stopped driver goes on
 DRIVER_DIES_AT, DRIVER_STOPS_AT, EXECUTOR_DIES_AT = 0.3, 0.2, 0.2
 LEASE_SECONDS = 30
 MOST_TAKE_OVER_SECONDS = 5 * LEASE_SECONDS + TIMEOUT_SECONDS + 120.0
 REFUSED, TAKEN_OVER = 2, 11
 MOST_RUNS = 12
 RUN_SECONDS = 3600.0
-# Finished; finished over the error threshold, as with only poison left to send; the API given up, to be run again
+# Exit statuses with which the attack goes on: finished; finished over the error threshold, for example with only poison
+# left to send; API given up, so that the sync must be run again
 GOES_ON = frozenset({0, 3, 6})
 CONF = """
 sync: {{name: {sync}}}
@@ -66,16 +70,16 @@ console = Console(width=110)
 
 @dataclass
 class Attack:
-    """One sync, and what is done to it.
+    """Describes one sync and the attacks on it.
 
     Attributes:
-        spark: a local session, to write the source and to look into tables.
+        spark: local session that writes the source and reads the tables.
         api: the stand-in.
-        cluster: where the sync runs.
-        submitter: submits it.
-        records: rows of its source.
-        poison: record ids of those that the stand-in refuses.
-        runs: how every run ended, a line each.
+        cluster: the cluster on which the sync runs.
+        submitter: submits the sync to the cluster.
+        records: number of rows of the source.
+        poison: ids of the records that the stand-in refuses.
+        runs: one line for each run that says how it ended.
     """
 
     spark: SparkSession
@@ -88,21 +92,21 @@ class Attack:
 
     @property
     def source(self) -> Path:
-        """The Delta table of the source."""
+        """Folder of the Delta table that is the source."""
         return self.submitter.warehouse / "shop" / "changes"
 
     @property
     def conf(self) -> Path:
-        """The sync file."""
+        """Path of the sync file."""
         return self.submitter.folder / "chaos.yml"
 
     @property
     def rows(self) -> DataFrame:
-        """The source."""
+        """Rows of the source."""
         return self.spark.read.format("delta").load(str(self.source))
 
     def write(self) -> None:
-        """Writes source and sync file."""
+        """Write the source and the sync file."""
         number = F.col("id")
         persons = max(1, self.records // RECORDS_PER_PERSON)
         self.spark.range(0, self.records, 1, 8).select(
@@ -117,7 +121,7 @@ class Attack:
             (number % 20_000 / 100).cast("decimal(9,2)").alias("spent"),
             F.substring(F.sha2(number.cast("string"), 256), 1, 40).alias("receipt"),
         ).write.format("delta").save(str(self.source))
-        # The plan assumes 0.25 s a request
+        # The plan assumes that a request takes 0.25 s
         expected_seconds = self.records / RECORDS_PER_REQUEST * 0.25 / WORKERS
         self.conf.parent.mkdir(parents=True, exist_ok=True)
         self.conf.write_text(
@@ -136,7 +140,7 @@ class Attack:
         )
 
     def script_faults(self) -> None:
-        """Everything that the API does wrong, until the end."""
+        """Script everything that the API does wrong until the end."""
         chosen = self.rows.where(F.xxhash64("change_id") % POISON_EVERY == 0)
         records = ledger.mark_all_new(prepare_and_validate(load_config(self.conf), chosen))
         poison = ledger.add_message_id(records, SYNC).select("record_id", "message_id").collect()
@@ -147,13 +151,13 @@ class Attack:
             Fault(drop_connection="before_reading", share=0.005),
             Fault(drop_connection="after_taking", share=0.005),
             Fault(latency_seconds=TIMEOUT_SECONDS / 2, share=0.05),
-            # The stand-in has taken the batch by then, the client gives up before it hears of it
+            # The stand-in takes the batch, but the client gives up before the answer comes
             Fault(latency_seconds=TIMEOUT_SECONDS + 2.0, share=0.01),
             Fault(poison=frozenset(row["message_id"] for row in poison)),
         )
 
     def run(self) -> None:
-        """Runs the sync until there is nothing left to send, and kills and stops what there is."""
+        """Run the sync until nothing is left to send, and kill or stop its processes on the way."""
         self._kill_a_driver()
         stopped = self._stop_a_driver()
         self._take_over()
@@ -182,7 +186,10 @@ class Attack:
         return running
 
     def _take_over(self) -> None:
-        """Runs the sync beside the stopped driver: refused as long as that one's executors may send."""
+        """Run the sync while the first driver is stopped, and kill an executor of this run.
+
+        The run is refused, and started again, as long as executors of the stopped driver may send.
+        """
         clock = SystemClock()
         until = clock.monotonic() + MOST_TAKE_OVER_SECONDS
         while True:
@@ -206,17 +213,21 @@ class Attack:
         console.print(f"run {len(self.runs)}: {self.runs[-1]}; {self.api.received.count():,} messages so far")
 
     def ledger(self) -> Ledger:
-        """What the tables say."""
+        """Return what the tables say about the sync."""
         return ledger_of(self.spark, self.submitter.warehouse / "customerio", SYNC)
 
     def findings(self) -> Findings:
-        """Both sides, compared."""
+        """Return the comparison of the stand-in with the tables."""
         source = {row["change_id"] for row in self.rows.select("change_id").toLocalIterator()}
         arrivals, books = arrivals_of(self.api, SYNC), self.ledger()
         return Findings(len(source), lost(source, arrivals, books), self.poison, arrivals, books, self.api, self.runs)
 
     def _wait_for(self, share: float, running: Submitted, *, may_be_refused: bool = False) -> bool:
-        """Whether so many more records have arrived; False: the run was refused, for another one holds the sync."""
+        """Wait until a further share of the records has arrived, and tell whether that happened.
+
+        Returns:
+            False if the run was refused because another run has claimed the sync.
+        """
         wanted = self.api.received.count() + share * self.records
 
         def there() -> bool:
@@ -231,12 +242,12 @@ class Attack:
 
     def _nothing_pending(self) -> bool:
         last = self.ledger().runs[-1]
-        # A run that stands for one that was taken over has no counts: there is something pending
+        # A row that stands for a run that was taken over has no counts, so something is still pending
         return last["source_rows"] is not None and last["unchanged"] + last["held"] == last["source_rows"]
 
 
 def main() -> None:
-    """Attacks, then compares both sides."""
+    """Attack the sync, then compare the stand-in with the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000, help="rows of the source")
     parser.add_argument("--folder", type=Path, default=Path(".cio-spark/chaos"), help="emptied first")

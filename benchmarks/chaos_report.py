@@ -1,11 +1,11 @@
-"""What came of a sync under attack, as a table, and whether it is as promised."""
+"""Prints the result of a sync under attack as a table, and tells whether all promises were kept."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-# Shared with tests/cluster; tools/ is no package, for it is not installed
+# audit is in tests/support, because tests/cluster uses it too; `make chaos` puts that folder on the import path
 from audit import Arrivals, Ledger
 from rich.console import Console
 from rich.table import Table
@@ -15,16 +15,16 @@ from cio_spark.standin import StandIn
 
 @dataclass(frozen=True)
 class Findings:
-    """What is reported.
+    """Holds what is reported.
 
     Attributes:
-        source_rows: rows of the source.
-        lost: records that are neither rejected nor arrived as accepted.
-        poison: records that had to be rejected, and no others.
-        arrivals: what the stand-in got.
+        source_rows: number of rows of the source.
+        lost: ids of records that are neither rejected nor arrived as accepted.
+        poison: ids of the records that must be rejected; no other record may be rejected.
+        arrivals: what the stand-in received.
         books: what the tables say.
         api: the stand-in.
-        runs: how each run ended, a line each.
+        runs: one line for each run that says how it ended.
     """
 
     source_rows: int
@@ -37,16 +37,16 @@ class Findings:
 
 
 def print_report(console: Console, findings: Findings, *, parallel_workers: int, rate_limit: int) -> bool:
-    """Prints a table and the runs.
+    """Print the table of findings and a line for each run.
 
     Args:
-        console: where to.
+        console: console to print to.
         findings: what to print.
-        parallel_workers: requests that may be in flight.
-        rate_limit: requests that may be made per second.
+        parallel_workers: most requests that may be in flight.
+        rate_limit: most requests that may be made per second.
 
     Returns:
-        whether everything is as it must be.
+        True if everything is as it must be.
     """
     arrivals, books, traffic = findings.arrivals, findings.books, findings.api.traffic
     answers = findings.api.received.summary()["requests_by_status"]
@@ -82,7 +82,7 @@ def print_report(console: Console, findings: Findings, *, parallel_workers: int,
 
 
 class _Report:
-    """A table of counts with bounds."""
+    """Builds a table of counts, each with its bounds."""
 
     def __init__(self, title: str) -> None:
         self.well = True

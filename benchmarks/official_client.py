@@ -1,4 +1,4 @@
-"""The official Python client, used as its documentation says, on rows held in memory."""
+"""Sends rows in memory with the official Python client, used as its documentation says."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from sink import API_KEY, Sink
 from cio_spark.clock import SystemClock
 
 Event = tuple[str, str, str, datetime, dict[str, Any]]
-"""record id, person, event, time, properties"""
+"""An event: record id, person, name of the event, time, properties."""
 
 
 def send_with_client(events: list[Event], sink: Sink, *, records_per_request: int) -> float:
-    """Sends events with one client in one process.
+    """Send events with one client in one process.
 
     Args:
-        events: what to send.
-        sink: where to.
-        records_per_request: as many as our sync puts into one, so that both make the same number of requests.
+        events: the events to send.
+        sink: the sink that receives them.
+        records_per_request: number of records in one request of our sync, so that both make the same number of
+            requests.
 
     Returns:
-        seconds, from the first call until the sink has answered the last request.
+        seconds from the first call until the sink has answered the last request.
 
     Raises:
-        SystemExit: an event was not sent, so the figure would be worth nothing.
+        SystemExit: an event was not sent, so the figure would be worthless.
     """
     errors: list[Exception] = []
     before = sink.requests()

@@ -1,4 +1,7 @@
-"""Where the benchmarks send to: nginx on loopback, which answers at once, else the stand-in."""
+"""Opens the server to which the benchmarks send.
+
+The server is nginx on loopback, which answers at once, or the stand-in if nginx is not installed.
+"""
 
 from __future__ import annotations
 
@@ -48,13 +51,13 @@ http {{
 
 @dataclass(frozen=True)
 class Sink:
-    """A running sink.
+    """Describes a running sink.
 
     Attributes:
-        name: what it is, for people.
+        name: name of the sink for people.
         root_url: `http://127.0.0.1:PORT`.
-        requests: how many requests it has answered so far.
-        clear: forgets what it keeps, so that rounds do not slow down.
+        requests: returns the number of requests that the sink has answered so far.
+        clear: makes the sink forget what it keeps, so that later rounds do not become slower.
     """
 
     name: str
@@ -65,7 +68,7 @@ class Sink:
 
 @contextlib.contextmanager
 def open_sink() -> Iterator[Sink]:
-    """nginx where it is installed, else the stand-in; stopped at the end."""
+    """Open nginx if it is installed, else the stand-in, and stop it at the end of the block."""
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if nginx is not None:
         with _nginx(nginx) as sink:
@@ -113,7 +116,10 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
 
 
 def _answered(root_url: str) -> int:
-    """The third number under `server accepts handled requests`; asking counts too, by one."""
+    """Return the third number under `server accepts handled requests` on nginx's status page.
+
+    The request for the page itself is counted too.
+    """
     with urllib.request.urlopen(f"{root_url}/status", timeout=5) as answer:
         numbers = re.findall(r"\d+", answer.read().decode())
     return int(numbers[3])

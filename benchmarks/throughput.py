@@ -1,4 +1,7 @@
-"""Throughput of a whole sync and of its delivery, beside the floor (nothing sent) and the official client."""
+"""Measures the throughput of a whole sync and of its delivery.
+
+Both are compared with the floor, which sends nothing, and with the official client.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,11 @@ RATE_LIMIT_PER_SECOND = 1000
 DELIVER = "deliver"
 ADAPTIVE, SIZE_BASED = "adaptive", "size_based"
 STRATEGIES = (ADAPTIVE, SIZE_BASED)
-# The JVM's compiler is at work for that long (docs/decisions/0007-less-per-row.md); the client needs one round
+# The JVM's compiler needs so many rounds (docs/decisions/0007-less-per-row.md); the client needs one round
 WARM_UP_ROUNDS = 4
-# As a fixed number, so that the plan does not depend on the machine's statistics
+# The number is fixed, so that the plan does not depend on the machine's statistics
 FLOOR_PARTITIONS = 8
-# Ratios asked for: of the floor, of the client
+# Least ratios that are asked for: to the floor, and to the client
 ASKED = {"delivery": (0.5, 9.0), "whole sync": (0.25, 5.0)}
 
 console = Console(width=110)
@@ -44,7 +47,7 @@ console = Console(width=110)
 
 @dataclass
 class Measured:
-    """Records per second of every round, what the syncs' phases took, and how full their requests were (0 to 1)."""
+    """Holds records per second of every round, seconds of the syncs' phases, and how full requests were (0 to 1)."""
 
     floor: list[float] = field(default_factory=list)
     delivery: list[float] = field(default_factory=list)
@@ -57,14 +60,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Course:
-    """What all contestants run on.
+    """Describes what all contestants use.
 
     Attributes:
         spark: one warm session.
         warehouse: folder of local tables.
-        sink: where requests go.
-        events: events of the Delta source.
-        client_events: the first of them in memory, for the client.
+        sink: the sink that receives the requests.
+        events: number of events in the Delta source.
+        client_events: the first of these events, in memory, for the official client.
     """
 
     spark: SparkSession
@@ -75,17 +78,17 @@ class Course:
 
     @property
     def source(self) -> Path:
-        """The Delta table with the events."""
+        """Folder of the Delta table with the events."""
         return self.warehouse / "bench" / f"events_{self.events}"
 
     @property
     def rows(self) -> DataFrame:
-        """The events."""
+        """Rows of the source, one for each event."""
         return self.spark.read.format("delta").load(str(self.source))
 
 
 def main() -> None:
-    """Warms up, measures in alternating rounds, prints medians."""
+    """Warm up, measure in alternating rounds, and print medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000, help="events in the Delta table")
     parser.add_argument("--client-events", type=int, default=100_000, help="events for the official client")
@@ -114,7 +117,7 @@ def main() -> None:
 
 
 def generate(course: Course) -> None:
-    """Writes the events once; ten of each person."""
+    """Write the events once, ten for each person."""
     if holds_delta(course.source):
         return
     console.print(f"writing {course.events:,} events to {course.source}")
@@ -134,7 +137,7 @@ def generate(course: Course) -> None:
 
 
 def _in_memory(course: Course, count: int) -> list[Event]:
-    """The first events as the client wants them."""
+    """Return the first events in the form that the official client needs."""
     rows = course.rows.orderBy("order_id").limit(count).collect()
     names = ("amount", "quantity", "store", "aisle", "receipt")
     events = []
@@ -166,7 +169,7 @@ def _config(
             "parallel_workers": PARALLEL_WORKERS,
             "rate_limit_rps": RATE_LIMIT_PER_SECOND,
             "enable_compression": False,
-            # The tables are written in any case; alerts read them after the end
+            # The tables are written with and without monitoring; with it, alerts would read them after the end
             "enable_monitoring": False,
         },
         "api": {"base_url": f"{course.sink.root_url}/v1"},
@@ -182,7 +185,10 @@ def _payload_bytes(course: Course) -> float:
 
 
 def _measure(course: Course, rounds: int) -> Measured:
-    """The contestants one after another, round by round, so that a slow minute of the machine hits all of them."""
+    """Measure the contestants one after the other in every round.
+
+    In this way a slow minute of the machine affects all of them.
+    """
     measured = Measured()
     for number in range(1 - WARM_UP_ROUNDS, rounds + 1):
         console.print("warm-up" if number < 1 else f"round {number} of {rounds}")
@@ -190,7 +196,7 @@ def _measure(course: Course, rounds: int) -> Measured:
         database = f"bench_sync_{abs(number)}"
         syncs: dict[str, SyncResult] = {}
         fill = 0.0
-        # Each goes first in every second round: the second of two syncs meets a warmer session and more garbage
+        # Each strategy goes first in every second round: the second sync finds a warmer session and more garbage
         for strategy in STRATEGIES if number % 2 else reversed(STRATEGIES):
             syncs[strategy] = run_sync_on(course, database, {"batch": {"strategy": strategy}})
             if strategy == ADAPTIVE:
@@ -214,17 +220,20 @@ def _measure(course: Course, rounds: int) -> Measured:
 
 
 def _fill_of(course: Course, database: str) -> float:
-    """Tell how full requests were on average, the last one of each lane included."""
+    """Return how full requests were on average (0 to 1); the last request of each lane counts too."""
     batches = course.spark.read.format("delta").load(str(course.warehouse / database / "batch_operations"))
     return float(batches.select(F.avg("total_records")).collect()[0][0]) / RECORDS_PER_REQUEST
 
 
 def _run_floor(course: Course, database: str) -> float:
-    """Seconds of the least that a sync must do: JSON, rows together by person, a Delta append of ids; nothing sent."""
+    """Return the seconds of the least work that a sync must do, without sending anything.
+
+    This work is: make JSON, bring the rows of each person together, and append ids to Delta.
+    """
     clock = SystemClock()
     began = clock.monotonic()
     prepared = prepare_records(course.rows, _config(course, database).payload)
-    # The hash is computed behind the shuffle, so the JSON has to cross it
+    # The hash is computed after the shuffle, so the JSON has to go through the shuffle
     together = prepared.select("record_id", "person_key", "payload").repartition(FLOOR_PARTITIONS, "person_key")
     ids = together.select("record_id", "person_key", F.xxhash64("payload").alias("payload_hash"))
     ids.write.format("delta").mode("append").save(str(course.warehouse / database))
@@ -236,12 +245,12 @@ def _run_floor(course: Course, database: str) -> float:
 def run_sync_on(
     course: Course, database: str, sections: Mapping[str, Mapping[str, object]] = MappingProxyType({})
 ) -> SyncResult:
-    """Our sync, a first run into tables of its own.
+    """Run our sync for the first time, into tables of its own.
 
     Args:
-        course: what it runs on.
-        database: of the tables; whoever has looked at them removes it.
-        sections: what to set in the configuration.
+        course: session, warehouse, sink and source of the run.
+        database: database of the tables; the caller removes it after it has read them.
+        sections: sections of the configuration to change.
     """
     shutil.rmtree(course.warehouse / database, ignore_errors=True)
     config = _config(course, database, sections)
@@ -282,7 +291,7 @@ def _print_rates(measured: Measured) -> None:
 
 
 def _print_phases(measured: Measured) -> None:
-    """Where the seconds outside the delivery go."""
+    """Print the seconds of each phase, and their sum outside the delivery."""
     table = Table(title="a sync's seconds by phase (medians)")
     table.add_column("phase")
     table.add_column("seconds", justify="right")

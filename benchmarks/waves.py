@@ -1,4 +1,4 @@
-"""What waves cost at the API's real pace: one run as one wave, then as several; the same records, the same pace."""
+"""Measures the cost of waves at the API's real rate: the same records are sent in one wave, then in several."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cio_spark.planning.plan import ASSUMED_REQUEST_SECONDS
 from cio_spark.spark.session import build_session
 
 API_REQUESTS_PER_SECOND = 100
-# As many as a configuration takes: the sink answers at once, and the rate shall be the limit
+# The most that a configuration allows: the sink answers at once, so that only the rate limits the speed
 WORKERS = 20
 WARM_UP_RECORDS = 30_000
 
@@ -26,7 +26,7 @@ console = Console(width=110)
 
 
 def main() -> None:
-    """Runs one sync in one wave and in several, after a small one to warm up; prints what waves add."""
+    """Run a small sync to warm up, then one sync in one wave and in several, and print what the waves add."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=300_000, help="rows of the source")
     parser.add_argument("--records-per-request", type=int, default=100)
@@ -50,11 +50,11 @@ def _sending_seconds(course: Course, records_per_request: int) -> float:
 
 
 def _measure(course: Course, numbers: list[int], records_per_request: int) -> dict[int, SyncResult]:
-    """One run for each number of waves."""
+    """Run the sync once for each number of waves."""
     generate(course)
     sending = _sending_seconds(course, records_per_request)
     console.print(f"{course.events:,} records, {sending:.0f} s of sending at the API's pace, to {course.sink.name}")
-    # What the plan expects, from which it counts the waves
+    # Seconds that the plan expects; the number of waves is computed from them
     expected = max(sending, course.events / records_per_request * ASSUMED_REQUEST_SECONDS / WORKERS)
     took = {}
     for waves in numbers:
@@ -76,7 +76,10 @@ def _sections(wave_minutes: float, records: int) -> dict[str, dict[str, object]]
 
 
 def _print(took: dict[int, SyncResult], sending: float) -> None:
-    """Staging happens in the survey, once; the rest of a wave's cost in the delivery."""
+    """Print the seconds of the runs by their number of waves.
+
+    Staging happens once, in the survey; the other costs of a wave are part of the delivery.
+    """
     table = Table(title="seconds by waves", title_justify="left")
     for heading in ("waves", "survey and staging", "delivery", "of the sending time"):
         table.add_column(heading, justify="right")

@@ -1,9 +1,9 @@
-"""What holds for all tests."""
+"""Sets the hypothesis profile of all tests."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
-# No test is about time: a busy machine must not fail one
+# No test measures time, so a busy machine must not make one fail
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

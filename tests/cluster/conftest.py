@@ -1,4 +1,7 @@
-"""One standalone cluster, one environment with the wheel and one session to look into tables, for all cluster tests."""
+"""Provides what all cluster tests share.
+
+They share one standalone cluster, one environment with the wheel, and one session to look into tables.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-# The cluster is shared with benchmarks/chaos.py; tools/ is no package, for it is not installed
+# standalone_cluster and submission are in tests/support, because benchmarks/chaos.py uses them too
 from standalone_cluster import Cluster
 from submission import Submitter, install_wheel
 from sync_bench import KEY
@@ -25,7 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_jvms() -> None:
-    # The cluster's JVMs and the drivers' live too short for the optimising compiler to pay
+    # The JVMs of the cluster and of the drivers live too briefly for the optimising compiler to pay off
     os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m"
 
 
@@ -49,7 +52,7 @@ def cluster(place: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def submitter(cluster: Cluster, python: Path, tmp_path: Path) -> Iterator[Submitter]:
-    """Submits to the cluster, which has all its cores, with tables of this test's own."""
+    """Yield a submitter with tables of this test's own, when all cores of the cluster are free."""
     cluster.wait_until_idle()
     submitting = Submitter(cluster, python, tmp_path / "submitted", tmp_path / "warehouse", KEY)
     yield submitting

@@ -1,4 +1,4 @@
-"""What keeps two attempts of a delivery apart, without a cluster."""
+"""Tests, without a cluster, what keeps two attempts of a delivery apart."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ main(os.fdopen(int(sys.argv[1]), "wb"))
     ("local", "dynamic_allocation", "partitions", "slots", "needed"),
     [
         (False, False, 2, 2, True),
-        (False, False, 3, 2, False),  # they would wait for a slot that may never come
-        (False, False, 2, 0, False),  # slots unknown
-        (False, True, 2, 2, False),  # Spark refuses it
+        (False, False, 3, 2, False),  # the tasks would wait for a slot that may never come
+        (False, False, 2, 0, False),  # the number of slots is unknown
+        (False, True, 2, 2, False),  # Spark refuses a barrier stage
         (True, False, 2, 2, False),
     ],
 )

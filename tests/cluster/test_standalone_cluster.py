@@ -1,4 +1,4 @@
-"""The wheel on a real cluster: what `spark-submit` of the main job leaves behind when parts of it are killed."""
+"""Tests the wheel on a real cluster: the main job is submitted by `spark-submit`, and parts of it are killed."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ RECORDS = [f"o{number}" for number in range(ROWS)]
 
 
 def prepare(spark: SparkSession, submitter: Submitter, api: StandIn, sync: str, *, waves: int = 1) -> Path:
-    """Writes a source of its own for a sync, and its configuration."""
+    """Write a source for a sync, and its configuration, and return the sync file."""
     source = submitter.warehouse / "shop" / sync
     spark.sql(
         f"SELECT concat('o', id) AS id, concat('{sync}-c', id % {PERSONS}) AS customer, double(id) AS amount, "
-        f"timestamp_seconds(1700000000 + id) AS at FROM range(0, {ROWS}, 1, 4)"  # four files: both executors read
+        f"timestamp_seconds(1700000000 + id) AS at FROM range(0, {ROWS}, 1, 4)"  # four files, so both executors read
     ).write.format("delta").save(str(source))
     submitter.folder.mkdir(parents=True, exist_ok=True)
     conf = submitter.folder / f"{sync}.yml"
-    # The plan assumes 0.25 s a request: 150 requests by four workers are about 9 s
+    # The plan assumes 0.25 s for each request, so that 150 requests by four workers take about 9 s
     wave_minutes = 9.4 / 60 / waves
     settings = {"workers": WORKERS, "rate": RATE_LIMIT_PER_SECOND, "wave_minutes": wave_minutes, "url": api.url}
     conf.write_text(CONF.format(sync=sync, source=source, **settings), encoding="utf-8")
@@ -54,7 +54,10 @@ def prepare(spark: SparkSession, submitter: Submitter, api: StandIn, sync: str, 
 
 
 def compare(spark: SparkSession, submitter: Submitter, api: StandIn, sync: str) -> tuple[Arrivals, Ledger]:
-    """Nothing lost, duplicates only with equal ids, persons in order, books balanced; gives both sides."""
+    """Compare what arrived with what the tables say, and return both.
+
+    Nothing may be lost, duplicates must have equal ids, persons must be in order, and the books must balance.
+    """
     arrivals = arrivals_of(api, sync)
     ledger = ledger_of(spark, submitter.warehouse / "customerio", sync)
     assert lost(RECORDS, arrivals, ledger) == set()
@@ -67,7 +70,10 @@ def compare(spark: SparkSession, submitter: Submitter, api: StandIn, sync: str) 
 
 
 def keeps_the_limits(api: StandIn, syncs: int = 1) -> None:
-    """No person twice at once, and no more requests than allowed, in flight and over the API's window."""
+    """Check that no person has two requests at once, and that the limits were kept.
+
+    The limits are the requests in flight, the requests in the API's window of time, and the sizes.
+    """
     assert api.traffic.overlapping_persons == set()
     assert api.traffic.max_in_flight <= syncs * WORKERS
     assert api.traffic.max_in_any_window() <= syncs * 3 * RATE_LIMIT_PER_SECOND
@@ -89,11 +95,14 @@ def ends_well(running: Submitted) -> None:
 def lose_an_executor(
     cluster: Cluster, submitter: Submitter, api: StandIn, conf: Path, partition: int, log: str
 ) -> Submitted:
-    """Runs a sync of one wave, and kills the executor of a partition while the other has a minute of work left."""
+    """Run a sync of one wave, and kill the executor of a partition.
+
+    At that moment the other executor has a minute of work left.
+    """
     api.script(Fault(latency_seconds=2.0))
     running = submitter.sync(conf, log=log)
     wait_for_messages(api, ROWS // 10, running)
-    # With as many tasks as the stage before it, a delivery was said to be done when that one was
+    # A delivery with as many tasks as the stage before it was once reported as done when that stage was done
     assert re.findall(r"sending: \d+%", running.said())[-1:] in ([], ["sending: 0%"])
     assert len(cluster.executors()) == 2
     cluster.kill_executor(running.executor_of(partition))
@@ -107,7 +116,8 @@ def test_an_executor_killed_in_the_middle_of_a_wave_costs_nothing_but_messages_w
     spark: SparkSession, cluster: Cluster, submitter: Submitter, api: StandIn
 ) -> None:
     conf = prepare(spark, submitter, api, "orders")
-    lose_an_executor(cluster, submitter, api, conf, partition=0, log="off")  # its progress is on standard output
+    # With the log off, the progress is on standard output
+    lose_an_executor(cluster, submitter, api, conf, partition=0, log="off")
     arrivals, ledger = compare(spark, submitter, api, "orders")
     assert ledger.endings == ["succeeded"]
     assert arrivals.duplicates > 0
@@ -119,7 +129,7 @@ def test_an_executor_killed_in_the_middle_of_a_wave_lets_no_person_have_two_requ
     spark: SparkSession, cluster: Cluster, submitter: Submitter, api: StandIn
 ) -> None:
     conf = prepare(spark, submitter, api, "orders")
-    # Were this no barrier stage: Spark gives the new executor partition 0 first, also when that is still at work
+    # Without a barrier stage, Spark would give the new executor partition 0 first, even if that is still at work
     events = lose_an_executor(cluster, submitter, api, conf, partition=1, log="json").events()
     retried = [(event["wave"], event["reason"]) for event in events if event["event"] == "wave_retried"]
     assert retried[0] == (0, "executor_lost")
@@ -215,7 +225,7 @@ def test_two_different_syncs_overlap_freely_and_the_books_of_both_balance(
         arrivals, ledger = compare(spark, submitter, api, sync)
         assert arrivals.duplicates == 0
         assert ledger.endings == ["succeeded"]
-        # Executors' own lines say the same names as the driver's, and where they come from
+        # The lines of the executors have the same names as the driver's, and say where they come from
         ended = both[sync].events()[-1]
         lines = [line for line in events_in(cluster.executor_logs()) if line["run_id"] == ended["run_id"]]
         assert ended["event"] == "run_ended"

@@ -1,4 +1,7 @@
-"""One local session, one stand-in and one set of tables for all Spark tests; every test has syncs of its own."""
+"""Provides one local session and one set of tables for all Spark tests.
+
+Every test has a stand-in and syncs of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from cio_spark.spark.session import build_session
 from cio_spark.standin import StandIn
 
 _numbers = itertools.count()
-# `--hypothesis-profile=thorough` for what has a quick setting by default (test_ledger_model.py)
+# `--hypothesis-profile=thorough` selects this profile for tests that are quick by default (test_ledger_model.py)
 settings.register_profile("thorough", max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -29,7 +32,10 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_small_jobs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """For all sessions, also of child processes; test_demo_data.py runs without, as users do."""
+    """Make small Spark jobs quick in all sessions, including those of child processes.
+
+    test_demo_data.py runs without these settings, as users do.
+    """
     folder = tmp_path_factory.mktemp("conf")
     (folder / "spark-defaults.conf").write_text(QUICK_SPARK)
     os.environ.update(JDK_JAVA_OPTIONS=QUICK_JAVA, SPARK_CONF_DIR=str(folder))
@@ -45,7 +51,10 @@ def spark(warehouse: Path) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="module", params=["compiled", "interpreted"])
 def either_way(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
-    """The session as users have it, then as these tests have it: Spark evaluates in another order."""
+    """Yield the session once with the settings of users, and once with the settings of these tests.
+
+    With the two settings Spark evaluates expressions in a different order.
+    """
     users = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
     with set_for_a_while(spark, users if request.param == "compiled" else {}):
         yield spark
@@ -59,7 +68,7 @@ def api() -> Iterator[StandIn]:
 
 @pytest.fixture
 def bench(spark: SparkSession, warehouse: Path, api: StandIn) -> Callable[..., Bench]:
-    """Makes a `Bench` for a sync of its own."""
+    """Return a function that makes a `Bench` for a sync of its own."""
 
     def make(payload: dict[str, Any], **sections: dict[str, Any]) -> Bench:
         return Bench(spark, warehouse, api, f"sync{next(_numbers)}", payload, sections)
@@ -69,11 +78,11 @@ def bench(spark: SparkSession, warehouse: Path, api: StandIn) -> Callable[..., B
 
 @pytest.fixture
 def orders(bench: Callable[..., Bench]) -> Bench:
-    """A track sync whose source has `id`, `customer`, `amount`, `at`."""
+    """Return a track sync whose source has `id`, `customer`, `amount` and `at`."""
     return bench(ORDERS)
 
 
 @pytest.fixture
 def people(bench: Callable[..., Bench]) -> Bench:
-    """An identify sync whose source has `id` and `plan`."""
+    """Return an identify sync whose source has `id` and `plan`."""
     return bench({"call": "identify", "record_id": "id", "user_id": "id", "traits": {"include": ["plan"]}})

@@ -1,4 +1,4 @@
-"""The views and what is read from them, against rows computed by hand; no sync is run here."""
+"""Compares the views, and what is read from them, with figures computed by hand; no sync is run here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cio_spark.notebook.measured_job import measured_of_job
 CONFIGURATION = (
     '{"batch": {"rate_limit_rps": 50, "parallel_workers": 4, "max_batch_size": 100, "max_batch_bytes": 50000}}'
 )
-# Run 2 of `shop`: two lanes side by side for 4 s, a gap of 6 s, then 2 s more
+# Run 2 of `shop` works for 4 s in two lanes that overlap, pauses for 6 s, then works for 2 s more
 SHOP = [
     batch("shop", "run2", 1, start=0, stop=2, throttled_seconds=0.5, request_seconds=1.5),
     batch("shop", "run2", 2, start=1, stop=4, attempts=3, requests=3, request_seconds=3.0, lane=1),
@@ -30,7 +30,7 @@ SHOP = [
     batch("shop", "run1", 1, start=-7200, stop=-7199, total=50, bytes=10_000),
 ]
 SKEWED = [batch("skewed", "run1", 1, start=5, stop=4), batch("skewed", "run1", 2, start=0, stop=1)]
-# Requests of 10, 20 and 30 records at 0.1 s and 0.01 s a record
+# Requests of 10, 20 and 30 records take 0.1 s, and 0.01 s for each record
 SIZED = [batch("sized", "run1", n, start=n, stop=n + 0.1 + n / 10, total=10 * n) for n in (1, 2, 3)]
 FAILED = [batch("failed", "run1", number, start=number, stop=number + 1, failed=100) for number in range(2)]
 RUNS = [
@@ -113,7 +113,7 @@ def test_waiting_and_retries_are_told_apart_from_work(run2: Row) -> None:
 
 
 def test_a_request_time_counts_as_often_as_there_were_requests(run2: Row) -> None:
-    # 1.5 once, 1.0 three times, 2.0 once
+    # The request times are: 1.5 s once, 1.0 s three times, 2.0 s once
     assert run2["request_time_p50_seconds"] == 1.0
     assert run2["request_time_mean_seconds"] == 6.5 / 5
     assert run2["request_time_p95_seconds"] == pytest.approx(1.9)

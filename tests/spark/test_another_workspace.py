@@ -1,4 +1,7 @@
-"""What one workspace accepted says nothing about another: where the address changed, nothing is sent unasked."""
+"""Tests that a changed address is refused until the user says that it leads to the same workspace.
+
+What one workspace accepted says nothing about another one.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def test_an_address_other_than_that_of_the_last_run_is_refused_until_it_is_said_
 
     assert preview_sync(moved, same_workspace=True, **session).counts.unchanged == 1
     assert people.run(same_workspace=True, **at(elsewhere)).books.survey.unchanged == 1
-    # From now on that is the address
+    # From now on the new address is the one of the last run
     assert people.run(**at(elsewhere)).books.survey.unchanged == 1
     with pytest.raises(ConfigurationError, match="--same-workspace"):
         people.run()

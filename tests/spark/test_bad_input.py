@@ -1,4 +1,4 @@
-"""What a user can get wrong ends in one clear sentence, with nothing sent and nothing half-done."""
+"""Tests that each mistake of a user ends in one clear sentence, with nothing sent and nothing half-done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cio_spark.standin import Fault
 
 
 def refusal(sync: Bench, **options: Any) -> CioSparkError:
-    """The error of a run that must not start; checks that nothing was sent or written."""
+    """Return the error of a run that must not start, and check that nothing was sent or written."""
     with pytest.raises(CioSparkError) as caught:
         sync.run(**options)
     assert sync.api.received.count() == 0
@@ -102,7 +102,7 @@ def test_a_second_run_is_refused_while_the_first_is_at_work_and_closes_it_as_los
 ) -> None:
     orders.write_sql(order_rows(3))
     set_up_tables(orders.tables)
-    # A process like this one that is gone: the same place, a number nobody has
+    # The owner is a dead process of this machine: it has the place of this process, and a number that no process has
     first = runtime.owner().replace(f":{os.getpid()}", f":{2**22 + 1}")
     lost = claim_by_hand(orders.tables, orders.name, first)
     with monkeypatch.context() as still_there:
@@ -158,7 +158,7 @@ def test_a_warehouse_that_cannot_be_written_is_named(orders: Bench) -> None:
 
 @pytest.fixture
 def files(orders: Bench, tmp_path: Path) -> Path:
-    """A sync file of its own for the command line."""
+    """Write the source and the sync file for the command line, and return the file."""
     orders.write_sql(order_rows(5))
     return orders.write_config(tmp_path / "orders.yml")
 
@@ -167,7 +167,7 @@ def invoke(warehouse: Path, *arguments: str, key: str | None = KEY) -> tuple[int
     environment = {"CUSTOMERIO_API_KEY": key, "CUSTOMERIO_BASE_URL": None, "COLUMNS": "200"}
     result = CliRunner().invoke(app, [*arguments, "--warehouse", str(warehouse)], env=environment)
     assert "Traceback" not in result.output
-    # The log, which has tests of its own, stands between the sentences of standard error
+    # Standard error also has the lines of the log, which has tests of its own
     sentences = [line for line in result.stderr.splitlines() if not line.startswith('{"timestamp": ')]
     return result.exit_code, result.stdout + "\n".join(sentences)
 

@@ -1,4 +1,7 @@
-"""`batch.strategy` decides about the size of requests, as `batch_operations` shows; what is delivered is the same."""
+"""Tests that `batch.strategy` decides the size of requests, and does not change what is delivered.
+
+`batch_operations` shows the size of each request.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def orders(spark: SparkSession, warehouse: Path, request: pytest.FixtureRequest)
 
 
 def batches(orders: Bench, **batch: Any) -> tuple[list[int], list[tuple[int, int]], set[str]]:
-    """Records of each batch in the order they were sent, the limits in force, and the strategies of a run."""
+    """Run a sync, and return the records of each batch in order of sending, the limits in force, and the strategies."""
     result = orders.run(batch={**SIZES, **batch})
     assert (result.exit_status, result.books.delivery.accepted) == (ExitStatus.SUCCESS, RECORDS)
     assert set(orders.api.received.duplicates().values()) <= {0}
@@ -48,7 +51,7 @@ def test_size_based_fills_every_request_whatever_the_api_answers(orders: Bench) 
     records, limits, strategies = batches(orders, strategy="size_based")
     assert strategies == {"size_based"}
     assert set(limits) == {(1000, 500_000)}
-    # Persons are spread unevenly: a partition's last request has what is left
+    # Persons are spread unevenly, so the last request of a partition carries what is left
     assert sorted(records)[-2:] == [1000, 1000]
 
 

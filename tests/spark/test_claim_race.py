@@ -1,4 +1,7 @@
-"""Claims of one sync, on real tables: of two at one moment one wins, and each lasts as long as its run gives signs."""
+"""Tests claims of one sync on real tables.
+
+One of two claims made at the same moment wins. A claim lasts as long as its run gives signs of life.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from cio_spark.results.sync_runs import append_events
 
 
 class Later(SystemClock):
-    """The time so many minutes from now."""
+    """Shows the time so many minutes from now."""
 
     def __init__(self, minutes: float) -> None:
         self._ahead = timedelta(minutes=minutes)
@@ -43,7 +46,7 @@ def sync(people: Bench) -> Bench:
 
 
 def claim(sync: Bench, owner: str = "elsewhere:1", minutes: float = 0.0) -> Claim:
-    """A claim by an owner that nobody knows to be dead."""
+    """Claim the sync for an owner that nobody knows to be dead."""
     return claim_by_hand(sync.tables, sync.name, owner, Later(minutes))
 
 
@@ -72,7 +75,7 @@ def race(sync: Bench) -> tuple[list[Claim], list[SyncAlreadyRunningError]]:
 
 
 def both_look_before_either_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worst moment: each has found the sync free when the other one writes its claim."""
+    """Make both runs find the sync free before either writes its claim, which is the worst moment."""
     looked = threading.Barrier(2)
 
     def meet_and_append(*arguments: Any, **options: Any) -> None:
@@ -135,7 +138,8 @@ def test_a_claim_is_as_old_as_its_commit_whatever_the_clock_of_its_owner_says(sy
 def test_claims_read_the_newest_runs_once_one_of_them_has_settled_what_was_before(sync: Bench) -> None:
     old = claim(sync, minutes=-60 * 24 * 30)
     end_run(sync.tables, RunEnd(old.run_id, sync.name, SystemClock().now(), "failed", None, None))
-    assert [run.run_id for run in claims_of(sync)] == [old.run_id]  # nothing newer: it may wait to be settled
+    # No run is newer, so this one may still have to be recovered
+    assert [run.run_id for run in claims_of(sync)] == [old.run_id]
     new = claim(sync)
     assert new.lost_ids == [old.run_id]
     well = RunEnd(new.run_id, sync.name, SystemClock().now(), "succeeded", None, None, None, 1.0, ledger_version=1)
@@ -169,7 +173,7 @@ def test_maintenance_does_not_revive_the_claim_of_a_run_that_is_long_dead(sync: 
     lease = {"claim_expires_at": long_ago + timedelta(minutes=15), "send_until": long_ago + timedelta(minutes=10)}
     append_events(
         sync.tables, [{**dead, **lease, "event": "started"}]
-    )  # its file is as young as one that was rewritten
+    )  # its file is as new as a file that maintenance has rewritten
     assert claim(sync).lost_ids == [dead["run_id"]]
 
 

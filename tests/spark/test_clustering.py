@@ -1,4 +1,7 @@
-"""Nothing is clustered while it is written; maintenance sorts, so that look-ups by sync and record stay cheap."""
+"""Tests that tables are not clustered while they are written, and that maintenance sorts them.
+
+Sorting keeps look-ups by sync and record cheap.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,6 @@ def test_tables_of_earlier_versions_are_unclustered_when_no_run_is_open(spark: S
     append_events(tables, [{**run, "event": "ended"}])
     assert end_clustering(tables, now=now) == ["ended the clustering of record_status, dead_letters"]
     assert (clustering(tables, "record_status"), clustering(tables, "dead_letters")) == ([], [])
-    # Delta sorts no table by ZORDER that once was clustered: it is compacted all the same
+    # Delta refuses to sort a table by ZORDER that was once clustered; the table is compacted anyway
     sort_table(tables, "record_status")
     assert end_clustering(tables, now=now) == []

@@ -1,4 +1,7 @@
-"""A user's columns may be called like ours, on the way from the source to the tables."""
+"""Tests that a user's columns may have the same names as our columns.
+
+This must hold on the whole way from the source to the tables.
+"""
 
 from __future__ import annotations
 

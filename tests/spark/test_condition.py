@@ -1,4 +1,7 @@
-"""`source.where` drops the rows it does not hold for; what fails is named, without the value; files are skipped."""
+"""Tests which rows `source.where` keeps, and that files are skipped.
+
+A condition that fails is named without the value on which it fails.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever the condition, `source.where` keeps the rows that Spark's own filter keeps."""
+"""Tests with random conditions that `source.where` keeps the same rows as Spark's own filter."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def is_condition(rows: DataFrame, sql: str) -> bool:
 
 
 def kept(filtered: list[DataFrame]) -> dict[int, set[int]]:
-    """The ids in each of these, found in one job."""
+    """Return the ids in each of these frames, found in one Spark job."""
     numbered = [rows.select("id", F.lit(number).alias("number")) for number, rows in enumerate(filtered)]
     found: dict[int, set[int]] = {number: set() for number in range(len(filtered))}
     for row in reduce(DataFrame.union, numbered).collect():
@@ -80,7 +80,7 @@ def kept(filtered: list[DataFrame]) -> dict[int, set[int]]:
     return found
 
 
-# Without shrinking, which takes minutes here: the conditions that differ are shown as they are
+# Shrinking would take minutes here, so the conditions that differ are shown as they are
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(conditions=st.lists(CONDITIONS, min_size=25, max_size=25, unique=True))
 def test_a_condition_keeps_what_sparks_own_filter_keeps(rows: DataFrame, conditions: list[str]) -> None:

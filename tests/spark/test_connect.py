@@ -1,4 +1,7 @@
-"""On Spark Connect, which serverless compute is, there are no RDDs, no JVM and no context: everything else holds."""
+"""Tests the commands on Spark Connect, which serverless compute uses.
+
+There are no RDDs, no JVM and no Spark context there; everything else must hold.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ pytestmark = pytest.mark.skipif(not IS_SPARK_4, reason="Spark Connect of version
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The address of a Spark Connect server with Delta, a process of its own."""
+    """Start a Spark Connect server with Delta as a process of its own, and yield its address."""
     with socket.socket() as any_port:
         any_port.bind(("127.0.0.1", 0))
         port = any_port.getsockname()[1]
@@ -136,15 +139,15 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     said = process.communicate(timeout=200)[0]
     terminating.join()
 
-    # One invalid row is within the threshold
+    # One invalid row is within the error threshold
     statuses = [int(status) for status in re.findall(r"exit status: (\d+)", said)]
-    # The last run before monitoring was the one with the bad expression, which is critical
+    # The last run before `monitor` was the one with the bad expression, which is a critical alert
     assert statuses == [0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 9, 143], said
     assert "delivery.engine: is rdd, which there is none of on Spark Connect" in said
     assert "payload.properties.set.n: is not a value of one row" in said
     assert "DATATYPE_MISMATCH" in said
     assert "payload.properties.set.n: `cast(customer AS INT)` fails on 302 rows of the source" in said
-    # The wave that was cut off is in doubt; a run elsewhere goes on from there
+    # The wave that was cut off is in doubt; a run in another session goes on from there
     api.clear_faults()
     rest = slow.run(**small_waves(0))
     assert rest.books.balanced

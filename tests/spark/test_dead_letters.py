@@ -1,4 +1,7 @@
-"""What could not be delivered is kept with its payload, waits, and goes again under its own message id."""
+"""Tests that records which could not be delivered become dead letters.
+
+They are kept with their payload, wait, and are sent again under their own message ids.
+"""
 
 from __future__ import annotations
 
@@ -53,13 +56,13 @@ def test_rejected_and_invalid_records_become_dead_letters_and_a_replay_sends_the
     orders.api.clear_faults()
     again = replay(orders, batch={"retry_attempts": 0})
     assert (again.books.delivery.accepted, again.books.survey.held) == (3, 1)
-    # the invalid one is left out, and no failure of the replay
+    # the invalid letter is left out, and is no failure of the replay
     assert again.exit_status is ExitStatus.SUCCESS
     assert again.books.balanced
     ids = {row["message_id"] for row in kept if row["message_id"]}
     assert ids <= set(orders.api.received.message_ids())
     assert orders.api.received.duplicates() == {}
-    # what was delivered is not delivered twice
+    # a letter that was delivered is not delivered twice
     once_more = replay(orders)
     assert (once_more.books.delivery.persisted, once_more.books.survey.superseded) == (0, 3)
 
@@ -91,7 +94,7 @@ def test_without_stored_payloads_only_hashes_are_kept_and_a_replay_says_so(order
 
 
 def overtaken_after_a_refusal(bench: Callable[..., Bench], **sections: Any) -> Bench:
-    """An identify sync in which a person's older record was refused, and a newer one accepted since."""
+    """Return an identify sync in which a person's older record was refused, and a newer one was accepted since."""
     sync = bench(
         {
             "call": "identify",
@@ -121,7 +124,7 @@ def test_neither_a_replay_nor_retry_held_sends_state_older_than_what_was_accepte
 
 
 def write_letters(bench: Bench, count: int, persons: int) -> None:
-    """Letters of an identify sync, as an earlier run has left them."""
+    """Write dead letters of an identify sync, as an earlier run would have left them."""
     set_up_tables(bench.tables)
     said = bench.spark.range(count).selectExpr(
         "'01AAAAAAAAAAAAAAAAAAAAAAAA' AS run_id",
@@ -157,7 +160,7 @@ def test_a_replay_goes_in_waves_and_where_one_fails_only_that_one_is_in_doubt(
     assert failed["in_doubt"] > 0
     assert failed["not_started"] == ROWS_OF_WAVES - first - failed["in_doubt"] > 0
     assert len(staged(people)) == 1
-    # The next sync settles the replay that failed, and takes away what it had staged
+    # The next sync recovers the replay that failed, and removes what the replay had staged
     assert people.run().books.delivery.accepted == 1
     assert staged(people) == []
 

@@ -1,4 +1,4 @@
-"""The demo's real purchases arrive, counted to the last one."""
+"""Tests that the real purchases of the demo arrive, counted to the last one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from cio_spark.demo.data import HOUSEHOLDS, HOUSEHOLDS_WITH_DEMOGRAPHICS, PURCHASES
 from cio_spark.standin import StandIn
 
-# In a process of its own, as a user would, without what makes the other tests' small jobs quick
+# The demo runs in a process of its own, as a user would run it, without the settings that make small Spark jobs quick
 QUICK = ("JDK_JAVA_OPTIONS", "SPARK_CONF_DIR")
 SCRIPT = """
 import json, sys

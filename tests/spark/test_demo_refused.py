@@ -1,4 +1,4 @@
-"""The demo's refused purchase is the one that the stand-in refuses, and the only one."""
+"""Tests that the purchase which the demo chooses is the only one that the stand-in refuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_chosen_purchase_alone_is_refused_in_a_first_run(bench: Callable[...
     config = load_config(Path(cio_spark.demo.__file__).with_name("purchases.yml"))
     sync = bench(config.payload.model_dump(mode="json", by_alias=True, exclude_none=True))
     sync.spark.sql(PURCHASES).write.format("delta").save(str(tmp_path / "purchases"))
-    # An id is made of the sync's name too
+    # A message id is also made of the sync's name
     named = config.model_copy(update={"sync": config.sync.model_copy(update={"name": sync.name})})
     refused = choose_refused(sync.spark, DemoTables(tmp_path, ()), named)
     sync.api.script(Fault(poison=frozenset({refused.message_id})))

@@ -1,4 +1,7 @@
-"""What an API says of a record, which may echo its data or steer a terminal, stays in that record's own row."""
+"""Tests that the API's words about a record stay in that record's own row.
+
+These words may echo the data of the record, or control a terminal.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ ONE_BY_ONE: dict[str, Any] = {
     "parallel_workers": 1,
     "retry_attempts": 0,
     "strategy": "size_based",
-    "enable_compression": False,  # a first 400 to a compressed body may mean the encoding
+    "enable_compression": False,  # a first 400 to a compressed body may be about the compression
     "enable_monitoring": True,
 }
 

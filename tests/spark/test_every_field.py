@@ -1,6 +1,6 @@
-"""Every field of the configuration does something: with another value, something that users can see is different.
+"""Tests that every field of the configuration has an effect: another value changes something that users can see.
 
-What can be seen: the plan, the requests, the rows of the tables, alerts, exit statuses, and what is asked for a secret.
+Users can see the plan, the requests, the rows of the tables, alerts, exit statuses, and which secrets are read.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Sections = Mapping[str, Any]
 
 
 class QuickClock:
-    """Time that passes by waiting only."""
+    """Shows a time that passes by waiting only."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -63,11 +63,11 @@ class QuickClock:
 
 @dataclass(frozen=True)
 class World:
-    """What the ways to look need: a session, a folder, and a source.
+    """Holds what the functions that observe an effect need.
 
     Attributes:
         spark: the session.
-        folder: of files that a test writes.
+        folder: folder of the files that a test writes.
         before: what was seen before a field was changed; many cases begin with the same configuration.
     """
 
@@ -76,7 +76,10 @@ class World:
     before: dict[Any, Any] = field(default_factory=dict)
 
     def seen(self, look: Callable[[World, SyncConfig], Any], config: SyncConfig) -> Any:
-        """Look twice, which has to show the same, and remember it."""
+        """Return what `look` shows for a configuration, and remember it.
+
+        The first time, look twice: both looks must show the same.
+        """
         key = look, config.model_dump_json()
         if key not in self.before:
             self.before[key] = look(self, config)
@@ -117,7 +120,7 @@ ROWS_TO_SEND = [
 ]
 
 
-# Ways to look
+# Functions that observe an effect
 
 
 def mapped(world: World, config: SyncConfig) -> Any:
@@ -147,7 +150,7 @@ def planned(_: World, config: SyncConfig) -> Any:
 
 
 class SlowClient:
-    """Takes half a second for each record."""
+    """Takes half a second for each record of a request."""
 
     def __init__(self, clock: QuickClock) -> None:
         self.clock = clock
@@ -159,14 +162,14 @@ class SlowClient:
         return Answer(200, elapsed_seconds=self.sizes[-1] / 2)
 
     def abort(self) -> None:
-        """Nothing is under way."""
+        """Do nothing, because no request is under way."""
 
     def close(self) -> None:
-        """There is no connection."""
+        """Do nothing, because there is no connection."""
 
 
 def sizes_before_a_slow_api(_: World, config: SyncConfig) -> Any:
-    """Look at how many records go into requests that take half a second a record."""
+    """Look at how many records go into requests that take half a second for each record."""
     clock = QuickClock()
     client = SlowClient(clock)
     plan = dataclasses.replace(plan_of(config, Slots(2, fixed=True), 8, 480), lanes=1, max_records=4)
@@ -206,7 +209,7 @@ def with_faults(*faults: Fault) -> Callable[[World, SyncConfig], Any]:
 
 
 def timed_out(world: World, config: SyncConfig) -> Any:
-    """Look at whether an answer that takes two seconds comes in time."""
+    """Look at whether an answer that takes 1.3 seconds comes in time."""
     return delivered(world, config, Fault(latency_seconds=1.3, times=1))
 
 
@@ -231,12 +234,12 @@ def table_names(world: World, config: SyncConfig) -> Any:
 
 
 def verdict(_: World, config: SyncConfig) -> Any:
-    """Look at the exit status of a run of which 4 % were refused."""
+    """Look at the exit status of a run in which 4 % of the records were refused."""
     return decide_exit_status(config, Books(StateCounts(source_rows=100), DeliveryCounts(accepted=96, rejected=4)))[0]
 
 
 def alerts(**window: Any) -> Callable[[World, SyncConfig], Any]:
-    """Look at the alerts over what the tables show."""
+    """Return a function that looks at the alerts over what the tables show."""
     busy = Window(
         batch_count=100,
         total_records=10_000,
@@ -303,7 +306,7 @@ def order_of_syncs(world: World, config: SyncConfig) -> Any:
 
 
 def loaded(world: World, config: SyncConfig) -> Any:
-    """Look at whether a file with these sections is taken."""
+    """Look at the API address of the configuration when it is loaded from a file."""
     file = world.folder / "loaded.yml"
     file.write_text(yaml.safe_dump(config.model_dump(mode="json", by_alias=True, exclude_none=True)))
     return load_config(file).api.url
@@ -320,12 +323,12 @@ def patience(_: World, config: SyncConfig) -> Any:
 
 @dataclass(frozen=True)
 class Case:
-    """A field with another value, and where that is seen.
+    """Describes a field with another value, and how the effect is observed.
 
     Attributes:
-        look: how to look.
+        look: function that observes the effect.
         after: sections with the other value.
-        before: sections of both sides.
+        before: sections that both configurations have.
     """
 
     look: Callable[[World, SyncConfig], Any]
@@ -488,14 +491,14 @@ IN_WHOLE_RUNS = {
     "dead_letters.keep_days": "test_letters_go_when_their_days_are_over",
     "monitoring.window_minutes": "test_alerts_look_as_far_back_as_the_window",
 }
-"""Fields whose effect needs a run of a sync: the tests below."""
+"""Fields whose effect needs a whole run, each with its test below."""
 
 REFUSALS = {"api.insecure": {"api": {"base_url": "http://elsewhere.example"}}}
-"""Fields that make a configuration be taken which is refused without them."""
+"""Fields without which a configuration is refused, each with such a configuration."""
 
 
 def fields_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
-    """The path of every field; a scalar that may also be written `{value: x}` is one field."""
+    """Yield the path of every field; a scalar that may also be written `{value: x}` is one field."""
     for name, info in model.model_fields.items():
         here = f"{path}.{info.alias or name}".lstrip(".")
         models = [kind for kind in _models(info.annotation) if set(kind.model_fields) != {"value"}]

@@ -1,4 +1,4 @@
-"""Everything about one record or person, against rows written by hand; no sync is run here."""
+"""Tests what `explain` says about a record or a person, on rows written by hand; no sync is run here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SENSITIVE = "13.37"
 
 
 class World:
-    """The sync, its tables, and the file that configures it."""
+    """Holds the sync's tables and the file that configures the sync."""
 
     def __init__(self, tables: Tables, conf: Path) -> None:
         self.tables = tables
@@ -112,7 +112,7 @@ def test_every_record_of_a_person_is_in_the_state_that_a_run_would_find_it_in(pe
         "o1": "unchanged",  # accepted, with this payload
         "o2": "held",  # rejected, with this payload
         "o3": "invalid",  # not a number
-        "o4": "new",  # of two rows
+        "o4": "new",  # never sent; two rows have this id
         "o8": "changed_ignored",  # accepted, with another payload; events are not sent again
     }
     assert person.in_source.rows == 6

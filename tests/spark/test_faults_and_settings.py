@@ -1,6 +1,7 @@
-"""Many faults in one run, under each `error_handling`: the tables say what the stand-in confirms, the books balance.
+"""Tests many faults in one run, under each `error_handling`.
 
-The complete cross product is at the level of a partition: tests/unit/delivery/test_faults_and_settings.py.
+The tables must say what the stand-in confirms, and the books must balance. The complete cross product is tested for a
+partition: tests/unit/delivery/test_faults_and_settings.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cio_spark.model import SyncResult
 from cio_spark.standin import Fault
 
 ROWS, BATCH = 400, 10
-# One request at a time, so that the n-th request is the n-th batch, or a retry or a part of it
+# Requests are sent one at a time, so that the n-th request is the n-th batch, or a retry or a part of a batch
 ONE_BY_ONE: dict[str, Any] = {
     "max_batch_size": BATCH,
     "parallel_workers": 1,
@@ -38,9 +39,9 @@ FAULTS: dict[int, Fault] = {
     21: Fault(status=204),
     22: Fault(trickle_body_seconds=0.1, body="x" * 60),
     23: Fault(endless_body=True),
-    24: Fault(status=520, times=4),  # as many as a batch has tries
-    29: Fault(status=400, error_shape="error"),  # 30 and 31 are its halves
-    32: Fault(status=413),  # 33 and 34 as well
+    24: Fault(status=520, times=4),  # 4 is the number of tries of a batch
+    29: Fault(status=400, error_shape="error"),  # requests 30 and 31 carry its halves
+    32: Fault(status=413),  # requests 33 and 34 carry its halves
 }
 TRANSIENT = {
     "http_500": 10,
@@ -52,7 +53,7 @@ TRANSIENT = {
     "http_503": 10,
 }
 TAKEN_UNSEEN = {"connection": 10, "timeout": 10, "http_502": 10}
-"""Records by code that the stand-in took although the answer was lost, or said otherwise."""
+"""Number of records, by code, that the stand-in took although the answer was lost or said otherwise."""
 
 
 def run(orders: Bench, setting: str) -> SyncResult:
@@ -65,7 +66,7 @@ def run(orders: Bench, setting: str) -> SyncResult:
 
 
 def check_against_the_api(orders: Bench, result: SyncResult, unseen: dict[str, int]) -> Counter[tuple[str, str | None]]:
-    """Compares tables and stand-in; gives the records by status and code."""
+    """Compare the tables with the stand-in, and return the number of records by status and code."""
     rows = orders.statuses(result.run_id)
     received = set(orders.api.received.message_ids())
     assert result.books.balanced
@@ -147,7 +148,7 @@ def test_a_4xx_that_speaks_of_no_record_stops_the_run_holds_nothing_and_the_next
     }
     assert (result.exit_status, letters(orders)) == (ExitStatus.API_UNAVAILABLE, 0)
     assert "HTTP 404: 10 records" in result.message
-    assert len(orders.api.received.requests()) == 3  # an empty one, one that is accepted, one that is not
+    assert len(orders.api.received.requests()) == 3  # an empty one, an accepted one, a refused one
     orders.api.clear_faults()
     again = orders.run(batch=batch)
     assert (again.books.survey.unchanged, again.books.survey.held, again.books.delivery.accepted) == (10, 0, 50)

@@ -1,4 +1,7 @@
-"""The driver is killed with -9 in the middle of a run, as a user's machine may do it, and the sync is run again."""
+"""Tests a run whose driver is killed with SIGKILL in the middle, and the next run.
+
+A user's machine may kill a driver in this way.
+"""
 
 from __future__ import annotations
 

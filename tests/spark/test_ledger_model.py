@@ -1,6 +1,8 @@
-"""Random lives of a sync: in the end Customer.io equals the source, and no promise was broken on the way.
+"""Tests random lives of a sync: in the end Customer.io equals the source, and every promise was kept on the way.
 
-More of them, and shrunk when one fails: `pytest tests/spark/test_ledger_model.py --hypothesis-profile=thorough`.
+This runs more lives, and shrinks a life that fails:
+
+`pytest tests/spark/test_ledger_model.py --hypothesis-profile=thorough`
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pyspark.sql import SparkSession
 
 EDITS = st.tuples(
     st.sampled_from([Edit.CHANGE, Edit.CHANGE, Edit.GO_BACK, Edit.GO_BACK, *Edit]),
-    # Few records, so that much happens to each; the others are company in the batches
+    # Only a few records are edited, so that much happens to each; the others fill the batches
     st.sampled_from(["r0", "r1", "r2", "r3", "r4", "r8", "r9", "r10", "r11"]),
 )
 ROUNDS = st.lists(
@@ -36,7 +38,7 @@ ROUNDS = st.lists(
     min_size=2,
     max_size=4,
 )
-# Alone these make the quick run: a run costs seconds, so every life in it has to be worth them
+# The quick run has only these lives: a run takes seconds, so every life must be worth this time
 A_TO_B = tuple((Edit.CHANGE, record) for record in ("r0", "r1", "r8"))
 B_TO_A = tuple((Edit.GO_BACK, record) for record in ("r0", "r1"))
 BACK_AND_FORTH = [

@@ -1,4 +1,7 @@
-"""Real commands with `--log json`: exactly the documented events and fields, and counts that equal the tables."""
+"""Tests real commands with `--log json`.
+
+They must log exactly the documented events and fields, with counts that equal the tables.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def invoke(bench: Bench, *arguments: str, log: tuple[str, ...] = ("--log", "json
 
 
 def checked(lines: list[str]) -> list[dict[str, Any]]:
-    """The events of lines that must all be JSON, documented, complete and in order of time."""
+    """Return the events of these lines, which must all be JSON, documented, complete and in order of time."""
     events = [json.loads(line) for line in lines]
     for event in events:
         assert list(event) == ["timestamp", "level", "event", *BINDINGS, *FIELDS[Event(event["event"])]]
@@ -49,7 +52,7 @@ def checked(lines: list[str]) -> list[dict[str, Any]]:
 
 
 def events_of(result: Result) -> list[dict[str, Any]]:
-    """The events of a command; none on standard output."""
+    """Return the events of a command, and check that none is on standard output."""
     assert '"event"' not in result.stdout
     return checked(result.stderr.splitlines())
 
@@ -64,14 +67,17 @@ def only(events: list[dict[str, Any]], event: Event) -> dict[str, Any]:
 
 
 def run_of(bench: Bench, run_id: str) -> dict[str, Any]:
-    """The run's row, as the tables tell it."""
+    """Return the row of a run in `sync_run_state`."""
     set_up_tables(bench.tables)
     (row,) = bench.tables.read("sync_run_state").where(F.col("run_id") == run_id).collect()
     return row.asDict()
 
 
 def worker_lines(bench: Bench, run_id: str) -> list[dict[str, Any]]:
-    """What the worker processes of this session said of a run: the JVM keeps its standard error in a file."""
+    """Return what the worker processes of this session have logged about a run.
+
+    The JVM keeps their standard error in a file.
+    """
     text = log_file(bench.warehouse).read_text(errors="replace")
     return [json.loads(line) for line in text.splitlines() if line.startswith("{") and run_id in line]
 
@@ -119,7 +125,7 @@ def test_a_sync_of_one_wave_says_each_step_and_a_second_one_that_there_is_nothin
     started, planned = only(events, Event.RUN_STARTED), only(events, Event.RUN_PLANNED)
     assert (started["source"], started["source_version"]) == (run["source"], run["source_version"])
     assert (planned["source_rows"], planned["new"], planned["waves"], planned["max_bytes"]) == (40, 40, 1, 500_000)
-    # The result is on standard output, and the progress display, which says the same as the events, is not
+    # The result is on standard output; the progress display is not, because it says the same as the events
     assert f"{orders.name} · run " in first.stdout
     assert "looking for what still needs sending" not in first.stdout
     assert "limited by" not in first.stdout
@@ -209,7 +215,10 @@ def test_a_refused_claim_and_what_keeps_a_run_from_starting_are_events(orders: B
 
 
 def events_of_failure(result: Result) -> list[dict[str, Any]]:
-    """The events of a sync that could not start; its sentence is for people, and not in the log."""
+    """Return the events of a sync that could not start.
+
+    Its sentence for people is on standard error too, and is not part of the log.
+    """
     return checked([line for line in result.stderr.splitlines() if line.startswith("{")])
 
 

@@ -1,4 +1,4 @@
-"""Maintenance drops history, and never a record's last state."""
+"""Tests that maintenance drops old history, and never the last state of a record."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from cio_spark.standin import Fault
 
 
 def test_old_history_goes_and_the_ledger_still_knows_every_record(people: Bench) -> None:
-    people.sections = {"tables": {"database": "maintained"}}  # whose tables are no larger than they need be
+    people.sections = {"tables": {"database": "maintained"}}  # a database of its own, so that its tables are small
     for plan in ("a", "b"):
         people.write_sql(f"SELECT id, IF(id = 'p1', '{plan}', 'x') AS plan FROM VALUES ('p1'), ('p2') AS t(id)")
         people.run()
     assert len(people.statuses()) == 3
     now = SystemClock().now() + timedelta(days=2)
-    # Of a run that nobody knows, of a dead one of a retired sync, of one that the next run may settle, of a living one
+    # The staging of: an unknown run; a dead run of a retired sync; a run that the next run may recover; a living run
     unknown, retired, dead, living = (f"staging_{'0' * 25}{number}_rows" for number in range(4))
     for name in (unknown, retired, dead, living):
         (people.warehouse / "maintained" / name).mkdir()

@@ -1,4 +1,7 @@
-"""Message ids are deterministic, ULID-shaped, and change with whatever makes a record another one."""
+"""Tests that message ids are deterministic and have the shape of a ULID.
+
+They change with everything that makes a record a different one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Alerts from rows written by hand: each opens once and resolves once, also while a run is at work."""
+"""Tests alerts on rows written by hand.
+
+Each alert opens once and resolves once, also while a run is at work.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ EVERY_ALERT = {
 
 @dataclass
 class StoppedClock:
-    """A clock that shows one time."""
+    """Shows the same time at every call."""
 
     time: datetime
 
@@ -66,7 +69,7 @@ def tables(spark: SparkSession, warehouse: Path) -> ByHand:
 
 
 def look(tables: ByHand, sync: str, second: float, told: list[str] | None = None, **monitoring: Any) -> Health:
-    """One look, so many seconds after noon; what the webhook is told goes into `told`."""
+    """Check the sync once, so many seconds after noon; what the webhook is told goes into `told`."""
 
     def send(_: WebhookUrl, text: str) -> int:
         assert told is not None
@@ -172,7 +175,7 @@ def test_a_window_counts_only_its_own_work_and_survives_wrong_clocks(tables: ByH
             batch("edge", "r1", 2, start=-400, stop=-310),
             batch("skew", "r1", 1, start=500, stop=400),
             batch("skew", "r1", 2, start=-10, stop=600),
-            batch("skew", "r0", 1, start=0, stop=90),  # of a run that nobody knows
+            batch("skew", "r0", 1, start=0, stop=90),  # of an unknown run
         ],
     )
     tables.write("sync_runs", [started("edge", "r1", -1000), started("skew", "r1", -1000), ended("skew", "r1", -900)])
@@ -189,7 +192,7 @@ def test_nothing_lately_and_everything_failed(tables: ByHand) -> None:
     tables.write("batch_operations", [batch("once", "r2", 1, start=-2, stop=-1, total=100, failed=100)])
     all_failed = look(tables, "once", 0)
     assert (all_failed.status, [event.type for event in all_failed.opened]) == ("critical", ["high_error_rate"])
-    # without new batches the window says nothing: what is open stays open
+    # without new batches the window says nothing, so open alerts stay open
     assert look(tables, "once", 3600).status == "critical"
 
 
@@ -197,7 +200,7 @@ def test_dead_letters_of_records_accepted_since_do_not_wait(tables: ByHand) -> N
     letters = [
         {"sync": "letters", "run_id": f"r{n % 2}", "record_id": f"o{n // 2}", "message_id": f"m{n}"} for n in range(8)
     ]
-    # What our own validation refused has no message id, and no replay can send it
+    # A record that our own validation refused has no message id, and no replay can send it
     refused = [{"sync": "letters", "run_id": "r0", "record_id": f"x{n}"} for n in range(8)]
     tables.write("dead_letters", [*letters, *refused])
     older, newer = status("letters", "r0", "o0"), status("letters", "r2", "o1")
@@ -219,7 +222,7 @@ def test_of_two_monitors_at_a_time_one_opens_the_alert(tables: ByHand) -> None:
     append_alert_events(tables.tables, "pair", [{**event, "at": at(1)}], seen=None)
     append_alert_events(tables.tables, "pair", [{**event, "at": at(2)}], seen=None)
     assert [found["at"] for found in read_alert_events(tables.tables, "pair")] == [at(1)]
-    # somebody has emptied the table: the same number again must not be lost
+    # after somebody has emptied the table, an alert with the same number must not be lost
     tables.spark.sql(f"DELETE FROM {tables.tables.name('alerts')} WHERE sync = 'pair'")
     append_alert_events(tables.tables, "pair", [{**event, "at": at(3)}], seen=None)
     assert [found["at"] for found in read_alert_events(tables.tables, "pair")] == [at(3)]

@@ -1,4 +1,4 @@
-"""The prototype notebook's own SQL and analyses work on our `batch_operations`."""
+"""Tests that the SQL and the analyses of the prototype notebook work on our `batch_operations`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_create_positional_insert_and_both_analyses_work(orders: Bench) -> None:
     table = "notebook.batch_operations"
     orders.spark.sql(CREATE.format(table=table))
     orders.spark.sql(INSERT.format(table=table))
-    orders.spark.sql(INSERT.format(table=table))  # WHERE NOT EXISTS keeps it from happening twice
+    orders.spark.sql(INSERT.format(table=table))  # WHERE NOT EXISTS prevents a second insert
     batches = orders.spark.table(table)
     summary = {
         (row["operation_type"], row["status"]): row

@@ -1,4 +1,4 @@
-"""The JSON made in the JVM is what a plain-Python reading of the mapping gives, for random rows."""
+"""Compares the JSON made in the JVM with a plain Python reading of the mapping, for random rows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def unix_seconds(instant: datetime) -> int:
 
 
 def written(name: str, value: Any, in_seconds: bool) -> Any:
-    """The reference: what a value of a row should look like in JSON."""
+    """Return what a value of a row should look like in JSON; this is the reference."""
     if isinstance(value, datetime):
         return unix_seconds(value) if in_seconds else iso(value)
     if isinstance(value, date):
@@ -85,7 +85,10 @@ def payloads(spark: SparkSession, batch: list[dict[str, Any]], section: dict[str
 
 
 def comparable(value: Any) -> Any:
-    """Numbers by value, so that 1.20 and 1.2 are the same; `x`, the double, as the double that its digits mean."""
+    """Return a value whose numbers are compared by value, so that 1.20 and 1.2 are the same.
+
+    `x`, the double, becomes the double that its digits mean.
+    """
     if isinstance(value, dict):
         return {
             key: float(item) if key == "x" and isinstance(item, (Decimal, float, int)) else comparable(item)
@@ -96,7 +99,7 @@ def comparable(value: Any) -> Any:
     return value
 
 
-# Each example is a Spark job over a batch of rows: no shrinking, which would run hundreds of them
+# Each example is a Spark job over a batch of rows; shrinking would run hundreds of them, so it is off
 QUICK = settings(
     max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
@@ -139,7 +142,7 @@ def test_identify_traits_hold_unix_seconds_and_the_nulls_that_are_to_be_sent(spa
     for row, payload in zip(batch, payloads(spark, batch, section), strict=True):
         values = {name: value for name, value in row.items() if name not in ("id", "customer")}
         traits = expected(values, in_seconds=True, send={"n", "at", "place"})
-        if row["place"] is not None:  # in a field whose nulls are sent, nulls inside are sent too
+        if row["place"] is not None:  # nulls inside a field whose nulls are sent are sent too
             traits["place"] = {
                 key: None if item is None else written(key, item, True)
                 for key, item in zip(("city", "since", "zip"), row["place"], strict=True)

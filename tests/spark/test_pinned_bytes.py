@@ -1,4 +1,7 @@
-"""A fixed input becomes the bytes and message ids it has always become: those that were right stay as they are."""
+"""Tests that a fixed input gives the bytes and message ids that it has always given.
+
+Bytes and ids that were right must stay as they are.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Three runs of every call over a fixed source (A, B, then A again) leave what they have always left."""
+"""Tests that three runs of every call leave what such runs have always left.
+
+The runs read version A of a fixed source, then version B, then version A again.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ from pyspark.sql import functions as F
 from sync_bench import Bench
 
 PINNED = Path(__file__).with_name("pinned_runs.json")
-# Without a column of time nothing of it changes: r2 has none
+# Version B changes the time `at` of r1 and the float `f` of r3; r2 has neither value, and stays the same
 CHANGED = SOURCE.replace("2024-02-29 12:34:56.789123Z", "2024-03-01 12:34:56.789123Z").replace("0.1F", "0.25F")
-# One sync of each kind runs in `make test`; all of them in `make test-all`
+# `make test` runs one sync of each kind, `make test-all` runs all of them
 QUICK = ("identify", "track", "suppress")
 LEFT_OUT = {"request_seconds", "throttled_seconds", "bytes", "compressed_bytes"}
 
@@ -77,7 +80,7 @@ def life_of(bench: Bench) -> list[dict[str, Any]]:
 
 
 def shape_of(batch_id: str | None, run_id: str) -> str | None:
-    """Return a batch id without what depends on the time of the run and on the number of task slots."""
+    """Return a batch id without the parts that depend on the time of the run and on the number of task slots."""
     return None if batch_id is None else re.sub(r"(?<=-[wpl])\d+|\d+$", "#", batch_id.replace(run_id, "RUN"))
 
 

@@ -1,6 +1,7 @@
-"""Failing syncs at debug level, then a search of all that was said: no payload value, no key (invariant 11).
+"""Runs failing syncs at debug level, and searches everything that was said (invariant 11 of docs/reliability.md).
 
-This file is also the program that the test runs, for Spark's event log wants a session of its own.
+Neither a payload value nor the key may be found. This file is also the program that the test runs, because Spark's
+event log needs a session of its own.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ SELECT concat('o', id) AS id, concat('c', id) AS customer, concat('{VALUE}', id)
   IF(id = 3, repeat('{VALUE}', 9), 'Bought') AS event, timestamp_seconds(1700000000 + id) AS at FROM range(40)
 """
 MAY_HOLD_PAYLOADS = ("shop", "dead_letters", "staging_")
-"""Folders: the source, dead letters, and the staging that the run which crashed leaves to the next one."""
+"""Folders that may hold payloads: the source, dead letters, and the staging that the crashed run leaves to the next."""
 SPARK_DEFAULTS = """
 spark.eventLog.enabled true
 spark.eventLog.compress false
@@ -64,7 +65,7 @@ EVENT: dict[str, Any] = {"call": "track", "record_id": "id", "user_id": "custome
 PLAIN = {**EVENT, "properties": {"include": ["note"]}}
 PAYLOADS = {
     "refusals": PLAIN,
-    # Two expressions with a part in common, which Spark would evaluate ahead of both
+    # The two expressions have a part in common, which Spark would evaluate before both
     "bad_cast": {**EVENT, "properties": {"set": {"total": "cast(note AS INT) + 1", "half": "cast(note AS INT) / 2"}}},
     "bad_condition": PLAIN,
     "bad_order": PLAIN,
@@ -75,7 +76,7 @@ PAYLOADS = {
 
 
 SOURCES = {
-    # What a query gives is staged
+    # The rows of a query are staged
     "refusals": {"query": "SELECT * FROM shop.orders"},
     "bad_condition": {
         "table": "shop.orders",
@@ -86,24 +87,24 @@ SOURCES = {
 
 
 def crash(_: int, chunks: Iterable[Any], *__: object) -> Iterator[Any]:
-    """In place of a delivery: a defect, with rows in hand."""
+    """Fail in place of a delivery, when rows have been read, as a defect would."""
     rows = next(iter(chunks))
     yield from ()
     raise RuntimeError(f"a defect after {rows.num_rows} rows")
 
 
 def run_sync(conf: Path, name: str) -> None:
-    """One sync as a user types it, whose exit status goes to standard output."""
+    """Run one sync as a user types it, and print its exit status to standard output."""
     try:
         app(["sync", "--debug", str(conf / f"{name}.yml"), "--warehouse", str(conf / "warehouse")])
     except SystemExit as ended:
         print(f"exit status of {name}: {ended.code}", flush=True)  # noqa: T201  the output is what the test reads
-    except Exception:  # --debug lets what is no error of ours through, as Python shows it
+    except Exception:  # --debug lets errors that are not ours through, as Python shows them
         traceback.print_exc()
 
 
 def run_as_library(conf: Path) -> None:
-    """The same in a program of the user's own, whose logging takes everything."""
+    """Run a sync in a program of the user's own, whose logging takes everything."""
     opened = session.open_session(conf / "warehouse", debug=True)
     config = load_config(conf / "library.yml")
     pipeline.run_sync(
@@ -112,14 +113,14 @@ def run_as_library(conf: Path) -> None:
 
 
 def fail_in_every_way(conf: Path) -> None:
-    """What the child process does."""
+    """Run every failing sync; this is what the child process does."""
     logging.basicConfig(level=logging.DEBUG, filename=conf / "python.log")
     session._QUIET_LOGGING = conf / "log4j2.properties"
     run_sync(conf, "refusals")
     run_sync(conf, "bad_cast")
     run_sync(conf, "bad_condition")
     run_sync(conf, "bad_order")
-    # The functions that tasks get are pickled with what they find here
+    # The functions for the tasks are pickled with what they find here, so the tasks get the replacement
     with pytest.MonkeyPatch.context() as broken:
         broken.setattr(engine, "deliver_partition", crash)
         run_sync(conf, "crash")
@@ -128,7 +129,7 @@ def fail_in_every_way(conf: Path) -> None:
     run_sync(conf, "refused_key")
 
 
-# What an API, or a proxy in front of it, might echo where it must not
+# Answers in which an API, or a proxy in front of it, echoes what it must not
 ECHOES = (
     Fault(poison=frozenset({"c5"})),
     Fault(status=503, after=1, times=1, body=f"<html>{VALUE}1 {KEY}</html>", content_type="text/html"),
@@ -138,7 +139,10 @@ ECHOES = (
 
 
 def needles(text: str) -> list[bytes]:
-    """A text as it is, and inside whatever may be around it in Base64 (as py4j sends bytes to the JVM)."""
+    """Return a text as it is, and as it looks inside any longer text in Base64.
+
+    py4j sends bytes to the JVM in Base64.
+    """
     found = [text.encode()]
     for before in range(3):
         encoded = base64.b64encode(b"." * before + text.encode())
@@ -148,14 +152,14 @@ def needles(text: str) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Traces:
-    """What the child left behind, by file; without `MAY_HOLD_PAYLOADS`."""
+    """Holds what the child process left behind, by file, without the folders of `MAY_HOLD_PAYLOADS`."""
 
     exit_statuses: list[str]
     files: dict[str, bytes] = field(repr=False)
     dead_letters: int
 
     def leaks(self) -> list[str]:
-        """Where a marked text is, with what is before it."""
+        """Return the places where a marked text was found, each with the bytes before it."""
         marked = re.compile(b"|".join(needles(VALUE) + needles(KEY)))
         return [
             f"{name}: {content[max(0, found.start() - 120) : found.end()].decode(errors='replace')}"
@@ -166,11 +170,12 @@ class Traces:
 
 @pytest.fixture(scope="module")
 def traces(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Traces:
-    """Runs the child, and reads everything."""
+    """Run the child process, and read everything that it left behind."""
     folder = tmp_path_factory.mktemp("privacy")
     warehouse, events = folder / "warehouse", folder / "events"
     events.mkdir()
-    # Delta logs the statistics of every table it reads: those of the user's source are the user's affair
+    # Delta logs the statistics of every table that it reads. Those of the source are the user's responsibility, so the
+    # source has none here
     source = spark.sql(ROWS).write.format("delta").option("delta.dataSkippingNumIndexedCols", "0")
     source.save(str(warehouse / "shop" / "orders"))
     (folder / "log4j2.properties").write_text(LOGGING)
@@ -221,7 +226,7 @@ def traces(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Tra
 
 @pytest.mark.timeout(450)
 def test_no_log_table_exception_or_report_of_failing_syncs_has_a_payload_value_or_the_key(traces: Traces) -> None:
-    # The attack has taken place: every sync failed as it should, the logs are those of debug level
+    # The attack has taken place: every sync ended as it should, and the logs have debug level
     assert traces.exit_statuses == [
         "exit status of refusals: 0",
         "exit status of bad_cast: 2",
@@ -236,7 +241,7 @@ def test_no_log_table_exception_or_report_of_failing_syncs_has_a_payload_value_o
     assert b"a defect after" in events
     assert b"DEBUG org.apache.spark.executor.Executor" in traces.files["standard error"]
     assert b"DEBUG:" in traces.files["python.log"]
-    # Driver and workers have logged every kind of step: as lines of a command, and through the user's own logging
+    # Driver and workers have logged every kind of step, as lines of a command and through the user's own logging
     errors = traces.files["standard error"]
     logged = {event for event in Event if f'"event": "{event.value}", "run_id": '.encode() in errors}
     assert logged >= {

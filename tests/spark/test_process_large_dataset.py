@@ -1,4 +1,4 @@
-"""process_large_dataset_with_spark sends a DataFrame for real and has the notebook's result keys."""
+"""Tests that `process_large_dataset_with_spark` really sends a DataFrame, and has the notebook's result keys."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONFIG = BatchConfiguration(max_batch_size=1000, parallel_workers=2, rate_limit_
 
 
 def notebook_frame(spark: SparkSession, rows: int) -> DataFrame:
-    """The notebook's synthetic dataset; map values are text, for a map has values of one type."""
+    """Return the notebook's synthetic dataset; map values are text, because a map has values of one type."""
     return spark.range(rows).select(
         F.col("id").alias("user_id"),
         F.concat(F.lit("user_"), F.col("id")).alias("user_identifier"),
@@ -49,7 +49,10 @@ def notebook_frame(spark: SparkSession, rows: int) -> DataFrame:
 
 @pytest.fixture
 def process(api: StandIn, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The function with nothing but its notebook arguments needed: key and address come from the environment."""
+    """Return the function under test, which needs only its notebook arguments.
+
+    Key and address come from the environment.
+    """
     monkeypatch.setenv("CUSTOMERIO_API_KEY", KEY)
     monkeypatch.setenv("CUSTOMERIO_BASE_URL", api.url)
 
@@ -75,7 +78,7 @@ def test_the_notebooks_dataset_arrives_whole(spark: SparkSession, api: StandIn, 
         {"batch_index": "7", "category": "2"},
     )
     statistics = results["batch_statistics"]
-    assert len(statistics) == results["total_batches"] == len(api.received.requests()) - 1  # one probe
+    assert len(statistics) == results["total_batches"] == len(api.received.requests()) - 1  # the probe is no batch
     assert sum(batch["batch_size"] for batch in statistics) == 10_000
     assert sum(batch["successful_records"] for batch in statistics) == 10_000
     assert max(batch["batch_size"] for batch in statistics) <= 1000

@@ -1,4 +1,4 @@
-"""`source.query` reads and does nothing else, also where it is only tried."""
+"""Tests that `source.query` reads and does nothing else, even when it is only checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cio_spark.source.reader import Snapshot
 
 @pytest.fixture(scope="module")
 def target(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table that a query must not write to."""
+    """Make a table that a query must not write to, and return its folder."""
     folder = tmp_path_factory.mktemp("query") / "target"
     spark.sql("SELECT '1' AS id").write.format("delta").save(str(folder))
     return folder

@@ -1,4 +1,7 @@
-"""Who and which row a record is about: ids as text, blank identities, constants, object types, one row's own values."""
+"""Tests which person and which row a record is about.
+
+The subjects are: ids as text, blank identities, constants, object types, and values of one row.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def zones(spark: SparkSession) -> Iterator[None]:
 def test_a_time_names_a_row_alike_in_every_session_time_zone(
     spark: SparkSession, columns: Any, record_ids: set[str | None]
 ) -> None:
-    # the two instants are one wall-clock time in New York: the hour that summer time ends
+    # the two instants have the same wall-clock time in New York, in the hour in which summer time ends
     query = """SELECT timestamp'2024-11-03 05:30:00.123456Z' at, timestamp_ntz'2024-11-03 05:30:00.5' wall,
         date'2024-11-03' day UNION ALL SELECT timestamp'2024-11-03 06:30:00.123456Z',
         timestamp_ntz'2024-11-03 06:30:00', date'2024-11-04' UNION ALL SELECT NULL, NULL, NULL"""

@@ -1,4 +1,7 @@
-"""Report, terminal and views say the same, to the last digit; rows are written by hand, no sync is run here."""
+"""Tests that report, terminal and views show the same figures to the last digit.
+
+The rows are written by hand, and no sync is run here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from cio_spark.analysis.table_layout import TABLES
 from cio_spark.cli import app
 
 SYNC = "reported"
-FIRST, SECOND = "reported-first", "reported-second"  # other modules write runs by hand too
+FIRST, SECOND = "reported-first", "reported-second"  # unique, because other modules write runs by hand too
 MARKUP = "<img src=x onerror=alert(1)> [red]refused[/red]"
 SENSITIVE = ("ann@example.com", "a-secret-key", "a payload's value")
 CONFIGURATION = (
@@ -69,7 +72,7 @@ def conf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(by_hand: ByHand, conf: Path, command: str, *arguments: str) -> str:
-    # Hours since long before the rows, whose times are fixed
+    # The rows have fixed times; so many hours reach back to long before them
     hours = "200000"
     given = [command, str(conf), "--hours", hours, "--warehouse", str(by_hand.warehouse), *arguments]
     result = CliRunner().invoke(app, given, env={"COLUMNS": "500", "CUSTOMERIO_API_KEY": SENSITIVE[1]})
@@ -98,7 +101,7 @@ def exactly(value: Any) -> str:
 
 
 def terminal_tables(output: str) -> dict[str, list[list[str]]]:
-    """Rows of cells by title."""
+    """Return the rows of cells of each table by its title."""
     tables: dict[str, list[list[str]]] = {}
     title = ""
     for line in output.splitlines():
@@ -151,14 +154,14 @@ def test_slices_of_time_add_up_to_the_run(page: Page) -> None:
 
 def test_batches_are_counted_by_how_full_they_were(page: Page) -> None:
     rows = {row["tenth"]: (row["by_records"], row["by_bytes"]) for row in page.tables["fill"].values()}
-    # 300, 7 and 100 of 300 records; 80,000 and twice 30,000 of 90,000 bytes
+    # The batches have 300, 7 and 100 of 300 records, and 80,000, 30,000 and 30,000 of 90,000 bytes
     assert rows == {"0": ("1", "0"), "3": ("1", "2"), "8": ("0", "1"), "9": ("1", "0")}
 
 
 def test_failures_come_without_payloads_persons_and_what_the_api_said(html: str, page: Page) -> None:
     rows = page.tables["failures"].values()
     assert [row["record_id"] for row in rows] == ["o3", "o5", "o7"]
-    assert "onerror" not in html  # what the API said may echo what was sent
+    assert "onerror" not in html  # the words of the API may echo what was sent
     for value in SENSITIVE:
         assert value not in html
 

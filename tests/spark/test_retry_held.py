@@ -1,4 +1,7 @@
-"""`--retry-held` tries what was refused, apart from the rest (and never over something newer: test_dead_letters.py)."""
+"""Tests that `--retry-held` sends refused records again, in a wave of their own.
+
+test_dead_letters.py tests that such a record never overwrites something newer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Every value of a row ends as part of its record, or in an invalid record with a code; none bends or stops a run."""
+"""Tests that every value of a row ends as a part of its record, or makes the record invalid with a code.
+
+No value changes the structure of a request or stops a run.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ HOSTILE = (
     "NaN",
 )
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=15) | st.text('{}[]",:\\a 1', max_size=12)
-# Each example is a Spark job over a batch of rows: no shrinking, which would run dozens of them
+# Each example is a Spark job over a batch of rows; shrinking would run dozens of them, so it is off
 QUICK = settings(
     max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
@@ -57,7 +60,7 @@ def judged(rows: DataFrame, section: dict[str, Any]) -> DataFrame:
 
 
 def fields_of(text: str) -> dict[str, Any] | None:
-    """A plain reading of what counts as one object."""
+    """Return the one object that a text is for a plain reader of JSON, or None if it is not one object."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
@@ -184,7 +187,7 @@ def test_rows_that_no_request_can_carry_are_invalid_and_the_others_arrive(bench:
     assert (again.books.survey.held, again.books.survey.unchanged) == (10, 3)
 
 
-# Latin-1, halves of characters, surrogates, too long and too large ones, and plain texts
+# Bytes of Latin-1, halves of characters, surrogates, too long and too large characters, and plain texts
 any_bytes = (
     st.binary(max_size=6)
     | st.text(max_size=4, alphabet="aé😀").map(str.encode)
@@ -246,7 +249,7 @@ def test_json_text_of_a_row_keeps_its_digits_or_is_refused(spark: SparkSession) 
     payloads = {row["record_id"]: row["payload"] for row in rows}
     assert payloads["digits"].endswith('"properties":{"n":123456789012345678.99,"m":1.50,"z":1e3}}')
     assert payloads["null"].endswith('"properties":{}}')
-    # What is refused is another version of its record, and still no part of its structure
+    # A refused text makes another version of its record, and still does not become part of its structure
     assert json.loads(payloads["behind"])["properties"] == "{} x"
     assert len({row["payload_hash"] for row in rows}) == len(rows)
 

@@ -1,4 +1,7 @@
-"""A writer that evaluates the delivery twice, as one that samples its rows does, sends nothing a second time."""
+"""Tests a writer that evaluates the delivery twice, as a writer that samples its rows does.
+
+Tasks refuse the second evaluation; where none can refuse it, the books notice it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from cio_spark.results import Tables
 
 
 def append_behind_a_range_shuffle(patch: pytest.MonkeyPatch) -> None:
-    """Makes every append of statuses sample its rows first, as clustering on write may."""
+    """Make every append of statuses sample its rows first, as clustering on write may do."""
     append = Tables.append
 
     def sampled(tables: Tables, table: str, rows: DataFrame, **named: object) -> None:

@@ -1,4 +1,7 @@
-"""What is sent does not depend on the session: a run fixes every setting that reaches a byte, and records it."""
+"""Tests that a run fixes every setting that reaches a byte, and records it.
+
+In this way, what is sent does not depend on the session.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ SECTION: dict[str, Any] = {
 
 
 def known(spark: SparkSession) -> dict[str, str]:
-    """The settings that a run fixes, of those that this version of Spark has."""
+    """Return those settings that a run fixes and that this version of Spark has."""
     found = {}
     for name, value in FIXED.items():
         with contextlib.suppress(Exception):
@@ -75,7 +78,7 @@ def known(spark: SparkSession) -> dict[str, str]:
 
 @pytest.fixture
 def session(spark: SparkSession) -> Iterator[SparkSession]:
-    """The session, whose settings are set back."""
+    """Yield the session, and set its settings back afterwards."""
     before = {name: spark.conf.get(name, None) for name in (TIME_ZONE, *known(spark))}
     yield spark
     for name, value in before.items():

@@ -1,4 +1,7 @@
-"""Columns are added to the tables only while no wave is under way, whose append would be lost."""
+"""Tests that columns are added to the tables only while no wave is under way.
+
+A wave that is under way would lose its append.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _numbers = itertools.count()
 
 
 class Waiting(SystemClock):
-    """Real time that jumps ahead instead of sleeping, and tells whoever waits."""
+    """Shows real time, jumps ahead instead of sleeping, and calls a function at every sleep."""
 
     def __init__(self, on_sleep: Any = lambda: None) -> None:
         self.slept = 0.0
@@ -41,7 +44,7 @@ class Waiting(SystemClock):
 
 
 def drop(tables: Tables, table: str, column: str) -> None:
-    """Takes a column away, as an older package knew none of that name."""
+    """Drop a column, so that the table looks as if an older package had made it."""
     mapping = "'delta.columnMapping.mode' = 'name', 'delta.minReaderVersion' = '2', 'delta.minWriterVersion' = '5'"
     tables.spark.sql(f"ALTER TABLE {tables.name(table)} SET TBLPROPERTIES ({mapping})")
     tables.spark.sql(f"ALTER TABLE {tables.name(table)} DROP COLUMN {column}")
@@ -49,7 +52,7 @@ def drop(tables: Tables, table: str, column: str) -> None:
 
 @pytest.fixture
 def tables(spark: SparkSession, tmp_path: Path) -> Tables:
-    """Tables as an older package has made them."""
+    """Return tables as an older package has made them."""
     tables = Tables(spark, TablesSection(database=f"older_{next(_numbers)}"), tmp_path)
     set_up_tables(tables)
     drop(tables, "record_status", "attempted_at")
@@ -99,7 +102,7 @@ def test_a_run_that_keeps_on_working_ends_the_update_with_a_sentence_and_a_comma
 
 
 def test_a_run_whose_claim_has_ended_or_whose_process_is_gone_is_not_waited_for(tables: Tables) -> None:
-    drop(tables, "sync_runs", "send_until")  # an older package claims without it
+    drop(tables, "sync_runs", "send_until")  # an older package claims without this column
     started = "run_id, sync, run_number, event, at, owner, claim_expires_at"
     for number, (owner, minutes) in enumerate((("gone:1", 15), ("elsewhere:1", -1))):
         tables.spark.sql(

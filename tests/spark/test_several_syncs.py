@@ -1,4 +1,7 @@
-"""Several syncs in one `cio-spark sync`: critical first, each with its own end, and none hides another's."""
+"""Tests several syncs in one `cio-spark sync`.
+
+Critical syncs run first. Each sync has its own end, and no end hides another one.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from cio_spark.errors import ExitStatus
 from cio_spark.standin import Fault
 
 KEYS = {"ours": KEY, "theirs": "withdrawn-key"}
-"""As Databricks would keep them: the key of each secret scope."""
+"""The key of each secret scope, as Databricks would keep it."""
 
 
 def key_of(config: SyncConfig) -> ApiKey:
@@ -27,7 +30,7 @@ def key_of(config: SyncConfig) -> ApiKey:
 
 
 def file_of(bench: Bench, folder: Path, name: str, **sections: dict[str, Any]) -> Path:
-    """The sync's file, under a name that people can read."""
+    """Write the sync's file under a name that people can read, and return the file."""
     bench.name = f"{name}-{bench.name}"
     bench.write_sql(order_rows(5))
     sections["sync"] = {"name": bench.name, **sections.get("sync", {})}
@@ -67,7 +70,7 @@ def test_each_sync_has_its_own_end_and_the_worst_one_is_the_jobs(
     ]
     status, said = sync_all(any_sync.warehouse, files, key=None)
 
-    # Critical first, then as given
+    # By priority, critical first; in the order given where the priority is equal
     outcomes = [line for line in said.splitlines() if " · run " in line or "error:" in line or "not started" in line]
     expected = [
         ("urgent-", " · run "),
@@ -79,11 +82,11 @@ def test_each_sync_has_its_own_end_and_the_worst_one_is_the_jobs(
     assert [
         (start, part) for line, (start, part) in zip(outcomes, expected, strict=True) if not _says(line, start, part)
     ] == []
-    # Refused key 4, broken expression 2, the others 0
+    # The refused key gives 4, the broken expression 2, the others 0
     assert status == ExitStatus.KEY_REFUSED
     assert any_sync.api.received.count() == 10
     refusals = [request for request in any_sync.api.received.requests() if request["status"] == 401]
-    assert len(refusals) == 1  # the sync that shares the key has not even asked
+    assert len(refusals) == 1  # the sync that shares the key has sent no request
 
 
 def _says(line: str, start: str, part: str) -> bool:
@@ -101,7 +104,7 @@ def test_a_sigterm_during_the_first_sync_leaves_the_others_not_run_and_said_so(
 
     assert status == ExitStatus.CANCELLED_SIGTERM
     assert f"{second.name}: not started, the job was cancelled" in said
-    assert f"{first.name} · run " in said  # its wave had its grace, and came to its end
+    assert f"{first.name} · run " in said  # its wave had its grace time, and was finished
     assert first.api.received.count() == 5
     first.api.clear_faults()
     status, said = sync_all(first.warehouse, files)

@@ -1,4 +1,7 @@
-"""A real SIGTERM and a real Ctrl-C reach `cio-spark sync` while it sends; the next run goes on from there."""
+"""Tests a real SIGTERM and a real Ctrl-C that reach `cio-spark sync` while it sends.
+
+The next run goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ MESSAGES_OF_A_WAVE_AT_WORK = 30
 
 
 def prepare(orders: Bench, folder: Path, grace_seconds: int) -> list[str]:
-    """Arguments of a run in waves that takes its time."""
+    """Write the source and the sync file of a slow run in waves, and return the arguments of its command."""
     orders.write_sql(order_rows(ROWS, customers=60))
     orders.api.script(Fault(latency_seconds=0.2))
     conf = orders.write_config(folder / "orders.yml", **small_waves(grace_seconds))
@@ -35,7 +38,10 @@ def prepare(orders: Bench, folder: Path, grace_seconds: int) -> list[str]:
 
 @contextmanager
 def sending(orders: Bench, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that is in the middle of its first wave, in a process group of its own as a shell would have it."""
+    """Start a process, and yield it when it is in the middle of its first wave.
+
+    The process has a process group of its own, as it would have in a shell.
+    """
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name("cio-spark")), *arguments],
         env={**os.environ, "CUSTOMERIO_API_KEY": KEY},
@@ -58,7 +64,7 @@ def sending(orders: Bench, arguments: list[str]) -> Iterator[subprocess.Popen[st
 
 
 def only_run(orders: Bench) -> Row:
-    set_up_tables(orders.tables)  # the process made them known to its own session
+    set_up_tables(orders.tables)  # the other process made the tables known to its own session only
     (run,) = orders.tables.read("sync_run_state").where(F.col("sync") == orders.name).collect()
     return run
 
@@ -75,7 +81,7 @@ def test_after_a_sigterm_the_wave_is_finished_and_the_rest_waits_for_the_next_ru
     assert ended.exit_code == 143, said
     run = only_run(orders)
     assert (run["status"], run["exit_status"], run["in_doubt"]) == ("cancelled", 143, 0)
-    # What had begun was finished and written down: nothing was taken that the tables do not call accepted
+    # The wave that had begun was finished and recorded: the API took nothing that the tables do not call accepted
     assert run["accepted"] == orders.api.received.count()
     assert run["not_started"] == ROWS - run["accepted"] > 0
     assert f"cancelled: 0 records in doubt, {run['not_started']} not sent" in " ".join(said.split())
@@ -94,7 +100,7 @@ def test_after_ctrl_c_without_grace_the_wave_is_in_doubt_and_is_sent_again_under
     orders: Bench, tmp_path: Path
 ) -> None:
     with sending(orders, prepare(orders, tmp_path, grace_seconds=0)) as process:
-        os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group, the JVM too
+        os.killpg(process.pid, signal.SIGINT)  # a terminal signals the whole group, including the JVM
         said, _ = process.communicate(timeout=120)
 
     assert process.returncode == 130, said

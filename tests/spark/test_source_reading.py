@@ -1,4 +1,7 @@
-"""Which rows a run reads: tables of the right warehouse, in a fresh session too, and expressions that mean one row."""
+"""Tests which rows a run reads.
+
+The subjects are: tables of the right warehouse, in a fresh session too, and expressions that mean one row.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ SELECT '1' AS id, 2D AS amount, array(1, 2) AS items, 'u' AS uuid, timestamp'202
 
 @pytest.fixture
 def shop() -> str:
-    """A database of the test's own: the session's catalog is shared."""
+    """Return the name of a database of the test's own, because all tests share the session's catalog."""
     return f"shop{next(_names)}"
 
 

@@ -1,4 +1,7 @@
-"""What stands in for Spark 4 on Spark 3.5 does the same; `make test-versions` runs everything on the real ones."""
+"""Tests that our replacements for functions of Spark 4, which Spark 3.5 needs, do the same as these functions.
+
+`make test-versions` runs all Spark tests on the real versions.
+"""
 
 from __future__ import annotations
 

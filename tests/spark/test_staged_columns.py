@@ -1,4 +1,7 @@
-"""A staging keeps the columns that a sync uses, whatever their names and types, and gives them back as they were."""
+"""Tests that a staging keeps the columns that a sync uses, and returns them unchanged.
+
+The columns may have any names and types.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from cio_spark.source import open_source
 from cio_spark.spark.versions import IS_SPARK_4
 
 COLLATED = " COLLATE UTF8_LCASE" if IS_SPARK_4 else ""
-# Spark 3.5 takes no such column in a table by its folder
+# Spark 3.5 refuses a generated column in a table that is named by its folder
 GENERATED = " GENERATED ALWAYS AS (year(born))" if IS_SPARK_4 else ""
 ODD = f"""
 SELECT 'p1' AS id, 'Ann' AS `First Name`, interval 1 day AS unused, NULL AS phone, NULL AS void, array() AS tags,

@@ -1,4 +1,7 @@
-"""A real process whose delivery holds every slot, before a slow API; it is stopped past its claim, and continued."""
+"""Tests a real process whose delivery occupies every task slot, with a slow API.
+
+The process is stopped until its claim has ended, and then continued.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,19 @@ from cio_spark.standin import Fault
 
 PERSONS = 80
 LEASE_SECONDS = 5
-# As many workers as slots, a person a request: planned for 10 s, so it may send for 25 s; it would take 80
+# There are as many workers as slots, and a request carries one person. The wave is planned for 10 s, so that it may
+# send for 25 s; it would take 80 s
 SLOW: dict[str, Any] = {
     "batch": {"max_batch_size": 1, "parallel_workers": 2, "timeout_seconds": 5, "rate_limit_rps": 1000},
     "delivery": {"lease_seconds": LEASE_SECONDS},
 }
-# Of the same sync, with the lease of everyday: on a busy machine a wave may need longer than 5 s to start
+# The same sync with the default lease: on a busy machine a wave may need more than 5 s to start
 QUICK: dict[str, Any] = {"batch": {**SLOW["batch"], "max_batch_size": 1000}}
 
 
 @pytest.fixture
 def start(people: Bench, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Starts the sync in a process group of its own; what is left of it is killed in the end."""
+    """Yield a function that starts the sync in a process group of its own; kill what is left at the end."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run() -> subprocess.Popen[bytes]:
@@ -74,7 +78,7 @@ def write(people: Bench, plan: str) -> None:
 
 
 def run_once_it_may(people: Bench) -> SyncResult:
-    """The first run that is not refused."""
+    """Run the sync until a run is not refused, and return the result of that run."""
     clock = SystemClock()
     until = clock.monotonic() + 120
     while True:
@@ -96,7 +100,7 @@ def test_a_run_that_holds_every_slot_keeps_its_sync_and_one_stopped_past_its_cla
     clock = SystemClock()
     wait_for_messages(people.api, 2, lambda: None if stopped.poll() is None else pytest.fail("it has ended"))
     began = clock.monotonic()
-    # Beyond the lease: nothing is renewed within a wave, and nothing has to be
+    # Wait longer than the lease: within a wave no claim is renewed, and none has to be
     clock.sleep(max(0.0, 1.2 * LEASE_SECONDS - (clock.monotonic() - began)))
     with pytest.raises(SyncAlreadyRunningError):
         claim_by_hand(people.tables, people.name, "elsewhere:1", clock)
@@ -111,7 +115,7 @@ def test_a_run_that_holds_every_slot_keeps_its_sync_and_one_stopped_past_its_cla
     assert stopped.wait(120) == ExitStatus.TAKEN_OVER
     assert "was taken over by another run" in (tmp_path / "log.txt").read_text()
     assert (other.exit_status, other.books.delivery.accepted) == (ExitStatus.SUCCESS, PERSONS)
-    # A request that was on its way when everything stopped may end late; none is started
+    # A request that was under way when everything stopped may end late; no new one is started
     late = people.api.received.count() - sent_before - PERSONS
     assert 0 <= late <= 2
     last = people.run(**QUICK)

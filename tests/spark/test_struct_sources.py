@@ -1,4 +1,7 @@
-"""A struct that is the whole of properties or traits: policies by field, and names that are checked before a run."""
+"""Tests a struct that is the whole of properties or traits.
+
+The subjects are policies by field, and names that are checked before a run.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def section(**said: Any) -> dict[str, Any]:
 
 
 def traits(spark: SparkSession, said: dict[str, Any], query: str = QUERY) -> dict[str, Any]:
-    """The traits of each valid record, and the JSON text's own order of them."""
+    """Return the traits of each record in the order of the JSON text, and check that every record is valid."""
     payload = PayloadSection.model_validate(said)
     records = validate_records(prepare_records(spark.sql(query), payload), payload.call)
     rows = records.select("record_id", "payload", "error_code").collect()

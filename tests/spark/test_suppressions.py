@@ -1,4 +1,7 @@
-"""Suppressions are tried until the API takes them; a row that our own validation refuses is refused once."""
+"""Tests that suppressions are tried until the API takes them.
+
+A row that our own validation refuses is refused only once.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def test_what_the_api_refused_is_tried_on_every_run_and_a_row_without_an_id_is_w
     gone.api.clear_faults()
     third = gone.run()
     assert (third.books.survey.held, third.books.delivery.accepted, third.books.balanced) == (1, 1, True)
-    # The threshold of 0 is for what this run tried; what is held is said
+    # The threshold of 0 % counts only what this run tried; the message mentions what is held
     assert [result.exit_status for result in (first, second, third)] == [
         ExitStatus.ERROR_THRESHOLD_EXCEEDED,
         ExitStatus.ERROR_THRESHOLD_EXCEEDED,

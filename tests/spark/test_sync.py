@@ -1,4 +1,4 @@
-"""What a sync promises, seen from both ends: what the API got, and what the tables say."""
+"""Tests the promises of a sync from both ends: what the API received, and what the tables say."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cio_spark.version import VERSION
 
 @pytest.fixture(scope="module")
 def delivered(spark: SparkSession, warehouse: Path) -> Iterator[tuple[Bench, SyncResult]]:
-    """One run, looked at from several sides."""
+    """Run one sync, which several tests examine, and yield its bench and its result."""
     with StandIn(api_key=KEY) as api:
         orders = Bench(spark, warehouse, api, "delivered", ORDERS)
         orders.write_sql(order_rows(2500, customers=100))
@@ -42,7 +42,7 @@ def test_every_row_arrives_once_and_the_tables_say_so(delivered: tuple[Bench, Sy
     assert received.duplicates() == {}
     assert Counter(row["status"] for row in statuses) == {"accepted": 2500}
     assert received.over_limit().items == received.over_limit().bodies == 0
-    # one person's events came in the order they happened
+    # the events of each person came in the order in which they happened
     for customer in range(100):
         times = [message["timestamp"] for message in received.by_person(f"c{customer}")]
         assert len(times) == 25
@@ -76,7 +76,7 @@ def test_counts_in_sync_runs_are_those_of_the_result(delivered: tuple[Bench, Syn
 
 
 class Heard(NullProgress):
-    """Remembers what was told."""
+    """Remembers the plans and the shares that it was told."""
 
     def __init__(self) -> None:
         self.plans: list[DeliveryPlan] = []

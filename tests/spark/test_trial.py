@@ -1,4 +1,7 @@
-"""Expressions are tried on the rows first: what Spark would fail on is counted, what it would not is left alone."""
+"""Tests that expressions are tried on the rows first.
+
+Rows on which Spark would fail are counted; expressions on which it would not fail are left alone.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def rows(either_way: SparkSession) -> DataFrame:
         ("assert_true(number = 4)", 2),
         ("if(number = 0, raise_error('no'), at)", 1),
         ("coalesce(number, 'none')", 1),
-        ("int(text)", 1),  # there is a column of that name too
+        ("int(text)", 1),  # a column has this name too
         ("`int`(text)", 1),
         ("number | text", 1),
         ("concat(list, array(text))", 1),
@@ -86,7 +89,7 @@ def test_every_failing_expression_is_named_also_where_they_have_a_part_in_common
 
 
 def test_a_map_that_cannot_be_built_is_named(rows: DataFrame) -> None:
-    # Spark's builder of maps raises an error that no function catches, on the row after the one that failed
+    # Spark's map builder raises an error that no function catches, on the row after the one that failed
     with pytest.raises(ExpressionError, match=r"^b: .*fails on .* of the source; use try_cast"):
         try_expressions(rows.union(rows), {"a": "length(text)", "b": "map(id, 1, id, 2)"})
 

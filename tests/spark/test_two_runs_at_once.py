@@ -1,4 +1,7 @@
-"""Two runs of one sync whose times overlap in spite of the claim: what is older never goes over what is newer."""
+"""Tests two runs of one sync whose times overlap in spite of the claim.
+
+An older version must never overwrite a newer one.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ def test_a_run_that_claims_after_another_one_reads_the_source_no_older_than_that
 
 @pytest.fixture
 def take_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bench, Callable[[], object]], None]:
-    """Lets something else happen after the next wave was sent; the run's claim is gone by then."""
+    """Return a function that makes a run lose its claim after its next wave was sent.
+
+    Then it calls `meanwhile`, which lets something else happen.
+    """
 
     def arrange(sync: Bench, meanwhile: Callable[[], object]) -> None:
         append = pipeline_waves._append
@@ -86,7 +92,7 @@ def test_what_a_run_of_one_wave_sent_after_it_was_taken_over_is_sent_again_in_it
     people.write_sql("SELECT concat('p', id) AS id, 'old' AS plan FROM range(4)")
 
     def another_run() -> None:
-        # Only two of them have changed meanwhile: of the others Customer.io holds the right version in any case
+        # Only two records have changed meanwhile; Customer.io has the right version of the others in any case
         people.write_sql("SELECT concat('p', id) AS id, if(id < 2, 'new', 'old') AS plan FROM range(4)")
         assert people.run().exit_status is ExitStatus.SUCCESS
 
@@ -164,7 +170,7 @@ def test_what_is_newer_of_a_person_is_sent_again_where_an_older_record_may_have_
     bench: Callable[..., Bench], take_over: Callable[[Bench, Callable[[], object]], None]
 ) -> None:
     payload = {"call": "identify", "record_id": "change", "user_id": "person", "timestamp": "at"}
-    # A request may take so long: it may have arrived after whatever the other run has sent
+    # A request may take 300 s, so that it may have arrived after everything that the other run has sent
     changes = bench({**payload, "traits": {"include": ["plan"]}}, batch={"timeout_seconds": 300})
     old = "SELECT 'x1' AS change, 'p' AS person, timestamp_seconds(1700000000) AS at, 'old' AS plan"
     newer = "SELECT 'x2', 'p', timestamp_seconds(1700000001), 'new'"

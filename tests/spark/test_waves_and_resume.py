@@ -1,4 +1,7 @@
-"""A run in waves loses nothing, whatever ends it, and the books balance each time (signals: test_signals.py)."""
+"""Tests that a run in waves loses nothing, whatever ends it, and that the books balance each time.
+
+test_signals.py tests the signals.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from cio_spark.standin import Fault
 
 
 def waves_of(bench: Bench, run_id: str) -> dict[str, set[int]]:
-    """Waves in which each person was sent."""
+    """Return the waves in which each person was sent."""
     found: dict[str, set[int]] = {}
     for row in bench.statuses(run_id):
         if row["batch_id"] is not None:
@@ -69,7 +72,10 @@ def plans(bench: Bench, person: str) -> list[str]:
 def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
     people: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A accepted, B sent but never confirmed, A again: Customer.io must end with A. What is held stays held."""
+    """Check that Customer.io ends with A if A was accepted, B was sent but never confirmed, and A came back.
+
+    What is held stays held.
+    """
 
     def source(plan: str) -> str:
         return f"SELECT 'p' AS id, '{plan}' AS plan UNION ALL SELECT 'refused', 'bad'"
@@ -144,7 +150,7 @@ def test_the_batches_of_a_lost_run_are_filled_in_by_the_settings_that_it_had(
         with pytest.raises(CioSparkError):
             orders.run(**then)
     now: dict[str, Any] = {"sync": {"priority": "low"}, "batch": {"strategy": "adaptive"}}
-    with monkeypatch.context() as broken:  # the next run fills them in, and dies before it can say so
+    with monkeypatch.context() as broken:  # the next run fills in the batches, and dies before it can record that
         broken.setattr(results, "mark_settled", fail)
         with pytest.raises(CioSparkError):
             orders.run(**now)

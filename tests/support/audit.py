@@ -1,4 +1,4 @@
-"""Compares what the stand-in got with what the Delta tables say became of every row."""
+"""Compares what the stand-in received with what the Delta tables say about every row."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NO_STATES = ("source_rows", "requests", "retries", "bytes", "compressed_bytes")
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What came of one sync's records, whose payload carries the record's id as `record`.
+    """Describes how the records of one sync arrived; each payload carries the record's id as `record`.
 
     Attributes:
-        messages: all of them, each time they came.
-        message_ids: record → the id it came with first.
-        unequal_ids: records that came again with another id.
-        disordered: persons of whom a record came for the first time, or for the last, after a newer one.
-        overwritten: those of them of whom an older record was the last to come.
+        messages: number of messages; every arrival counts.
+        message_ids: record id → message id of the first arrival.
+        unequal_ids: ids of records that arrived again under another message id.
+        disordered: persons of whom a record arrived, for the first or for the last time, after a newer record.
+        overwritten: those of these persons of whom an older record was the last to arrive.
     """
 
     messages: int
@@ -37,16 +37,16 @@ class Arrivals:
 
     @property
     def duplicates(self) -> int:
-        """Messages that came once more."""
+        """Number of messages that repeat a record."""
         return self.messages - len(self.message_ids)
 
 
 def arrivals_of(api: StandIn, sync: str) -> Arrivals:
-    """Reads everything that the stand-in got.
+    """Read everything that the stand-in received of one sync.
 
     Args:
         api: the stand-in.
-        sync: whose records; the payload says so as `sync`.
+        sync: name of the sync; each payload carries it as `sync`.
     """
     ids: dict[str, str] = {}
     last: dict[str, tuple[str, str, int]] = {}
@@ -74,7 +74,7 @@ def arrivals_of(api: StandIn, sync: str) -> Arrivals:
 
 
 def _late_again(last: Iterable[tuple[str, str, int]]) -> set[str]:
-    """Persons of whom an older record was the last to come again: it would overwrite what is newer."""
+    """Return the persons of whom an older record was the last to arrive; it would overwrite newer values."""
     disordered = set()
     before: tuple[str, str, int] = ("", "", 0)
     for one in sorted(last):
@@ -86,13 +86,13 @@ def _late_again(last: Iterable[tuple[str, str, int]]) -> set[str]:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What the tables say of one sync.
+    """Describes what the tables say about one sync.
 
     Attributes:
-        accepted: record → message id, of records whose newest row says that they were accepted.
-        rejected: records whose newest row says that the API refused them.
-        states: records by the status of their newest row.
-        runs: one row each of `sync_runs` for runs that have ended, in order.
+        accepted: record id → message id of records whose newest row says that they were accepted.
+        rejected: ids of records whose newest row says that the API refused them.
+        states: status → number of records whose newest row has this status.
+        runs: rows of `sync_runs`, one for each run that has ended, ordered by run id.
     """
 
     accepted: Mapping[str, str]
@@ -102,12 +102,12 @@ class Ledger:
 
     @property
     def endings(self) -> list[str]:
-        """How the runs ended, in order."""
+        """Status of each run that has ended, ordered by run id."""
         return [row["status"] for row in self.runs]
 
     @property
     def unbalanced(self) -> list[str]:
-        """Runs that came to their books, whose states do not add up to the source's rows."""
+        """Ids of runs that reached their books, and whose states do not add up to the source's rows."""
         states = [name for name in RUN_COUNTS if name not in _NO_STATES]
         return [
             row["run_id"]
@@ -119,12 +119,12 @@ class Ledger:
 
 
 def ledger_of(spark: SparkSession, database: Path, sync: str) -> Ledger:
-    """Reads a sync's tables.
+    """Read the tables of one sync.
 
     Args:
         spark: a session with Delta.
         database: folder of the tables.
-        sync: its name.
+        sync: name of the sync.
     """
 
     def read(table: str) -> DataFrame:
@@ -145,11 +145,13 @@ def ledger_of(spark: SparkSession, database: Path, sync: str) -> Ledger:
 
 
 def lost(source: Iterable[str], arrivals: Arrivals, ledger: Ledger) -> set[str]:
-    """Source records that the tables do not call rejected, and that did not arrive under the id the tables accepted.
+    """Return the source records that the tables do not call rejected and that did not arrive as accepted.
+
+    A record arrived as accepted if it first arrived under the message id that the tables call accepted.
 
     Args:
-        source: the ids of all source records.
-        arrivals: what the stand-in got.
+        source: ids of all source records.
+        arrivals: what the stand-in received.
         ledger: what the tables say.
     """
     return {

@@ -1,4 +1,4 @@
-"""Runs the sync job in an application one of whose slots another job holds until the sync has ended."""
+"""Runs a sync in an application in which another Spark job occupies one task slot until the sync has ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cio_spark.cli import run_job
 
 
 def main() -> None:
-    """Occupies one slot, then runs the sync of the command line."""
+    """Occupy one task slot, then run the sync of the command line."""
     context = SparkSession.builder.getOrCreate().sparkContext
     held = context.parallelize([0], 1)
     threading.Thread(target=lambda: held.foreach(lambda _: time.sleep(600)), daemon=True).start()

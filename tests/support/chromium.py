@@ -1,4 +1,4 @@
-"""Headless Chromium, driven through a pipe: what a page logs, what it asks for, what it looks like."""
+"""Controls headless Chromium through a pipe, and reads what a page logs, what it requests, and what it looks like."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OPTIONS = (
     *("--disable-extensions", "--mute-audio", "--window-size=1200,1000", "--remote-debugging-pipe"),
 )
 _PATIENCE_SECONDS = 60
-# The browser reads from 3 and writes to 4, whatever the pipes' own numbers are
+# The browser reads from file descriptor 3 and writes to 4, whatever the numbers of our pipes are
 _LAUNCH = """
 import fcntl, os, sys
 ends = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
@@ -37,7 +37,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 @dataclass
 class Browser:
-    """One page of a browser, through the DevTools protocol."""
+    """Controls one page of a browser through the DevTools protocol."""
 
     commands: int
     answers: int
@@ -47,7 +47,7 @@ class Browser:
     _buffer: bytes = b""
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Sends a command and waits for its answer; events on the way are kept."""
+        """Send a command and return its answer; keep the events that come before the answer."""
         self._sent += 1
         message = {"id": self._sent, "method": method, "params": parameters}
         if self.session:
@@ -62,7 +62,7 @@ class Browser:
             self.events.append(said)
 
     def wait_for(self, event: str) -> None:
-        """Waits until an event has come."""
+        """Wait until an event has come."""
         while not any(said.get("method") == event for said in self.events):
             self.events.append(self._next())
 
@@ -78,7 +78,7 @@ class Browser:
         return message
 
     def open(self, page: Path, *, scheme: str) -> None:
-        """Opens a file in light or dark, and waits until it is loaded."""
+        """Open a file in light or dark mode, and wait until it is loaded."""
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Runtime", "Log"):
@@ -89,28 +89,31 @@ class Browser:
         self.wait_for("Page.loadEventFired")
 
     def evaluate(self, expression: str) -> Any:
-        """What an expression gives in the page; the tools may run scripts where the page may not."""
+        """Return the value of an expression that is evaluated in the page.
+
+        The developer tools may run scripts even if the page itself may not.
+        """
         return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
     def requests(self) -> list[str]:
-        """Every address the page asked for."""
+        """Return every address that the page has requested."""
         sent = [said for said in self.events if said.get("method") == "Network.requestWillBeSent"]
         return [said["params"]["request"]["url"] for said in sent]
 
     def complaints(self) -> list[str]:
-        """What stands in the console, and exceptions."""
+        """Return the messages of the console and the exceptions, each as JSON text."""
         methods = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
         return [json.dumps(said["params"]) for said in self.events if said.get("method") in methods]
 
     def screenshot(self) -> Image.Image:
-        """The whole page."""
+        """Return a picture of the whole page."""
         data = self.ask("Page.captureScreenshot", captureBeyondViewport=True, format="png")["data"]
         return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
 
 
 @contextlib.contextmanager
 def browser(profile: Path) -> Iterator[Browser]:
-    """A browser with a profile of its own."""
+    """Start a browser with a profile of its own, and end it after the block."""
     assert BINARY is not None
     from_us, commands = os.pipe()
     answers, to_us = os.pipe()

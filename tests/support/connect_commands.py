@@ -1,4 +1,7 @@
-"""Runs commands one after the other in one process: each argument is one, a JSON list; its exit status follows it."""
+"""Runs commands one after the other in one process.
+
+Each argument is one command, written as a JSON list. The exit status of a command is printed after its output.
+"""
 
 from __future__ import annotations
 

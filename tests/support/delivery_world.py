@@ -1,4 +1,4 @@
-"""What the delivery's tests share: a clock that only sleeping moves, settings, rows, and clients without a network."""
+"""Provides settings, rows, and clients without a network for the tests of the delivery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cio_spark.standin import StandIn
 
 
 def settings_for(url: str = "http://127.0.0.1:9/v1", **changes: Any) -> DeliverySettings:
-    """Settings that suit most tests: small batches, no wait between requests."""
+    """Return settings that suit most tests: small batches, and no wait between requests."""
     usual: dict[str, Any] = {
         "base_url": url,
         "api_key": ApiKey("standin-key"),
@@ -43,7 +43,7 @@ def settings_for(url: str = "http://127.0.0.1:9/v1", **changes: Any) -> Delivery
 
 
 def row(number: int, person: int | None = None, lane: int = 0, **changes: Any) -> PreparedRow:
-    """A valid event, number and person in its ids."""
+    """Return the row of a valid event, whose ids contain the number and the person."""
     who = f"person-{number if person is None else person}"
     event = {"type": "track", "userId": who, "event": "Order Placed", "messageId": f"id-{number}"}
     payload = json.dumps(event, separators=(",", ":"))
@@ -52,14 +52,14 @@ def row(number: int, person: int | None = None, lane: int = 0, **changes: Any) -
 
 
 def chunks(rows: Iterable[tuple[Any, ...]], size: int = 1) -> Iterator[pa.RecordBatch]:
-    """Rows as they come from Spark, read only as they are needed."""
+    """Yield the rows in chunks, as Spark hands them over, and read each row only when it is needed."""
     unread = iter(rows)
     while chunk := list(islice(unread, size)):
         yield record_batch(chunk)
 
 
 def column(group: OutcomeGroup, name: str) -> list[Any]:
-    """A column of the group's records."""
+    """Return a column of the records of a group."""
     found: list[Any] = group.records.column(name).to_pylist()
     return found
 
@@ -72,7 +72,10 @@ def deliver(
     rows_per_chunk: int = 7,
     process: ProcessState | None = None,
 ) -> list[OutcomeGroup]:
-    """The groups of partition 7; without a process in one of its own making, its connections closed."""
+    """Deliver rows as partition 7, and return the groups.
+
+    Without `process`, the function makes a process state of its own and closes its connections at the end.
+    """
     clock = process.clock if process is not None else clock or FakeClock()
     state = process or ProcessState(settings, clock, client_factory)
     try:
@@ -83,7 +86,7 @@ def deliver(
 
 
 def fates(groups: Iterable[OutcomeGroup]) -> dict[str, str]:
-    """Status by record id; a record that comes twice is an error."""
+    """Return the status of each record by its id, and fail if a record occurs twice."""
     found: dict[str, str] = {}
     for group in groups:
         for record_id in column(group, "record_id"):
@@ -94,22 +97,22 @@ def fates(groups: Iterable[OutcomeGroup]) -> dict[str, str]:
 
 
 def codes(groups: Iterable[OutcomeGroup]) -> dict[str, tuple[str, str | None]]:
-    """Status and error code by record id."""
+    """Return the status and the error code of each record by its id."""
     return {record_id: group[:3:2] for group in groups for record_id in column(group, "record_id")}
 
 
 def numbers(body: bytes) -> list[int]:
-    """Numbers of the rows in a body, in order."""
+    """Return the numbers of the rows in a body, in order."""
     return [int(item["messageId"].removeprefix("id-")) for item in json.loads(body)["batch"]]
 
 
 def statuses(api: StandIn) -> list[int | None]:
-    """The statuses the stand-in answered with, in order."""
+    """Return the statuses that the stand-in has answered with, in order."""
     return [request["status"] for request in api.received.requests()]
 
 
 class ScriptedClient:
-    """Answers from a list, the last one for ever; no network."""
+    """Answers from a list, repeats the last answer for ever, and uses no network."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = answers or (Answer(200),)
@@ -134,7 +137,7 @@ class ScriptedClient:
 
 
 class JudgingClient(ScriptedClient):
-    """Answers what a function says of the rows in the request; notes when it was asked."""
+    """Answers what a function decides about the rows in a request, and notes the time of each request."""
 
     def __init__(self, judge: Callable[[list[int]], Answer], clock: Clock | None = None) -> None:
         super().__init__()
@@ -155,6 +158,6 @@ class JudgingClient(ScriptedClient):
 
 
 def refusing(bad: Iterable[int], status: int = 400) -> Callable[[list[int]], Answer]:
-    """Refuses requests with one of these rows."""
+    """Return a function that refuses every request with one of these rows."""
     unwanted = frozenset(bad)
     return lambda found: Answer(status, "bad") if unwanted & set(found) else Answer(200)

@@ -1,4 +1,4 @@
-"""Reads a report back: its tables by view, its figures by name, its elements."""
+"""Reads the HTML of a report: its tables by view, its figures by name, and its elements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 @dataclass
 class Cell:
-    """What one element with a figure says: to its last digit, and for people."""
+    """Holds one figure of a page: its name, its value to the last digit, and its text for people."""
 
     figure: str
     value: str
@@ -17,7 +17,7 @@ class Cell:
 
 @dataclass
 class Table:
-    """One table."""
+    """Holds one table of a page."""
 
     view: str
     caption: str = ""
@@ -25,16 +25,16 @@ class Table:
     rows: list[list[Cell]] = field(default_factory=list)
 
     def values(self) -> list[dict[str, str]]:
-        """Rows by figure."""
+        """Return the values of each row by the names of their figures."""
         return [{cell.figure: cell.value for cell in row} for row in self.rows if row]
 
     def texts(self) -> list[list[str]]:
-        """Rows as people see them."""
+        """Return the texts of each row as people see them."""
         return [[" ".join(cell.text.split()) for cell in row] for row in self.rows if row]
 
 
 class Page(HTMLParser):
-    """A page, read."""
+    """Parses a page into its tables, figures and elements."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -86,5 +86,5 @@ class Page(HTMLParser):
             self._table.headings[-1] += data
 
     def all(self, tag: str) -> list[dict[str, str]]:
-        """The attributes of every element of a kind."""
+        """Return the attributes of every element with this tag."""
         return [given for name, given in self.elements if name == tag]

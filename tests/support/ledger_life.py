@@ -1,4 +1,7 @@
-"""One sync's life for the ledger's model test: rounds of edits, trouble with the API, and runs that end in all ways."""
+"""Runs the life of one sync for the model test of the ledger.
+
+A life consists of rounds of edits, trouble with the API, and runs that end in every possible way.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ TRIED_COLUMNS = ("run_id", "record_id", "status", "error_code", "error_category"
 
 
 class Work(Enum):
-    """What is run."""
+    """Names the command that a round runs."""
 
     SYNC = "sync"
     RETRY_HELD = "sync --retry-held"
@@ -43,7 +46,7 @@ class Work(Enum):
 
 
 class Ending(Enum):
-    """How a run ends."""
+    """Names the ways in which a run ends."""
 
     WELL = "with its books"
     UNCOMMITTED_DEATH = "the process dies when the wave is sent and not committed"
@@ -71,7 +74,10 @@ TROUBLES: dict[str, Fault] = {
 
 @dataclass(frozen=True)
 class Round:
-    """What happens to the source, and one run after it: trouble for `times` requests behind `after` good ones."""
+    """Describes edits of the source, and one run after them.
+
+    The API makes `trouble` for `times` requests after `after` good ones.
+    """
 
     edits: tuple[tuple[Edit, str], ...] = ()
     work: Work = Work.SYNC
@@ -85,12 +91,15 @@ class Round:
 
 
 class DeathError(BaseException):
-    """The process is gone."""
+    """Stands for the death of the process."""
 
 
 @contextmanager
 def ending(how: Ending, wave: int, cancellation: Cancellation) -> Iterator[None]:
-    """Lets the run end like that, in its n-th wave."""
+    """Make the run in the block end in the given way.
+
+    An ending in a wave happens in the wave with the number `wave`, counted from 0.
+    """
     commit, sent, calls = results.append_record_status, Ending.UNCOMMITTED_DEATH, itertools.count()
     sent_only = (sent, Ending.UNCOMMITTED_FAILURE, Ending.UNCOMMITTED_CANCELLATION)
 
@@ -134,7 +143,7 @@ def ending(how: Ending, wave: int, cancellation: Cancellation) -> Iterator[None]
 
 
 class Life:
-    """One sync from its first run to its quiet end."""
+    """Runs one sync round after round, from its first run until it sends nothing more."""
 
     def __init__(self, spark: SparkSession, warehouse: Path, api: StandIn, model: LedgerModel) -> None:
         number = next(_numbers)
@@ -144,14 +153,14 @@ class Life:
             call = {"call": "track", "event": {"value": "Plan Changed"}, "properties": values}
         sections: dict[str, dict[str, Any]] = {
             "source": {"order_by": ["n DESC"]},
-            # One request at a time, so that the n-th request is the same one each time
+            # Requests are sent one at a time, so that the n-th request is the same each time
             "batch": {
                 "max_batch_size": 4,
                 "parallel_workers": 1,
                 "strategy": "size_based",
                 "error_handling": "dead_letter_queue" if model.queues else "retry_with_backoff",
             },
-            # New tables now and then: hundreds of small files would slow the later lives down
+            # Only ten lives share a set of tables: hundreds of small files would slow down the later lives
             "tables": {"database": f"ledger_model_{number // 10}"},
         }
         payload = {**call, "record_id": "rec", "user_id": "person", "timestamp": "at"}
@@ -161,7 +170,11 @@ class Life:
             model.source.edit(Edit.CHANGE, record)
 
     def live(self, round_: Round) -> SyncResult | None:
-        """Edits the source, runs, and lets the model look at it; None: the run came to no end."""
+        """Edit the source, run the sync, and let the model check the run.
+
+        Returns:
+            the result of the run; None if the run died or failed.
+        """
         model, bench = self.model, self.bench
         for edit in round_.edits:
             model.source.edit(*edit)
@@ -169,7 +182,7 @@ class Life:
         bench.api.clear_faults()
         bench.api.script(Fault(poison=frozenset(model.source.poisoned)))
         trouble = TROUBLES[round_.trouble]
-        # The first request of a run only asks whether the API is there
+        # The first request of a run only checks whether the API is there
         bench.api.script(replace(trouble, after=round_.after + 1, times=round_.times))
         cancellation = Cancellation()
         result = None
@@ -202,7 +215,7 @@ class Life:
         )
 
     def end(self) -> None:
-        """Faults are lifted; the sync is run until it is quiet."""
+        """Remove all faults, and run the sync until it sends nothing more."""
         self.model.source.poisoned.clear()
         self.live(Round())
         if self.model.has_letters():

@@ -1,4 +1,4 @@
-"""A model of one sync in plain Python: what was seen of it, and what must hold of that."""
+"""Models one sync in plain Python: keeps what was observed of it, and checks what must hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cio_spark.model import SyncResult
 
 
 class Tried(NamedTuple):
-    """A row of `record_status`, as far as the model looks at it."""
+    """Holds the columns of a `record_status` row that the model looks at."""
 
     run_id: str
     record: str
@@ -25,7 +25,7 @@ class Tried(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What the stand-in got."""
+    """Holds the parts of a message that the model looks at, as the stand-in received it."""
 
     record: str
     plan: str
@@ -34,11 +34,11 @@ class Message(NamedTuple):
 
 @dataclass
 class LedgerModel:
-    """Everything that was seen of one sync, and the promises that each step must have kept.
+    """Keeps everything that was observed of one sync, and checks the promises after every step.
 
     Args:
-        keeps_state: an identify sync, which sends changes; else a track sync, which ignores them.
-        queues: failed records are dead letters, and wait for a replay.
+        keeps_state: True for an identify sync, which sends changes; False for a track sync, which ignores them.
+        queues: True if failed records become dead letters and wait for a replay.
     """
 
     keeps_state: bool
@@ -53,18 +53,18 @@ class LedgerModel:
     def observe(
         self, messages: list[Message], tried: list[Tried], result: SyncResult | None, *, replay: bool, cancelled: bool
     ) -> None:
-        """Checks one run.
+        """Check one run.
 
         Args:
-            messages: all that the stand-in has ever got, in order.
+            messages: all messages that the stand-in has ever received, in order.
             tried: all rows of the ledger.
-            result: what the run said of itself; None: it died or failed.
-            replay: it was one.
-            cancelled: it was asked to stop.
+            result: the result of the run; None if the run died or failed.
+            replay: True if the run was a replay.
+            cancelled: True if the run was asked to stop.
         """
         new = messages[len(self.received) :]
         accepted = self.accepted()
-        # Settled rows bear the id of the run that died, and say nothing about this one
+        # Rows of a recovered run have the id of the run that died, and say nothing about this run
         rows = [row for row in tried if row not in set(self.tried) and row.code != "in_doubt"]
         for message in new:
             self._check_replayed(message) if replay else self._check_sent(message, accepted.get(message.record))
@@ -82,15 +82,15 @@ class LedgerModel:
                 self._check_nothing_left_out({row.record for row in rows})
 
     def accepted(self) -> dict[str, Tried]:
-        """The newest accepted row of each record."""
+        """Return the newest accepted row of each record."""
         return {row.record: row for row in self.tried if row.status == "accepted"}
 
     def last(self) -> dict[str, Tried]:
-        """The newest row of each record."""
+        """Return the newest row of each record."""
         return {row.record: row for row in self.tried}
 
     def has_letters(self) -> bool:
-        """Whether a replay may have something to send."""
+        """Tell whether a replay may have something to send."""
         return any(row.status in ("rejected", "failed") and row.code != "in_doubt" for row in self.last().values())
 
     def _check_sent(self, message: Message, accepted: Tried | None) -> None:
@@ -98,7 +98,7 @@ class LedgerModel:
         assert version is not None, f"{message} was sent, and is not in the source"
         assert (version.valid, version.plan) == (True, message.plan), f"{message} was sent, the source has {version}"
         assert self.keeps_state or accepted is None, f"{message} was sent after {accepted}"
-        # A version is a payload on top of what was accepted before: it has one id, and the id has one version
+        # A version is a payload and the id accepted before: it has one message id, and no other version has this id
         key = (message.record, message.plan, accepted and accepted.message_id)
         assert self._ids.setdefault(key, message.message_id) == message.message_id, f"{message} had another id before"
         known = self._version_keys.setdefault(message.message_id, key)
@@ -114,12 +114,15 @@ class LedgerModel:
         assert newer is None or newer.run_id < letter, f"{message} was replayed although {newer} was accepted since"
 
     def _check_order(self, new: list[Message], accepted: Iterable[Tried]) -> None:
-        """Whoever shares a person: nothing older than what was accepted, and in order within a run."""
+        """Check the order of records that share a person.
+
+        No record may be older than what was accepted, and each run must send them in order of time.
+        """
         newest: dict[str, int] = {}
         for row in accepted:
             at = self.versions[row.message_id or ""].at
             newest[PERSON_OF[row.record]] = max(newest.get(PERSON_OF[row.record], 0), at or 0)
-        for message in dict.fromkeys(new):  # a repetition of a whole batch is no change of order
+        for message in dict.fromkeys(new):  # a batch that is sent again as a whole does not change the order
             person, at = PERSON_OF[message.record], self.versions[message.message_id].at
             if at is not None:
                 assert newest.get(person, 0) <= at, f"{message} is older than what {person} had accepted"
@@ -136,7 +139,10 @@ class LedgerModel:
         assert result.exit_status is _exit_status(result, rows, counted, cancelled), (result, rows)
 
     def _check_nothing_left_out(self, written: set[str]) -> None:
-        """What a finished run did not write about is delivered, or held, or an event that was accepted once."""
+        """Check the records about which a finished run wrote nothing.
+
+        Each of them must be delivered, or held, or an event that was accepted once.
+        """
         holding = {"rejected", "invalid", "failed"} if self.queues else {"rejected", "invalid"}
         got = {message.record: message.plan for message in self.received}
         last, accepted = self.last(), self.accepted()
@@ -148,21 +154,24 @@ class LedgerModel:
             assert row.status in holding, f"{version} is lost: {row}, {got.get(record)} was received last"
 
     def check_end(self) -> None:
-        """After faults were lifted and the sync was run until nothing was sent: Customer.io equals the source."""
+        """Check that Customer.io equals the source.
+
+        Before this, the faults were removed and the sync was run until nothing was sent.
+        """
         got = {message.record: message.plan for message in self.received}
         accepted, last = self.accepted(), self.last()
         newest = {PERSON_OF[row.record]: self.versions[row.message_id or ""].at or 0 for row in accepted.values()}
         for record, version in self.source.rows.items():
             if not version.valid or (not self.keeps_state and record in accepted and record in got):
                 continue
-            # A letter that an accepted record of the same person has overtaken must not be replayed
+            # A letter must not be replayed if a newer record of the same person was accepted
             overtaken = version.at is not None and version.at < newest.get(PERSON_OF[record], 0)
             held = last[record].status in ("rejected", "failed") and overtaken
             assert held or got.get(record) == version.plan, f"Customer.io has {got.get(record)}, the source {version}"
 
 
 def _exit_status(result: SyncResult, rows: list[Tried], counted: Mapping[str, int], cancelled: bool) -> ExitStatus:
-    """What the design says the run ends with."""
+    """Return the exit status with which the run must end."""
     books, failed = result.books, {row.category for row in rows if row.status == "failed"}
     codes = {row.code for row in rows}
     wrong = counted["invalid"] + counted["rejected"] + counted["failed"]
@@ -180,7 +189,7 @@ def _exit_status(result: SyncResult, rows: list[Tried], counted: Mapping[str, in
 
 
 def messages_of(received: Iterable[dict[str, Any]]) -> list[Message]:
-    """What the stand-in says it received."""
+    """Return the messages that the stand-in says it received."""
     found = []
     for message in received:
         values = message["payload"].get("traits") or message["payload"]["properties"]

@@ -1,4 +1,4 @@
-"""The source of the ledger's model test: records that change, go back, vanish, and are refused."""
+"""Imitates the source of the ledger's model test: its records change, go back, vanish, and are refused."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-# The first eight are persons of their own and know no time, so that they may go back to an earlier version exactly;
-# the others share a person two by two, and every version is younger than all before it.
+# Each of the first eight records has a person of its own and no time, so that it can go back to exactly an earlier
+# version. The other records share a person two by two, and every version is newer than all versions before it.
 PERSON_OF = {f"r{i}": f"p{i}" if i < 8 else f"p{i // 2 + 4}" for i in range(14)}
 ALONE = frozenset(list(PERSON_OF)[:8])
 TOO_LONG = "x" * 1001
 
 
 class Edit(Enum):
-    """What happens to a record between two runs."""
+    """Names what happens to a record between two runs."""
 
     CHANGE = "change or add"
     GO_BACK = "go back to the version before"
@@ -26,7 +26,7 @@ class Edit(Enum):
 
 
 class Version(NamedTuple):
-    """One version of a record; its `plan` names it in every payload."""
+    """Describes one version of a record; its `plan` identifies the version in every payload."""
 
     number: int
     record: str
@@ -43,7 +43,7 @@ class Version(NamedTuple):
 
 @dataclass
 class Source:
-    """The table that the sync reads."""
+    """Imitates the table that the sync reads."""
 
     rows: dict[str, Version] = field(default_factory=dict)
     superseded: dict[str, Version] = field(default_factory=dict)

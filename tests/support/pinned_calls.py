@@ -1,4 +1,4 @@
-"""Gives a fixed source with values of every type, and a payload section of every call over it."""
+"""Gives a fixed source with values of every type, and payload sections of every call that read this source."""
 
 from __future__ import annotations
 

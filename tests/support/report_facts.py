@@ -1,4 +1,7 @@
-"""What a report says, made by hand: an empty sync, one batch, a run of which everything failed, a long one."""
+"""Makes the facts of a report by hand.
+
+There are four kinds: an empty sync, one batch, a run of which everything failed, and a long run.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def at(seconds: float) -> datetime:
 
 @dataclass
 class Scene:
-    """A sync's rows, which a test changes before it asks for the facts."""
+    """Holds the rows of a sync, which a test changes before it asks for the facts."""
 
     batches: int = 1
     seconds: float = 1.0
@@ -122,7 +125,7 @@ class Scene:
 
 
 def nothing() -> ReportFacts:
-    """A sync that has not run yet."""
+    """Return the facts of a sync that has not run yet."""
     views = ("sync_performance", "performance_by_operation", "hourly_trends", "run_performance", "run_books")
     rest = ("error_categories", "slowest_batches", "worst_batches")
     analysis = Analysis(sync="orders", **{name: [] for name in (*views, *rest)})

@@ -1,4 +1,4 @@
-"""An API whose answers take time by a formula, and that has a capacity; time passes on a fake clock."""
+"""Simulates an API with a capacity, whose answers take time by a formula; time passes on a fake clock."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MAX_RECORDS = 1000
 
 
 class Phase(NamedTuple):
-    """A time in which the API behaves in one way.
+    """Describes a time in which the API behaves in one way.
 
     Attributes:
-        seconds: how long.
-        capacity: records that a request may have; more are answered by `beyond`.
-        beyond: 429, 503, or 408 for no answer within the time-out.
+        seconds: length of the phase in seconds.
+        capacity: most records that a request may carry; larger requests are answered by `beyond`.
+        beyond: status 429 or 503, or 408 for no answer within the time-out.
     """
 
     seconds: float
@@ -40,13 +40,13 @@ class Course:
     """Sends records for as long as the phases last, and notes what happened.
 
     Attributes:
-        phases: one after the other.
-        fixed_seconds, seconds_per_record: what an accepted request takes.
-        noise_every_seconds: how often a request is answered 503, whatever its size; None: never.
-        max_records: records that a request may carry.
-        accepted: records, by phase.
-        failed: records that the run gave up.
-        limits: time and limit in force of each batch.
+        phases: the phases, one after the other.
+        fixed_seconds, seconds_per_record: seconds that an accepted request takes, and that each of its records adds.
+        noise_every_seconds: seconds between answers 503 that do not depend on the size; None if there are none.
+        max_records: most records that a request may carry.
+        accepted: number of accepted records of each phase.
+        failed: number of records that the run gave up.
+        limits: time in seconds, and limit in records in force, of each batch.
         times: seconds that each accepted request took.
     """
 
@@ -62,7 +62,7 @@ class Course:
     times: list[float] = field(default_factory=list)
 
     def run(self, strategy: BatchStrategy, *, target_request_seconds: float = 1.0) -> Course:
-        """Deliver under a strategy."""
+        """Deliver with a strategy, and return this course."""
         self.accepted = [0] * len(self.phases)
         settings = settings_for(
             max_records=self.max_records,
@@ -79,24 +79,27 @@ class Course:
         return self
 
     def ends(self) -> list[float]:
-        """When each phase ends."""
+        """Return the second at which each phase ends."""
         return list(itertools.accumulate(phase.seconds for phase in self.phases))
 
     def phase(self) -> int:
-        """The number of the phase that it is now; the last one goes on."""
+        """Return the number of the current phase; the last phase goes on for ever."""
         return min(sum(self.clock.seconds >= end for end in self.ends()), len(self.phases) - 1)
 
     def best(self, number: int) -> float:
-        """Records a second that the best fixed size reaches in a phase: the more a request carries, the better."""
+        """Return the records per second that the best fixed size reaches in a phase.
+
+        The more records a request carries, the better.
+        """
         size = min(self.max_records, self.phases[number].capacity)
         return size / (self.fixed_seconds + self.seconds_per_record * size)
 
     def throughput(self, number: int) -> float:
-        """Records a second that were accepted in a phase."""
+        """Return the records per second that were accepted in a phase."""
         return self.accepted[number] / self.phases[number].seconds
 
     def settled_limits(self, number: int) -> list[int]:
-        """The limits in force in the second half of a phase."""
+        """Return the limits (in records) in force in the second half of a phase."""
         end = self.ends()[number]
         return [limit for at, limit in self.limits if end - self.phases[number].seconds / 2 <= at < end]
 

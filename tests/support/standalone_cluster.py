@@ -1,4 +1,7 @@
-"""A Spark standalone cluster on loopback, for tests and benchmarks that kill parts of it; Linux only (/proc)."""
+"""Runs a Spark standalone cluster on loopback, for tests and benchmarks that kill parts of it.
+
+It works on Linux only, because it reads /proc.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,17 @@ _STATUS_URL = re.compile(r"MasterWebUI.* at (http://\S+)")
 
 
 def spark_environment() -> dict[str, str]:
-    """The environment of every process of the cluster, and of those that submit to it."""
+    """Return the environment of every process of the cluster, and of those that submit to it."""
     return {**os.environ, "SPARK_HOME": str(SPARK_HOME), "SPARK_LOCAL_IP": _HOST}
 
 
 class Cluster:
-    """A master and workers of one core each; a context manager.
+    """Runs a master and workers of one core each; it is a context manager.
 
     Args:
-        folder: for logs and for the workers' own files.
-        workers: how many.
-        worker_memory: what each may give to executors.
+        folder: folder of the logs and of the workers' own files.
+        workers: number of workers.
+        worker_memory: memory that each worker may give to executors, such as `1g`.
     """
 
     def __init__(self, folder: Path, *, workers: int = 2, worker_memory: str = "1g") -> None:
@@ -63,7 +66,7 @@ class Cluster:
         self._stop()
 
     def executors(self) -> list[int]:
-        """The process ids of the executors there are now."""
+        """Return the process ids of the executors that exist now."""
         return [
             pid
             for pid in _children(self._workers)
@@ -71,18 +74,18 @@ class Cluster:
         ]
 
     def executor_logs(self) -> str:
-        """Give what all executors so far, and their Python workers, have written to standard error."""
+        """Return what all executors so far, and their Python workers, have written to standard error."""
         files = sorted(self._folder.glob("worker*/app-*/*/stderr"))
         return "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
 
     def kill_executor(self, number: int | None = None) -> int:
-        """Kills one executor with -9.
+        """Kill one executor with SIGKILL.
 
         Args:
-            number: Spark's own of it; None: any.
+            number: Spark's number of the executor; None for any executor.
 
         Returns:
-            its process id.
+            the process id of the executor.
         """
         wanted = None if number is None else f"--executor-id\0{number}\0".encode()
         pid = next(pid for pid in self.executors() if wanted is None or wanted in _read(_PROC / str(pid) / "cmdline"))
@@ -90,16 +93,16 @@ class Cluster:
         return pid
 
     def kill_machine(self) -> None:
-        """Kills the first worker with -9, and its executor with it: nothing takes their place."""
+        """Kill the first worker and its executor with SIGKILL; nothing takes their place."""
         worker = self._workers.pop(0)
         kill_group(next(process for process in self._processes if process.pid == worker))
 
     def is_idle(self) -> bool:
-        """Whether no application holds a core, nor a process."""
+        """Tell whether no application has a core or a process on the cluster."""
         return self._status()["coresused"] == 0 and not self.executors()
 
     def wait_until_idle(self) -> None:
-        """Waits until the last application is gone, also one whose driver was killed."""
+        """Wait until the last application is gone, even if its driver was killed."""
         wait_until(self.is_idle, STOP_SECONDS, "the cluster gave back its cores")
 
     def _start(self) -> None:
@@ -149,7 +152,7 @@ class Cluster:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kills a process that leads a session of its own, with -9, and all it has started there."""
+    """Kill a process that leads a session of its own, and everything it started there, with SIGKILL."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(STOP_SECONDS)
@@ -159,7 +162,7 @@ def _children(parents: list[int]) -> list[int]:
     found = []
     for folder in _PROC.iterdir():
         if folder.name.isdigit():
-            # pid (name) state ppid …; the name may hold anything, also parentheses
+            # The line is: pid (name) state ppid …; the name may contain anything, even parentheses
             fields = _read(folder / "stat").rpartition(b")")[2].split()
             if len(fields) > 1 and int(fields[1]) in parents:
                 found.append(int(folder.name))
@@ -167,7 +170,7 @@ def _children(parents: list[int]) -> list[int]:
 
 
 def _read(path: Path) -> bytes:
-    """A file of a process that may be gone by now."""
+    """Return the content of a file in /proc, or nothing if its process is gone."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the stand-in's tests share: messages, and a client that sends them over real HTTP."""
+"""Provides messages for the tests of the stand-in, and functions that send them over real HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cio_spark.standin import Fault, StandIn
 
 
 def event(number: int = 1, **members: Any) -> dict[str, Any]:
-    """A valid track event."""
+    """Return a valid track event."""
     return {
         "type": "track",
         "userId": f"person-{number}",
@@ -39,7 +39,7 @@ def post(
     timeout: float = 10,
     stream: bool = False,
 ) -> requests.Response:
-    """Send these very bytes."""
+    """Send exactly these bytes."""
     sent = {"X-Strict-Mode": "1", **(headers or {})} if strict else (headers or {})
     auth = (api.api_key if key is None else key, "")
     return requests.post(
@@ -53,7 +53,7 @@ def send(api: StandIn, *messages: Any, **options: Any) -> requests.Response:
 
 
 def batch_of_size(size_bytes: int) -> bytes:
-    """A valid batch body of exactly this many bytes, its messages small."""
+    """Return a valid batch body of exactly this many bytes, with small messages."""
     messages: list[str] = []
     room = size_bytes - len('{"batch":[]}')
     while room > 20_000:
@@ -65,14 +65,14 @@ def batch_of_size(size_bytes: int) -> bytes:
 
 
 def message_of_size(size_bytes: int, filler: str = "x") -> dict[str, Any]:
-    """A valid event of exactly this many bytes of compact UTF-8 JSON."""
+    """Return a valid event of exactly this many bytes of compact UTF-8 JSON."""
     frame = len(json.dumps(event(properties={"filler": ""}), separators=(",", ":")))
     count, odd = divmod(size_bytes - frame, len(filler.encode()))
     return event(properties={"filler": filler * count + "x" * odd})
 
 
 def connect(api: StandIn, timeout: float = 10) -> socket.socket:
-    """A bare connection to the stand-in."""
+    """Open a bare connection to the stand-in."""
     address = urlsplit(api.url)
     assert address.hostname is not None
     return socket.create_connection((address.hostname, address.port or 0), timeout=timeout)
@@ -80,7 +80,10 @@ def connect(api: StandIn, timeout: float = 10) -> socket.socket:
 
 @contextmanager
 def held_request(api: StandIn, *persons: str, fault: Fault | None = None) -> Iterator[socket.socket]:
-    """A request for these persons that the server is at when the block starts, and that the client ends with it."""
+    """Keep a request for these persons in flight during the block.
+
+    The server has received the request when the block starts. The client closes the connection when the block ends.
+    """
     api.script(fault or Fault(latency_seconds=60, times=1))
     before = len(api.received.requests())
     body = json.dumps({"batch": [event(userId=person) for person in persons]}).encode()
@@ -95,5 +98,5 @@ def held_request(api: StandIn, *persons: str, fault: Fault | None = None) -> Ite
 
 
 def basic(key: str) -> str:
-    """The Authorization header of a key."""
+    """Return the value of the Authorization header for a key."""
     return "Basic " + base64.b64encode(f"{key}:".encode()).decode()

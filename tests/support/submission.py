@@ -1,4 +1,4 @@
-"""The project's wheel in an environment of its own, and `spark-submit` of its jobs to a cluster."""
+"""Installs the project's wheel in an environment of its own, and submits its jobs to a cluster by `spark-submit`."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ _EVENT = '{"timestamp": '
 
 
 def install_wheel(folder: Path) -> Path:
-    """Builds the wheel and installs it, alone, into a new environment; the libraries are this environment's.
+    """Build the wheel, and install it alone in a new environment.
 
-    Spark takes no `.whl` from `--py-files` to the executors' import path: they need an environment that has it.
+    The new environment takes its libraries from this environment. It is needed because Spark does not put a `.whl` from
+    `--py-files` on the import path of the executors.
 
     Args:
-        folder: where both go.
+        folder: folder of the wheel and of the environment.
 
     Returns:
-        the environment's Python.
+        the Python of the environment.
     """
-    # A copy, for building writes into its source; no name of ours may be importable from there afterwards
+    # The wheel is built from a copy, because a build writes into its source folder. The copy is removed afterwards, so
+    # that none of our modules can be imported from it
     source, wheels, environment = folder / "source", folder / "wheels", folder / "environment"
     source.mkdir(parents=True)
     for part in _PARTS:
@@ -50,8 +52,9 @@ def install_wheel(folder: Path) -> Path:
     python = environment / "bin" / "python"
     (wheel,) = wheels.glob("*.whl")
     _run([*pip, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)], folder)
-    # Only now: pip would take this environment's cio_spark for the new one's. Such a line makes libraries importable,
-    # but not what is installed there in place, which is the project's working copy
+    # The line is written only now, because pip would take this environment's cio_spark for the new environment's one.
+    # Such a line makes libraries importable, but not packages that are installed in place, such as the project's
+    # working copy
     asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     libraries = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
     (libraries / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
@@ -67,16 +70,16 @@ def _run(command: Sequence[str], folder: Path) -> None:
 
 
 def events_in(text: str) -> list[dict[str, Any]]:
-    """The events in a log that others write to as well."""
+    """Return the events in a log to which others write as well."""
     return [json.loads(line) for line in text.splitlines() if line.startswith(_EVENT)]
 
 
 @dataclass
 class Submitted:
-    """A `spark-submit` under way or at its end.
+    """Describes a `spark-submit` that runs or has ended.
 
     Attributes:
-        process: it; leads a session of its own, which the driver's JVM and Python belong to.
+        process: the process; it leads a session of its own, to which the driver's JVM and Python belong.
         output: file with what the job says to its user.
         log: file with what Spark says.
     """
@@ -87,44 +90,50 @@ class Submitted:
 
     @property
     def exit_status(self) -> int | None:
-        """Its exit status, None while it runs."""
+        """Exit status of the process, or None while it runs."""
         return self.process.poll()
 
     def wait(self, seconds: float) -> int:
-        """Its exit status, waited for."""
+        """Wait at most so many seconds for the end, and return the exit status."""
         return self.process.wait(seconds)
 
     def kill(self) -> None:
-        """Kills the driver, all of it, with -9."""
+        """Kill the whole driver with SIGKILL."""
         kill_group(self.process)
 
     def stop(self) -> None:
-        """Stops the driver where it is, as a machine that sleeps does; its executors do not know."""
+        """Stop the driver with SIGSTOP, as if its machine slept; its executors do not know that."""
         os.killpg(self.process.pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Lets a stopped driver go on."""
+        """Let a stopped driver go on."""
         os.killpg(self.process.pid, signal.SIGCONT)
 
     def said(self) -> str:
-        """What the job has said to its user, on standard output or error: spark-submit makes one of the two."""
+        """Return what the job has said to its user on standard output or standard error.
+
+        spark-submit makes one stream of the two.
+        """
         return self.output.read_text(encoding="utf-8")
 
     def sentences(self) -> list[str]:
-        """What the job has said to its user, without the events."""
+        """Return what the job has said to its user, without the events."""
         return [line for line in self.said().splitlines() if line.strip() and not line.startswith(_EVENT)]
 
     def events(self) -> list[dict[str, Any]]:
-        """The events that the driver has logged."""
+        """Return the events that the driver has logged."""
         return events_in(self.said())
 
     def executor_of(self, partition: int) -> int:
-        """The executor that the newest first try of this partition was given to, as Spark's log has it."""
+        """Return the number of the executor that got the newest first attempt of this partition.
+
+        The number is read from Spark's log.
+        """
         started = rf"Starting task {partition}\.0 in stage .*,\s*executor (\d+), partition {partition},"
         return int(re.findall(started, self.log.read_text(encoding="utf-8", errors="replace"))[-1])
 
     def story(self) -> str:
-        """What it has said, and the end of what Spark has: for a test's failure."""
+        """Return what the job has said, and the end of Spark's log, for the message of a failed test."""
         return self.said() + "\n…\n" + self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
 
 
@@ -133,13 +142,13 @@ class Submitter:
     """Submits the project's jobs.
 
     Attributes:
-        cluster: where to.
-        python: of the environment with the wheel.
-        folder: for logs; also the driver's working folder.
+        cluster: the cluster to submit to.
+        python: Python of the environment with the wheel.
+        folder: folder of the logs; also the driver's working folder.
         warehouse: folder of local tables.
         key: the API's key.
-        executor_memory: of each executor.
-        submitted: every submission, so that none outlives its user.
+        executor_memory: memory of each executor, such as `1g`.
+        submitted: all submissions, so that `end` can kill those that still run.
     """
 
     cluster: Cluster
@@ -153,13 +162,13 @@ class Submitter:
     def sync(
         self, conf: Path, *, cores: int = 2, script: Path = PROJECT / "jobs" / "sync.py", log: str = "json"
     ) -> Submitted:
-        """Submits `jobs/sync.py`.
+        """Submit `jobs/sync.py`.
 
         Args:
             conf: the sync file.
-            cores: executors, of one core each.
-            script: what to submit in its place, with the same arguments.
-            log: how the job logs events.
+            cores: number of executors, of one core each.
+            script: script to submit instead, with the same arguments.
+            log: value of `--log`, which says how the job logs events.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.cluster.master_url]
@@ -183,7 +192,7 @@ class Submitter:
         return submitted
 
     def end(self) -> None:
-        """Kills what still runs."""
+        """Kill the submissions that still run."""
         for one in self.submitted:
             if one.exit_status is None:
                 one.kill()
@@ -191,7 +200,7 @@ class Submitter:
     def _settings(self, cores: int) -> Mapping[str, str]:
         jars = delta_jars(cache_folder(), self.folder / "jars.log")
         return {
-            # Every process is on this machine: none needs a copy
+            # Every process is on this machine, so none needs a copy
             "spark.jars": ",".join(f"local:{jar}" for jar in jars),
             "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -199,7 +208,7 @@ class Submitter:
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.shuffle.partitions": "4",
             "spark.databricks.delta.snapshotPartitions": "2",
-            # A killed executor's shuffle files are gone, as on machines of their own
+            # The shuffle files of a killed executor are gone, as they would be on separate machines
             "spark.shuffle.readHostLocalDisk": "false",
             "spark.ui.enabled": "false",
             "spark.driver.host": "127.0.0.1",

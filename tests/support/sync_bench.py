@@ -1,4 +1,4 @@
-"""A whole sync for a test: a source to write, a run, and the tables to look into."""
+"""Provides a whole sync for a test: a source to write, a run, and the tables to look into."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.standin import StandIn
 
 KEY = "standin-key"
-# Many small jobs in sessions that live for minutes: what makes large ones fast, and the optimising compiler, cost more
-# than they gain
+# The tests run many small Spark jobs in sessions that live for minutes: the optimising compiler, and the settings that
+# make large jobs fast, cost more than they gain
 QUICK_JAVA = "-XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 QUICK_SPARK = """
 spark.sql.codegen.wholeStage false
 spark.sql.codegen.factoryMode NO_CODEGEN
 spark.sql.adaptive.enabled false
 """
-# A track sync whose source has `id`, `customer`, `amount`, `at`, as `order_rows` gives them
+# The payload of a track sync whose source has `id`, `customer`, `amount` and `at`, as `order_rows` makes them
 ORDERS: dict[str, Any] = {
     "call": "track",
     "record_id": "id",
@@ -43,7 +43,7 @@ ORDERS: dict[str, Any] = {
     "timestamp": "at",
     "properties": {"include": ["amount"]},
 }
-# 600 rows in batches of 10: an expected 3.75 s of sending, so about three waves
+# 600 rows in batches of 10 are expected to take 3.75 s of sending, so they make about three waves
 ROWS_OF_WAVES = 600
 SMALL_WAVES: dict[str, Any] = {
     "batch": {"max_batch_size": 10, "parallel_workers": 4},
@@ -52,13 +52,13 @@ SMALL_WAVES: dict[str, Any] = {
 
 
 def small_waves(grace_seconds: int) -> dict[str, Any]:
-    """`SMALL_WAVES`, with so much time for the one under way when the run is to stop."""
+    """Return `SMALL_WAVES` with this grace time, in seconds, for the wave under way when the run is to stop."""
     return {**SMALL_WAVES, "delivery": {**SMALL_WAVES["delivery"], "grace_seconds": grace_seconds}}
 
 
 @dataclass
 class Bench:
-    """What a test of a whole sync needs: a source to write, a sync to run, tables to look into."""
+    """Provides what a test of a whole sync needs: a source to write, a sync to run, tables to look into."""
 
     spark: SparkSession
     warehouse: Path
@@ -99,7 +99,7 @@ class Bench:
         return SyncConfig.model_validate(said)
 
     def write_config(self, file: Path, **sections: dict[str, Any]) -> Path:
-        """The sync as a file for the command line."""
+        """Write the sync as a file for the command line, and return the file."""
         said = self.config(**sections).model_dump(mode="json", by_alias=True, exclude_none=True)
         file.write_text(yaml.safe_dump(said))
         return file
@@ -140,13 +140,13 @@ class Bench:
 
 
 def claim_by_hand(tables: Tables, sync: str, owner: str = "elsewhere:1", clock: Clock | None = None) -> Claim:
-    """Claims a sync as a run of another process does."""
+    """Claim a sync as a run of another process does."""
     clock, claimant = clock or SystemClock(), Claimant(owner)
     return claim_sync(tables, read_claims(tables, sync, claimant, clock=clock), claimant, {}, clock=clock)
 
 
 def order_rows(count: int, customers: int = 7) -> str:
-    """SQL of so many orders."""
+    """Return the SQL of so many orders."""
     return (
         f"SELECT concat('o', id) AS id, concat('c', id % {customers}) AS customer, double(id) AS amount, "
         f"timestamp_seconds(1700000000 + id) AS at FROM range({count})"
@@ -154,19 +154,19 @@ def order_rows(count: int, customers: int = 7) -> str:
 
 
 def wave_of(batch_id: str) -> int:
-    """The wave that a batch id names."""
+    """Return the number of the wave that a batch id names."""
     found = re.search(r"-w(\d+)-", batch_id)
     assert found is not None, batch_id
     return int(found[1])
 
 
 def staged(bench: Bench) -> list[str]:
-    """What runs have left in the staging."""
+    """Return the names of the staging tables that runs have left."""
     return [name for name in bench.tables.names() if name.startswith("staging")]
 
 
 def fail_in_the_second_wave(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> None:
-    """Makes Spark fail in the second wave that is sent from now on."""
+    """Make Spark fail in the second wave that is sent from now on."""
     append = waves._append
     calls = iter(range(100))
 
@@ -179,7 +179,7 @@ def fail_in_the_second_wave(monkeypatch: pytest.MonkeyPatch, error: Exception | 
 
 
 def wait_for_messages(api: StandIn, count: int, check: Callable[[], None] = lambda: None) -> None:
-    """Returns once so many messages have arrived; `check` raises where none will come any more."""
+    """Return when so many messages have arrived; `check` raises an error if none can come any more."""
     clock = SystemClock()
     deadline = clock.monotonic() + 120
     while api.received.count() < count:
@@ -190,11 +190,11 @@ def wait_for_messages(api: StandIn, count: int, check: Callable[[], None] = lamb
 
 @contextlib.contextmanager
 def sigterm_after(api: StandIn, count: int) -> Iterator[None]:
-    """A real SIGTERM for this process, once so many messages have arrived of the command that the block runs."""
+    """Send this process a real SIGTERM when so many messages of the command in the block have arrived."""
 
     def terminate() -> None:
         wait_for_messages(api, count)
-        # Without the command's own handler this would end the whole test run
+        # Without the command's own handler the signal would end the whole test run
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""Writes rows straight into the tables, so that what is read from them can be computed by hand."""
+"""Writes rows directly into the tables, so that what is read from them can be computed by hand."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
 def at(seconds: float) -> datetime:
-    """So many seconds after noon."""
+    """Return the time so many seconds after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
 def batch(sync: str, run: str, number: int, **fields: Any) -> dict[str, Any]:
-    """A row of `batch_operations`; `start` and `stop` are seconds after noon, unknown names go into `metadata`."""
+    """Return a row of `batch_operations`.
+
+    `start` and `stop` are seconds after noon; fields with unknown names go into `metadata`.
+    """
     start, stop = fields.pop("start", 0.0), fields.pop("stop", 1.0)
     total, failed = fields.pop("total", 100), fields.pop("failed", 0)
     seconds = stop - start
@@ -48,26 +51,26 @@ def batch(sync: str, run: str, number: int, **fields: Any) -> dict[str, Any]:
 
 
 def status(sync: str, run: str, record: str, state: str = "accepted", **fields: Any) -> dict[str, Any]:
-    """A row of `record_status`."""
+    """Return a row of `record_status`."""
     row = {"sync": sync, "run_id": run, "record_id": record, "status": state, "operation_type": "event_processing"}
     return {**row, "payload_hash": 1, "message_id": f"m-{record}", "attempts": 1, **fields}
 
 
 def facts(start: float, stop: float, **fields: Any) -> dict[str, Any]:
-    """The `batch` struct of rows of `record_status`."""
+    """Return the `batch` struct of rows of `record_status`."""
     usual = {"wave": 0, "partition": 0, "lane": 0, "requests": 1, "attempts": 1, "splits": 0, "bytes": 300}
     times = {"started_at": at(start), "completed_at": at(stop), "request_seconds": stop - start}
     return {**usual, **times, "throttled_seconds": 0.0, **fields}
 
 
 def started(sync: str, run: str, second: float, **fields: Any) -> dict[str, Any]:
-    """The first event of a run."""
+    """Return the first event of a run."""
     row = {"sync": sync, "run_id": run, "run_number": 1, "event": "started", "status": "running", "at": at(second)}
     return {**row, "claim_expires_at": at(second + 900), "source": "shop.orders", **fields}
 
 
 def ended(sync: str, run: str, second: float, rows: int = 100, **fields: Any) -> dict[str, Any]:
-    """The last event of a run, by default one that accepted every source row."""
+    """Return the last event of a run, which by default accepted every source row."""
     row = {"sync": sync, "run_id": run, "event": "ended", "at": at(second), "exit_status": 0, "status": "succeeded"}
     states = ("invalid", "rejected", "failed", "not_attempted", "unchanged", "changed_ignored", "held")
     counts = dict.fromkeys((*states, "superseded", "not_started", "in_doubt"), 0)
@@ -76,7 +79,7 @@ def ended(sync: str, run: str, second: float, rows: int = 100, **fields: Any) ->
 
 @dataclass(frozen=True)
 class ByHand:
-    """The tables of the tests' database."""
+    """Gives access to the tables of the tests' database."""
 
     spark: SparkSession
     warehouse: Path

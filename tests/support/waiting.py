@@ -1,4 +1,4 @@
-"""Waiting for a state that can be observed, never for time to pass."""
+"""Waits for a state that can be observed, and never for time to pass."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ POLL_SECONDS = 0.1
 
 
 class NeverHappenedError(AssertionError):
-    """What was waited for did not come about in time."""
+    """Says that a state did not come about in time."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str, *, poll_seconds: float = POLL_SECONDS) -> None:
-    """Looks again and again until something is so.
+    """Check a condition again and again until it holds.
 
     Args:
-        condition: whether it is.
-        seconds: how long to look.
-        what: it, for the message.
-        poll_seconds: between two looks.
+        condition: tells whether the state has come about.
+        seconds: how long to wait at most, in seconds.
+        what: name of the state, for the message.
+        poll_seconds: seconds between two checks.
 
     Raises:
-        NeverHappenedError: it was not so in time.
+        NeverHappenedError: the condition did not hold in time.
     """
     clock = SystemClock()
     deadline = clock.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""The Databricks bundle: valid against the bundle schema, complete, and laid out by the convention."""
+"""Tests that the Databricks bundle is valid against its schema, complete, and laid out by the convention."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def problems(document: dict[str, Any]) -> list[str]:
 
 
 def texts(value: Any) -> list[str]:
-    """All texts in a document, keys aside."""
+    """Return all texts in a document, without the keys."""
     if isinstance(value, dict):
         return [text for item in value.values() for text in texts(item)]
     if isinstance(value, list):

@@ -1,4 +1,7 @@
-"""The table of docs/reliability.md: each of the twelve invariants has tests, and every test named there exists."""
+"""Tests the table of invariants in docs/reliability.md.
+
+Each of the twelve invariants has tests, and every test that is named there exists.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ INVARIANTS = range(1, 13)
 
 
 def table() -> dict[int, list[str]]:
-    """Node ids by invariant, as the page has them."""
+    """Return the node ids of each invariant, as the page has them."""
     section = PAGE.read_text(encoding="utf-8").partition(f"{HEADING}\n")[2].partition("\n## ")[0]
     found: dict[int, list[str]] = {}
     for number, _, tests in re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|$", section, flags=re.MULTILINE):
@@ -25,7 +28,7 @@ def table() -> dict[int, list[str]]:
 
 
 def names_in(file: Path) -> set[str]:
-    """Names of the test functions of a file that pytest collects."""
+    """Return the names of the test functions in a file that pytest collects."""
     if not file.is_file():
         return set()
     nodes = ast.parse(file.read_text(encoding="utf-8")).body
@@ -33,7 +36,7 @@ def names_in(file: Path) -> set[str]:
 
 
 def missing(node_ids: list[str]) -> list[str]:
-    """Those that name no test."""
+    """Return the node ids that name no test."""
     parts = [node_id.partition("::") for node_id in node_ids]
     return [f"{path}::{name}" for path, _, name in parts if name not in names_in(TESTS / path)]
 

@@ -1,4 +1,4 @@
-"""The layer rules of the house, read off the syntax trees: what each module may import and call."""
+"""Tests the layer rules on the syntax trees: which imports and calls each module may have."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"demo"}),
 )
-"""The house from the bottom to the top: a file imports from its own folder and from the floors below it.
+"""The layers from bottom to top: a file imports from its own folder and from the layers below it.
 
-The commands `demo` and `standin` of `cli` start what they are named after; that is a door, and not a floor.
+`DOORS` lists the exceptions: the command `demo` of `cli` starts the demo, which is a layer above it.
 """
 DOORS = {"cli/local_commands.py": {"demo"}}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -40,7 +40,7 @@ def relative(file: Path) -> str:
 
 
 def imports(file: Path) -> set[str]:
-    """Full names of everything a file imports, anywhere in it."""
+    """Return the full names of everything that a file imports, anywhere in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -51,7 +51,7 @@ def imports(file: Path) -> set[str]:
 
 
 def calls_and_attributes(file: Path) -> set[str]:
-    """`a.b` of every attribute access, and `f` of every plain call."""
+    """Return `a.b` and `.b` of every attribute access, and `f` of every plain call."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute):
@@ -64,12 +64,12 @@ def calls_and_attributes(file: Path) -> set[str]:
 
 
 def folder_of(file: Path) -> str:
-    """The folder of a file, or the module where it is at the top level."""
+    """Return the folder of a file, or the name of the module if the file is at the top level."""
     return relative(file).split("/")[0].removesuffix(".py")
 
 
 def folders_imported(file: Path) -> set[str]:
-    """The folders of the package that a file imports from, its own left out."""
+    """Return the folders of the package that a file imports from, without its own folder."""
     parts = [name.split(".") for name in imports(file) if name.startswith("cio_spark.")]
     return {names[1] for names in parts} - {folder_of(file)}
 
@@ -106,13 +106,13 @@ def test_only_the_command_line_draws_on_a_terminal(library: str) -> None:
 
 def test_no_module_imports_itself_in_a_circle() -> None:
     modules = {".".join(("cio_spark", *file.relative_to(PACKAGE).with_suffix("").parts)): file for file in FILES}
-    # Also inside functions and for types alone: none of them needs what needs it
+    # Imports inside functions and for types alone count too: no module may need a module that needs it
     edges = {name: imports(file) & modules.keys() - {name} for name, file in modules.items()}
     assert circles(edges) == set()
 
 
 def circles(edges: dict[str, set[str]]) -> set[str]:
-    """The modules that can be reached from themselves."""
+    """Return the modules that can be reached from themselves."""
 
     def reach(start: str) -> set[str]:
         seen: set[str] = set()

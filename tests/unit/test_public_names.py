@@ -1,4 +1,4 @@
-"""The names users import are there, and importing the package costs nothing."""
+"""Tests that the names which users import exist, and that importing the package loads none of its large libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Bottlenecks: each has a figure, a severity and a recommendation; the notebook's result keys are kept."""
+"""Tests that each bottleneck has a figure, a severity and a recommendation.
+
+The result keys of the notebook are kept.
+"""
 
 from __future__ import annotations
 
@@ -183,7 +186,7 @@ def job(*batches: BatchMetrics) -> BatchJob:
 
 
 def notebook_batches() -> list[BatchMetrics]:
-    """The notebook's 1,500 events: 15 batches of 100, 0.1 s each, three at a time."""
+    """Return the batches of the notebook's 1,500 events: 15 batches of 100, 0.1 s each, three at a time."""
     batches = []
     for number in range(15):
         start = NOON + timedelta(seconds=0.1 * (number // 3))
@@ -248,7 +251,10 @@ def test_the_first_tries_of_parts_are_tries_but_no_retries_of_a_job() -> None:
 
 
 def test_requests_are_compared_with_the_limit_in_requests_not_records() -> None:
-    """20 records/s a batch, but 30 requests/s of the job: the notebook saw low throughput here."""
+    """Check a job with 20 records/s in each batch, but 30 requests/s in all.
+
+    The notebook reported low throughput for such a job.
+    """
     batches = []
     for number in range(300):
         start = NOON + timedelta(seconds=number / 30)

@@ -1,4 +1,7 @@
-"""A sync that has a share of the rate is measured by its share, and advice about the rate is about the whole."""
+"""Tests that a sync with a share of the rate is measured by its share.
+
+Advice about the rate is about the whole rate.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ def with_share(share: float) -> SyncConfig:
 
 
 def test_a_sync_that_uses_all_of_its_share_is_not_called_slow() -> None:
-    row = replace(Scene(), batches=240, seconds=10.0).run()  # 24 requests/s of 100
+    row = replace(Scene(), batches=240, seconds=10.0).run()  # 24 requests/s, of 100 requests/s allowed
 
     for share, slow in ((1.0, True), (0.25, False)):
         findings = find_what_holds_back([row], with_share(share))

@@ -1,4 +1,7 @@
-"""Suggestions: on a simulated API, following one brings what it predicted; every change has a reason."""
+"""Tests suggestions on a simulated API.
+
+Following a suggestion brings the improvement that it predicted, and every change has a reason.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,10 @@ def simulate(
     seconds_per_record: float = 0.0,
     odd: bool = False,
 ) -> BatchJob:
-    """A job as an API with this latency would see it: workers take batches in turn, a schedule spaces requests.
+    """Simulate a job on an API with this latency, and return it.
 
-    With `odd`, every second batch is half as large, as batches are whose persons were held back.
+    Workers take batches in turn, and a schedule spaces the requests. With `odd`, every second batch is half as large,
+    like batches in which some persons had to wait.
     """
     job = BatchJob(job_name="simulated", job_type="track", configuration=config, total_records=records)
     by_bytes = (min(config.max_batch_bytes, 500_000) - 12) // RECORD_BYTES
@@ -66,7 +70,7 @@ def simulate(
 
 
 def reached(job: BatchJob) -> float:
-    """Records per second of the whole job."""
+    """Return the records per second of the whole job."""
     end = max(metrics.completed_at for metrics in job.batch_metrics if metrics.completed_at)
     return job.total_records / (end - NOON).total_seconds()
 
@@ -76,18 +80,18 @@ def reached(job: BatchJob) -> float:
     [
         # too few workers for the rate limit
         ({"parallel_workers": 2, "rate_limit_rps": 50}, None, {"fixed_seconds": 0.25}, 6.0),
-        # a target that takes half of it
+        # a target that needs only a part of the rate limit
         ({"parallel_workers": 1, "rate_limit_rps": 100}, 2_000.0, {"fixed_seconds": 0.2}, 3.9),
-        # the rate limit is reached, requests are small: larger ones
+        # the rate limit is reached and requests are small, so larger requests are suggested
         ({"parallel_workers": 8, "rate_limit_rps": 10, "max_batch_size": 50}, 3_000.0, {"fixed_seconds": 0.1}, 5.9),
-        # … and what a record costs is fitted to batches of two sizes
+        # the same, and the cost of a record is fitted to batches of two sizes
         (
             {"parallel_workers": 4, "rate_limit_rps": 10, "max_batch_size": 100},
             4_000.0,
             {"fixed_seconds": 0.05, "seconds_per_record": 0.001, "odd": True},
             5.0,
         ),
-        # no target, the limit reached: twice as large
+        # there is no target and the rate limit is reached, so requests twice as large are suggested
         ({"parallel_workers": 8, "rate_limit_rps": 10, "max_batch_size": 100}, None, {"fixed_seconds": 0.1}, 1.9),
     ],
 )
@@ -101,7 +105,8 @@ def test_following_the_suggestion_brings_the_predicted_improvement(
     assert reached(after) >= at_least * reached(before)
     assert reached(after) >= 0.9 * suggestion.records_per_second
     assert suggestion.records_per_second >= 0.95 * (target or 0.0)
-    assert suggestion.configuration.rate_limit_rps == config.rate_limit_rps  # fuller requests come first
+    # Fuller requests are suggested before a higher rate
+    assert suggestion.configuration.rate_limit_rps == config.rate_limit_rps
 
 
 def test_little_s_law_decides_how_many_requests_are_in_flight() -> None:
@@ -123,7 +128,7 @@ def test_the_byte_limit_bounds_the_batch_size() -> None:
     fits = math.floor((500_000 - 12) / RECORD_BYTES)
     assert suggestion.configuration.max_batch_size == fits
     assert suggestion.configuration.max_batch_bytes == 500_000
-    # what is still missing is asked of the rate limit
+    # the rate limit is raised by what is still missing
     assert suggestion.configuration.rate_limit_rps == math.ceil(100_000 / fits)
 
 
@@ -171,7 +176,10 @@ def test_a_429_lowers_the_rate_to_what_was_taken() -> None:
 
 
 def test_workers_that_were_not_used_are_not_multiplied() -> None:
-    """4 workers at 0.1 s could make 40 requests/s; 5 were made: cores or records are missing, not workers."""
+    """Check 4 workers that could make 40 requests/s at 0.1 s a request, and made 5.
+
+    Cores or records are missing then, not workers.
+    """
     figures = {
         "requests": 100,
         "requests_per_second": 5.0,

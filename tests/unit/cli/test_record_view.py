@@ -1,4 +1,7 @@
-"""What the terminal says of a record: values masked, markup as text, what a state means."""
+"""Tests what the terminal says about a record.
+
+Values are masked, markup is shown as text, and each state is explained.
+"""
 
 from __future__ import annotations
 

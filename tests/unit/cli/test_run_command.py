@@ -1,4 +1,7 @@
-"""Where a command's words go to no terminal, tables are not cut to the width of one."""
+"""Tests the width of a command's output, and `--same-workspace`.
+
+Tables are not cut to the width of a terminal if the output does not go to a terminal.
+"""
 
 from __future__ import annotations
 

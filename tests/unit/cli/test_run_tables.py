@@ -1,4 +1,4 @@
-"""What the terminal says of a plan and of the last runs."""
+"""Tests what the terminal says about a plan and about the last runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BatchConfiguration keeps the notebook's fields, bounds and results, without its division by zero."""
+"""Tests that BatchConfiguration keeps the notebook's fields, bounds and results, without its division by zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is written, the loader answers with a configuration or with ConfigurationError."""
+"""Tests that the loader answers any text with a configuration or with ConfigurationError."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ yaml_like = st.lists(
 
 
 def load(content: bytes, *, environment: bytes | None = None, overrides: tuple[str, ...] = ()) -> SyncConfig | None:
-    """The configuration, or None when it was refused with at least one problem; anything else fails the test."""
+    """Return the configuration, or None if it was refused with at least one problem; fail on anything else."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "syncs" / "sync.yml"
         path.parent.mkdir()

@@ -1,4 +1,4 @@
-"""The JSON schema is current, valid, complete, and says the same as the loader."""
+"""Tests that the JSON schema is current, valid and complete, and agrees with the loader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXAMPLES = sorted((CONF / "syncs").glob("*.yml"))
 
 
 def fields(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every field of every section, with its place."""
+    """Yield every field of every section, with its place."""
     for section, definition in [("", schema), *schema["$defs"].items()]:
         for form in [definition, *definition.get("anyOf", [])]:
             for name, field in form.get("properties", {}).items():

@@ -1,4 +1,4 @@
-"""Loading: layers, merging, and all problems at once, each with its path."""
+"""Tests the loader: its layers, how they are merged, and all problems at once, each with its path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONF = Path(__file__).parents[3] / "conf"
 
 @pytest.fixture
 def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)  # or the shipped environments would be found too
+    monkeypatch.chdir(tmp_path)  # otherwise the shipped environments would be found too
     (tmp_path / "syncs").mkdir()
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "test.yml").write_text("batch: {parallel_workers: 2, timeout_seconds: 5}\n")

@@ -1,4 +1,4 @@
-"""The section `monitoring`: thresholds with bounds, and no webhook's address in YAML."""
+"""Tests the section `monitoring`: thresholds have bounds, and the address of a webhook is refused in YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The payload section: forms of its values, and what each call needs and refuses."""
+"""Tests the payload section: the forms of its values, and what each call needs and refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small sections: sync, source, api, tables; and the description of the whole."""
+"""Tests the small sections sync, source, api and tables, and the description of the whole configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches lose nothing, keep the order, and never pass a limit."""
+"""Tests that batches lose nothing, keep the order, and never exceed a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A refused batch is divided until each bad record stands alone, in order, within bounds."""
+"""Tests that a refused batch is divided until each bad record stands alone.
+
+The order is kept, and the number of requests and the time are bounded.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +124,7 @@ def test_compression_in_doubt_costs_no_more_than_the_limit(api: StandIn, transie
     deliver(settings_for(api.url, max_records=100, compress=True), [row(number) for number in range(100)])
 
     requests = api.received.requests()
-    assert [request["items"] for request in requests].count(100) == 2  # the root, compressed and plain
+    assert [request["items"] for request in requests].count(100) == 2  # the whole batch, compressed and then plain
     assert len(requests) == 2 + MAX_EXTRA_REQUESTS
 
 

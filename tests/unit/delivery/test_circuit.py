@@ -1,4 +1,7 @@
-"""The circuit breaker leaves a failing API alone, tries it with one request at a time, and in the end gives it up."""
+"""Tests the circuit breaker.
+
+It leaves a failing API alone, tries it with one request at a time, and gives it up in the end.
+"""
 
 from __future__ import annotations
 

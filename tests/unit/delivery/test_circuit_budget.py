@@ -1,4 +1,7 @@
-"""However transient answers are mixed, and whatever they ask to wait, the circuit's budget bounds an outage."""
+"""Tests that the circuit's budget bounds an outage.
+
+This must hold for every mix of transient answers, whatever wait they ask for.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ DOWN = classify(Answer(503))
 
 
 def outage(*answers: Answer) -> tuple[FakeClock, JudgingClient]:
-    """A client that gives these answers, the last one for ever."""
+    """Return a clock, and a client that gives these answers and repeats the last one for ever."""
     clock = FakeClock()
     coming = itertools.chain(answers, itertools.repeat(answers[-1]))
     return clock, JudgingClient(lambda _: next(coming), clock)
@@ -140,6 +143,6 @@ def test_no_outage_lasts_longer_than_the_budget_and_its_last_requests(
 
     assert len(fates(groups)) == 100
     assert set(fates(groups).values()) == {"failed", "not_attempted"}
-    # A request under way when the budget ends, the last trial, and the lane's gap after a 429. On this clock the lanes'
-    # sleeps add up
+    # The bound adds to the budget: a request that is under way when the budget ends, the last trial, and the lane's gap
+    # after a 429. On this clock the sleeps of the lanes add up
     assert clock.seconds <= lanes * (BUDGET + 2 * seconds_of_a_request + 4.0)

@@ -1,4 +1,7 @@
-"""Answers are judged by status and kind of failure; reasons are read from both documented bodies, bounded."""
+"""Tests that answers are judged by their status or by the kind of failure.
+
+Reasons are read from both documented forms of a body, and have a bounded length.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of the stages that evaluate a delivery the first one is remembered, by the executor or at least by the process."""
+"""Tests that the first stage that evaluates a delivery is remembered, by the executor or at least by the process."""
 
 from __future__ import annotations
 

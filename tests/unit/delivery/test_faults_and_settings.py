@@ -1,4 +1,7 @@
-"""Every fault the stand-in can script × every `error_handling`: each row has one fate, and the API confirms it."""
+"""Tests every fault that the stand-in can script, under every `error_handling`.
+
+Each row has exactly one outcome, and the API confirms it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ RETRIES = 1
 
 
 class Kind(Enum):
-    """What a fault means for the records of its request."""
+    """Names what a fault means for the records of its request."""
 
     TAKEN = "a success, however odd"
     TRANSIENT = "worth another try"
@@ -29,7 +32,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Case:
-    """A fault and what it must be called; slow ones cost real time and end at a short deadline."""
+    """Describes a fault, and the category and code that it must get.
+
+    A slow fault costs real time, and ends at a short deadline.
+    """
 
     name: str
     fault: Fault
@@ -104,7 +110,7 @@ SECOND_REJECTED = ["accepted", "rejected", "accepted"]
 
 
 def expected(kind: Kind, times: int, setting: ErrorHandlingStrategy) -> list[str]:
-    """Fates of three batches, of which the second is the first one to meet the fault."""
+    """Return the outcomes of three batches, of which the second is the first one that meets the fault."""
     if kind is Kind.TAKEN:
         return ALL_GOOD
     if kind is Kind.STOPPING or setting is FAIL_FAST:
@@ -117,7 +123,10 @@ def expected(kind: Kind, times: int, setting: ErrorHandlingStrategy) -> list[str
 
 
 def how_often(case: Case, setting: ErrorHandlingStrategy) -> list[int]:
-    """Once, so that a retry or a division heals it, and as often as it takes to use up either."""
+    """Return how often the fault happens in each case: once, or often enough to use up all retries or divisions.
+
+    A fault that happens once is healed by a retry or a division.
+    """
     if case.kind is Kind.REFUSED:
         return [1, 3]  # the batch, and each of its two records
     if not case.slow:
@@ -153,7 +162,7 @@ def test_each_record_has_the_fate_its_fault_and_setting_say_and_the_api_confirms
     assert [found[f"r-{number}"] for number in range(6)] == [fate for fate in per_batch for _ in range(2)]
     accepted = {f"id-{record.removeprefix('r-')}" for record, fate in found.items() if fate == "accepted"}
     assert accepted <= set(received)
-    # Taken, yet not called accepted, or taken twice: only where the answer did not say so
+    # The API may take a record that is not called accepted, or take it twice, only if its answer did not say so
     unconfirmed = case.kind is not Kind.TAKEN and case.fault.keeps
     in_vain = {f"id-{record.removeprefix('r-')}" for record, fate in found.items() if fate in ("failed", "rejected")}
     assert set(received) - accepted == (in_vain if unconfirmed else set())
@@ -161,7 +170,7 @@ def test_each_record_has_the_fate_its_fault_and_setting_say_and_the_api_confirms
     wrong = {code for code in codes(groups).values() if code[0] in ("failed", "rejected")}
     assert {code for _, code in wrong} <= {case.code}
     assert {group.error_category for group in groups if group.status in ("failed", "rejected")} <= {case.category}
-    # Two good batches, and for the other: a retry, or a division with a request for each record
+    # Each batch needs a request; the second one also needs a retry, or a division with a request for each record
     assert len(asked) <= 3 + max(RETRIES, 2 if case.kind is Kind.REFUSED else 0)
 
 
@@ -220,8 +229,8 @@ def test_a_fault_that_never_ends_is_given_up_after_bounded_requests_and_nothing_
 
 
 def test_every_way_the_stand_in_can_misbehave_is_in_the_table() -> None:
-    when = {"share", "times", "after", "path"}  # which requests, not what happens to them
-    elsewhere = {"poison"}  # one record, not a request: a test of its own above
+    when = {"share", "times", "after", "path"}  # these choose requests, and not what happens to them
+    elsewhere = {"poison"}  # it concerns one record, not a request, and has a test of its own above
     plain = Fault()
     used = {
         field.name

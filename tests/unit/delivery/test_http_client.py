@@ -1,4 +1,7 @@
-"""One exchange over real HTTP: what is sent, what comes of it, and that nothing makes it last."""
+"""Tests one exchange over real HTTP.
+
+The subjects are what is sent, what the result is, and that nothing prolongs the exchange.
+"""
 
 from __future__ import annotations
 

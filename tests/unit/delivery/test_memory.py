@@ -1,4 +1,4 @@
-"""Under `memory_based` a worker process stays within its budget, whatever the size of the records."""
+"""Tests that a worker process under `memory_based` stays within its budget, whatever the size of the records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MEGABYTE = 1_000_000
 
 
 class Compressing(ScriptedClient):
-    """Holds a compressed copy of each body while it answers, as the real client does."""
+    """Keeps a compressed copy of each body while it answers, as the real client does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Compressing(ScriptedClient):
 
 
 def chunk_of(record_bytes: int, rows: int) -> pa.RecordBatch:
-    """A chunk of prepared records."""
+    """Return a chunk of prepared records."""
     numbers = range(rows)
     values: dict[str, list[Any]] = {
         "lane": [number % 64 for number in numbers],
@@ -57,7 +57,10 @@ def chunk_of(record_bytes: int, rows: int) -> pa.RecordBatch:
 
 
 def copies(chunk: pa.RecordBatch, times: int) -> Iterator[pa.RecordBatch]:
-    """A chunk again and again, in memory of its own, made when it is asked for, as Arrow hands chunks over."""
+    """Yield a chunk again and again, as Arrow hands chunks over.
+
+    Each copy is made when it is asked for, and has memory of its own.
+    """
     rows = pa.array(range(chunk.num_rows))
     for _ in range(times):
         yield chunk.take(rows)
@@ -87,7 +90,7 @@ def test_a_worker_process_stays_within_its_budget(record_bytes: int, lanes: int)
     )
     chunk = chunk_of(record_bytes, settings.rows_per_chunk)
     times = 40 * MEGABYTE // (record_bytes * chunk.num_rows)
-    deliver(settings, chunk, 10)  # what is imported on the way is no batch
+    deliver(settings, chunk, 10)  # so that modules imported on the way are not counted as memory of a batch
     gc.collect()
     tracemalloc.start()
     before = pa.total_allocated_bytes()

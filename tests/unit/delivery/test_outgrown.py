@@ -1,4 +1,7 @@
-"""A batch that fails while requests get smaller is divided, not sent again as it is; its tries count for the parts."""
+"""Tests that a batch which fails while requests get smaller is divided, and not sent again as it is.
+
+Its tries count for the parts.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def test_a_batch_that_timed_out_goes_on_in_halves() -> None:
     assert client.requests[:3] == [list(range(10)), [0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     assert all(len(found) <= 5 for found in client.requests[1:])
     (root,) = [group.batch for group in groups if group.batch and column(group, "record_id")[0] == "r-0"]
-    # The two parts are the batch's retries, not divisions of what was refused
+    # The two parts count as retries of the batch, not as divisions after a refusal
     assert (root.attempts, root.requests, root.splits) == (3, 3, 0)
 
 

@@ -1,4 +1,7 @@
-"""A partition over real HTTP: every row ends in one group, and the stand-in confirms what was accepted."""
+"""Tests a partition over real HTTP.
+
+Every row ends in one group, and the stand-in confirms what was accepted.
+"""
 
 from __future__ import annotations
 
@@ -287,7 +290,7 @@ def test_several_lanes_together_take_as_long_as_the_rate_says(api: StandIn) -> N
 
     deliver(settings, [row(number, lane=number) for number in range(60)], clock)
 
-    # Arrivals jitter on a busy machine; that the last grant came no earlier than the schedule has it does not
+    # The times of arrival vary on a busy machine; but the last grant never comes earlier than the schedule says
     assert len(api.traffic.arrivals) == 60
     assert clock.monotonic() - began >= 60 * interval
 
@@ -311,7 +314,7 @@ def test_memory_stays_flat_before_a_slow_api() -> None:
             furthest = number
             if number == 5 * (QUEUE_DEPTH + 2) - 1:
                 sent.wait(20)
-                released.set()  # read as far as allowed; only now may the lane finish one
+                released.set()  # all rows that may be read have been read; only now may the lane finish a batch
             yield row(number)
 
     settings = settings_for(max_records=5)
@@ -443,7 +446,7 @@ def test_every_row_ends_in_exactly_one_group_whatever_the_api_answers(
         ]
         mine.sort(key=lambda pair: int(pair[0][2:]))
         wrong = [at for at, (_, group) in enumerate(mine) if group.status in ("failed", "rejected")]
-        if hold and wrong:  # those of the same request share its fate
+        if hold and wrong:  # records of the same request share its outcome
             later = [group for _, group in mine[wrong[0] + 1 :] if group is not mine[wrong[0]][1]]
             assert {group.status for group in later} <= {"not_attempted"}
 

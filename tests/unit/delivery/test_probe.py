@@ -1,4 +1,7 @@
-"""The request before a run: what each answer means before anything is sent, by the same table as in the delivery."""
+"""Tests the request before a run: what each answer means before anything is sent.
+
+The answers are judged by the same table as in the delivery.
+"""
 
 from __future__ import annotations
 

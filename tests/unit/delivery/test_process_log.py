@@ -1,4 +1,7 @@
-"""Lines of a worker process: failures by code and rarely, the circuit, and no word of what was sent or answered."""
+"""Tests the log lines of a worker process.
+
+They report failures by code and not often, report the circuit, and contain nothing of what was sent or answered.
+"""
 
 from __future__ import annotations
 

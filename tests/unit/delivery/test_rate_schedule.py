@@ -1,4 +1,4 @@
-"""The schedule never grants more than the rate, in any window of three seconds."""
+"""Tests that the schedule never grants more than the rate, in any window of three seconds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_grants_keep_their_distance_whatever_the_lanes_do(
 ) -> None:
     clock = FakeClock(late_seconds)
     schedule = RateSchedule(interval, clock)
-    grants = [0.0]  # what the process before may have sent as this one started
+    grants = [0.0]  # the previous process may have sent a request when this one started
     for delay in delays:
         clock.seconds += delay
         schedule.wait_turn()

@@ -1,4 +1,7 @@
-"""No value of a row ends a task or changes the structure of a request: what is unfit is invalid, with a code."""
+"""Tests that no value of a row ends a task or changes the structure of a request.
+
+A record that cannot be sent is invalid, with a code.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from cio_spark.delivery.records import PREPARED, record_batch
 
 TEXTS = [field.name for field in PREPARED if field.type == pa.string()]
 SEEN = ("payload", "record_id", "person_key", "message_id")
-"""Text columns that are sent, or by which records are told apart."""
+"""Text columns that are sent, or that tell records apart."""
 VICTIM = '{"type":"track","userId":"victim","event":"User Deleted","properties":{}}'
 
 
 def with_bytes(chunk: pa.RecordBatch, column: str, values: list[bytes | None]) -> pa.RecordBatch:
-    """A chunk whose column holds these bytes, as Spark hands over what a cast from BINARY made."""
+    """Return a chunk whose column has these bytes, as Spark hands over the result of a cast from BINARY."""
     at = chunk.schema.get_field_index(column)
     return chunk.set_column(at, chunk.schema.field(at), pa.array(values, pa.binary()).view(pa.string()))
 
@@ -37,7 +40,7 @@ def delivered(chunk: pa.RecordBatch, client: ScriptedClient, **settings: Any) ->
 
 
 def code_by_hash(groups: list[OutcomeGroup]) -> dict[int, tuple[str, str | None]]:
-    """Status and code by payload hash, which no test here touches."""
+    """Return the status and the code of each record by its payload hash, which no test here changes."""
     found: dict[int, tuple[str, str | None]] = {}
     for written in (group.as_arrow() for group in groups):
         codes = written.column("error_code").view(pa.binary()).to_pylist()
@@ -49,7 +52,10 @@ def code_by_hash(groups: list[OutcomeGroup]) -> dict[int, tuple[str, str | None]
 
 
 def numbers_in(body: bytes) -> list[int]:
-    """Numbers of the rows in a body by the beginnings of their payloads, none of which is in a text here."""
+    """Return the numbers of the rows in a body, found by the beginnings of their payloads.
+
+    No text in these tests contains such a beginning.
+    """
     return [int(part[: part.index(b'"')]) for part in body.split(b'{"messageId":"id-')[1:]]
 
 
@@ -166,7 +172,7 @@ tricky = st.lists(SIGNS, max_size=12).map("".join)
 def test_a_request_holds_exactly_its_records_whatever_their_texts_hold(
     values: list[tuple[str, bool]], most: int
 ) -> None:
-    """Texts stand in payloads as JSON escapes them, or, as after a defect of ours, as they are."""
+    """Check texts that are escaped as JSON, and texts that are not escaped, as after a defect of ours."""
     client = ScriptedClient()
     rows = []
     for number, (text, raw) in enumerate(values):
@@ -178,7 +184,7 @@ def test_a_request_holds_exactly_its_records_whatever_their_texts_hold(
     for body in client.bodies:
         try:
             request = json.loads(body)
-        except ValueError:  # which no API reads as anything
+        except ValueError:  # no API can read such a body
             continue
         assert list(request) == ["batch"]
         assert request["batch"] == [json.loads(own) for own in (rows[n].payload[:-1] for n in numbers_in(body))]

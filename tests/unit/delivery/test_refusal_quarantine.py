@@ -1,4 +1,7 @@
-"""An API that refuses everything is told from bad records, cheaply, and its records go again."""
+"""Tests that an API that refuses everything is told apart from bad records, with few requests.
+
+The records of such an API are sent again.
+"""
 
 from __future__ import annotations
 

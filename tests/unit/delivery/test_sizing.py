@@ -1,4 +1,4 @@
-"""Each `batch.strategy` sizes requests as it says, against an API whose answers follow a formula."""
+"""Tests that each `batch.strategy` sizes requests as it says, against an API whose answers follow a formula."""
 
 from __future__ import annotations
 

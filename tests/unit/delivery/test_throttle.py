@@ -1,4 +1,4 @@
-"""A 429 slows the lane that got it down; successes bring it back to its pace."""
+"""Tests that a 429 slows down the lane that got it, and that successes bring the lane back to its pace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/logging.md has every event with its fields and level, and nothing else; so has the code."""
+"""Tests that docs/logging.md and the code have the same events, fields and levels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECTIONS = {
     for section in re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]
 }
 CODE = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "cio_spark").rglob("*.py")))
-# Events whose level the code decides from case to case
+# The code decides the level of these events from case to case
 DECIDED = {Event.RUN_ENDED, Event.ALERT_OPENED}
 
 

@@ -1,4 +1,4 @@
-"""docs/metrics.md says of every figure and view what the code does, and nothing else."""
+"""Tests that docs/metrics.md describes every figure and view as the code computes it, and no other ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_plain_columns_are_those_of_the_table() -> None:
 
 
 def test_a_formula_names_only_what_is_there() -> None:
-    """A figure of a group is made of columns of `batch_performance`, never of another figure's name."""
+    """Check that a figure of a group is made of columns of `batch_performance`, and never of another figure."""
     known = {*PLAIN_COLUMNS, *BATCH}
     words = {word for figure in GROUP.values() for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", figure.sql)}
     assert words - known - {"count_if", "stddev_samp"} == set()

@@ -1,4 +1,7 @@
-"""Events of the log: one line each, everything in its place, and nobody's configuration hijacked."""
+"""Tests the events of the log.
+
+Each event is one line with every field in its place, and the user's own configuration of logging stays in force.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def _unconfigured() -> Iterator[None]:
 
 
 def lines_of(style: LogStyle) -> list[str]:
-    """The lines of one event of each kind that matters here."""
+    """Return the lines of one event of each kind that matters here."""
     stream = io.StringIO()
     with logs_configured(style, stream, FakeClock()):
         EventLog("orders", "r1").write(Event.WAVE_RETRIED, wave=2, attempt=2, reason="executor_lost")
@@ -123,7 +126,7 @@ def write_two() -> None:
 def test_as_a_library_without_any_configuration_nothing_but_warnings_is_said(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As in a process where nobody has set up logging; pytest has
+    # pytest has set up logging; this imitates a process in which nobody has
     monkeypatch.setattr(logging.getLogger("cio_spark"), "propagate", False)
     monkeypatch.setattr(logging, "lastResort", logging.StreamHandler(sys.stderr))
     logging.lastResort.setLevel(logging.WARNING)  # type: ignore[union-attr]  # set above

@@ -1,4 +1,7 @@
-"""Alerts without tables: each condition opens its alert once and resolves it once; too little data changes nothing."""
+"""Tests alerts without tables.
+
+Each condition opens its alert once and resolves it once; too little data changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def newest(**changed: Any) -> Observed:
 
 
 def kinds(observed: Observed, **monitoring: Any) -> dict[str, str]:
-    """Types that hold, with their severities."""
+    """Return the types of the alerts that hold, with their severities."""
     return {item.type: item.severity for item in judge_sync(observed, config(**monitoring)) if item.holds}
 
 
@@ -153,13 +156,13 @@ def test_little_work_that_has_ended_resolves_what_it_shows_no_more_and_opens_not
     well = changes(judge_sync(window(total_records=99), config()), opened, sync="s", now=minutes(1))
     assert {event.type for event in well if event.event == "resolved"} == {event.type for event in opened}
     assert changes(judge_sync(window(total_records=99, **ill), config()), [], sync="s", now=minutes(1)) == []
-    # of a sync that has a share of the rate, no more than that is expected
+    # a sync with a share of the rate is expected to use its share, and no more
     judged = {
         judgement.type: judgement
         for judgement in judge_sync(window(requests_per_second=29.9), config(share_of_rate=0.5))
     }
     assert judged["low_throughput"].holds is False
-    # work of a few seconds opens nothing about throughput either
+    # a few seconds of work open no alert about throughput either
     short = window(busy_seconds=9.9)
     resolved = changes(judge_sync(short, config()), opened, sync="s", now=minutes(1))
     assert {event.type for event in resolved} == {event.type for event in opened}

@@ -1,4 +1,4 @@
-"""The webhook: what it is told, how often it is tried, and that its address is never shown."""
+"""Tests what the webhook is told, how often it is tried, and that its address is never shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RESOLVED = AlertEvent("b", "slow_processing", "warning", "resolved", "took 70 s"
 
 
 class Script:
-    """Answers one after the other, the last for ever."""
+    """Gives these answers one after the other, and the last one for ever."""
 
     def __init__(self, *answers: int | str) -> None:
         self.answers = list(answers)
@@ -141,7 +141,7 @@ def test_the_address_comes_from_the_environment_else_from_a_secret(monkeypatch: 
 
 
 def test_task_values_are_set_where_there_are_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime.set_task_values({"status": "healthy"})  # no Databricks: nothing
+    runtime.set_task_values({"status": "healthy"})  # does nothing without Databricks
 
     class TaskValues:
         values: dict[str, Any] = {}  # noqa: RUF012  one per test

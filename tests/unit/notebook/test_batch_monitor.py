@@ -1,4 +1,4 @@
-"""BatchMonitor keeps the notebook's methods, keys and results, without its bugs."""
+"""Tests that BatchMonitor keeps the notebook's methods, keys and results, without its bugs."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ def test_between_the_threshold_and_twice_of_it_the_status_is_degraded(monitor: B
 def test_throughput_is_that_of_all_lanes_and_raised_when_it_begins(
     monitor: BatchMonitor, job: BatchJob, clock: FakeClock
 ) -> None:
-    """Three lanes, each batch 1 s: 3 requests/s, below 15; with 40 lanes above it."""
+    """Check three lanes with batches of 1 s: they make 3 requests/s, which is below 15.
+
+    40 lanes are above it.
+    """
 
     def record(lanes: int, seconds: int) -> None:
         for _ in range(seconds):

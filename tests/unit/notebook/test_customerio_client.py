@@ -1,4 +1,4 @@
-"""The public client sends within the limits and raises one of the package's errors."""
+"""Tests that the public client sends within the limits, and raises errors of the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BatchErrorHandler decides by type and status, follows error_handling, and counts."""
+"""Tests that BatchErrorHandler decides by type and status, follows error_handling, and counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of the usual names say what is sent for a DataFrame."""
+"""Tests that columns with the usual names decide what is sent for a DataFrame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""create_intelligent_batches loses nothing, reorders nothing, and keeps the limits of the body as it is sent."""
+"""Tests that create_intelligent_batches loses nothing and reorders nothing.
+
+It keeps the limits of the body as the body is sent.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ configurations = st.builds(
 
 
 def body_bytes(batch: list[dict[str, Any]]) -> int:
-    """The body that the processor makes of a batch, envelope and commas included."""
+    """Return the size in bytes of the body that the processor makes of a batch, with envelope and commas."""
     payloads = [prepare_request(request, 0, "").payload or "," for request in batch]
     return len(('{"batch":[' + "".join(payloads)[:-1] + "]}").encode())
 
@@ -118,7 +121,7 @@ def test_values_that_json_would_falsify_are_refused(value: Any) -> None:
         ("size_based", [100, 100, 100, 100]),
         ("adaptive", [100, 100, 100, 100]),
         ("time_based", [25] * 16),
-        # 3 MB for two workers: 83,333 bytes a request, of which a record here has 10,000
+        # 3 MB for two workers are 83,333 bytes a request, and a record here has 10,000 bytes
         ("memory_based", [8] * 50),
     ],
 )

@@ -1,4 +1,7 @@
-"""process_large_dataset_with_spark logs its start, its plan and its end; the run itself is replaced here."""
+"""Tests that process_large_dataset_with_spark logs its start, its plan and its end.
+
+The run itself is replaced here.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ PLAN = DeliveryPlan(
 
 
 class Frame:
-    """Stands for a DataFrame of which only names are asked."""
+    """Stands for a DataFrame of which only the names are asked."""
 
     columns = ("user_id", "event")
     sparkSession = None  # noqa: N815  as pyspark spells it

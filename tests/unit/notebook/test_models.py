@@ -1,4 +1,4 @@
-"""BatchMetrics and BatchJob keep the notebook's fields, methods and results."""
+"""Tests that BatchMetrics and BatchJob keep the notebook's fields, methods and results."""
 
 from __future__ import annotations
 

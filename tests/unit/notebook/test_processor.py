@@ -1,4 +1,7 @@
-"""ParallelBatchProcessor sends lists of requests for real, within limits and rate, and counts every one of them."""
+"""Tests that ParallelBatchProcessor really sends lists of requests, and counts every request.
+
+It keeps the limits and the rate.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def client(api: StandIn) -> Iterator[CustomerIOClient]:
 
 
 def events(count: int, users: int = 1000) -> list[dict[str, Any]]:
-    """The notebook's test events; no type, no message id, a timestamp that is no JSON."""
+    """Return the notebook's test events: no type, no message id, and a timestamp that is no JSON value."""
     return [
         {
             "userId": f"batch_user_{i % users}",
@@ -356,7 +359,7 @@ def test_workers_of_the_callers_own_share_the_rate(api: StandIn, client: Custome
 
 
 class OwnClient:
-    """A client as a notebook's test would fake it."""
+    """Imitates a client as a notebook's test would fake it."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)

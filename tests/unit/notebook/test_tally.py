@@ -1,4 +1,7 @@
-"""A tally counts what became of a batch's records, and keeps every try when batches are counted as one."""
+"""Tests that a tally counts the outcomes of a batch's records.
+
+It keeps every try when several batches are counted as one.
+"""
 
 from __future__ import annotations
 

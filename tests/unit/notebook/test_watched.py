@@ -1,4 +1,7 @@
-"""A watched processor: its log, the batches that wait for their next try, and which of several jobs goes first."""
+"""Tests how a processor can be watched.
+
+The subjects are its log, the batches that wait for their next try, and which of several jobs goes first.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from cio_spark.standin import Fault, StandIn
 
 
 class Client:
-    """Raises the given errors, one a call, then accepts; notes whose requests came and what waited meanwhile."""
+    """Raises the given errors, one for each call, then accepts; notes whose requests came, and which batches waited."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -59,7 +62,7 @@ def api() -> Iterator[StandIn]:
 
 
 def config_of(**fields: Any) -> BatchConfiguration:
-    # What is counted here is one batch's; how the answers change the size of the next has tests of its own
+    # These tests count the tries of one batch; other tests check how answers change the size of the next batch
     usual = {"rate_limit_rps": 1000, "parallel_workers": 1, "max_batch_size": 5, "strategy": "size_based"}
     return BatchConfiguration(**{**usual, **fields})
 

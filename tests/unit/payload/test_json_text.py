@@ -1,4 +1,7 @@
-"""A row's JSON text is taken where it is one JSON object, and nothing else, from its first to its last byte."""
+"""Tests that the JSON text of a row is accepted only if it is one JSON object.
+
+There may be nothing else from its first to its last byte.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run says which syncs write other bytes than in their last run, and why."""
+"""Tests that a run says whether its sync writes other bytes than in its last run, and why."""
 
 from __future__ import annotations
 

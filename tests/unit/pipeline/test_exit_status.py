@@ -1,4 +1,4 @@
-"""The exit status says what happened, worst first."""
+"""Tests that the exit status says what happened, and that the worst event counts."""
 
 from __future__ import annotations
 
@@ -172,7 +172,11 @@ def test_failures_whose_reasons_are_unknown_have_a_verdict_all_the_same() -> Non
     ("call", "expected"), [("identify", True), ("suppress", True), ("group", False), ("track", False)]
 )
 def test_only_calls_about_the_whole_person_make_older_ones_obsolete(call: str, expected: bool) -> None:
-    """A person has many devices and groups: a second one accepted says nothing of a first one refused."""
+    """Check which calls overwrite the whole person.
+
+    A person has many devices and groups: a second one that was accepted says nothing about a first one that was
+    refused.
+    """
     extra = {"group": {"group_id": "id"}, "track": {"event": {"value": "e"}}}.get(call, {})
     payload = {"call": call, "record_id": "id", "user_id": "id", **extra}
     made = SyncConfig.model_validate({"sync": {"name": "s"}, "source": {"table": "t"}, "payload": payload})

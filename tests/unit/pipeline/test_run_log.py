@@ -1,4 +1,7 @@
-"""What a run says in the log: counts by wave out of counts of the whole run, and no word of the API."""
+"""Tests what a run says in the log.
+
+The counts of a wave are computed from counts of the whole run, and no word of the API is logged.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ PLAN = DeliveryPlan(5, 2, 4, 4, 2, 0.1, 3, 500_000, 1.25, "rate", parallel_worke
 
 @pytest.fixture
 def said() -> Iterator[list[dict[str, Any]]]:
-    """The events, as the user's structlog gets them."""
+    """Yield the events, as the user's structlog gets them."""
     events: list[dict[str, Any]] = []
 
     def keep(_: Any, level: str, entry: dict[str, Any]) -> str:

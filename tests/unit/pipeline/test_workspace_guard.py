@@ -1,4 +1,4 @@
-"""Two ways to write an address are one address; another port is another server."""
+"""Tests that two ways to write an address are one address, and that another port is another server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cio_spark.pipeline.workspace_guard import address_in, is_same_address
         ("https://cdp.customer.io/v1", "https://cdp-eu.customer.io/v1", False),
         ("https://proxy/us/v1", "https://proxy/eu/v1", False),
         ("http://proxy/v1", "https://proxy/v1", False),
-        # Tunnels to two workspaces, two stand-ins: neither knows what the other one got
+        # These may be tunnels to two workspaces, or two stand-ins: neither knows what the other one received
         ("http://127.0.0.1:8087/v1", "http://127.0.0.1:8088/v1", False),
     ],
 )

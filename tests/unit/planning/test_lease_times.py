@@ -1,4 +1,7 @@
-"""A claim stands as long as its run may send, and no longer; a wave's end is fixed before it starts."""
+"""Tests that a claim lasts as long as its run may send, and no longer.
+
+The end of a wave is fixed before the wave starts.
+"""
 
 from __future__ import annotations
 

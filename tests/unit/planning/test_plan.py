@@ -1,4 +1,4 @@
-"""Plans keep to rate, workers and the API's limits on any number of slots."""
+"""Tests that plans keep to the rate, the workers and the API's limits on any number of slots."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ slots = st.builds(Slots, st.integers(1, 500), st.booleans())
 @given(rates, workers, st.integers(1, 500))
 def test_all_tasks_together_never_pass_the_rate_over_three_seconds(rate: int, parallel: int, tasks: int) -> None:
     pacing = pace(rate, parallel, tasks)
-    per_task = math.ceil(3.0 / pacing.seconds_between_requests)  # most in any half-open window of 3 s
+    per_task = math.ceil(3.0 / pacing.seconds_between_requests)  # most requests in any half-open window of 3 s
     assert pacing.tasks * per_task <= 3 * rate
 
 
 @given(rates, workers, st.integers(1, 500))
 def test_at_least_94_percent_of_the_rate_can_be_used(rate: int, parallel: int, tasks: int) -> None:
-    # 95 % by the division of the rate, less the 1 % margin for timers
+    # The division of the rate leaves at least 95 %, and the margin for timers takes 1 % of it
     assert pace(rate, parallel, tasks).requests_per_second >= 0.94 * rate
 
 
@@ -36,7 +36,7 @@ def test_at_least_94_percent_of_the_rate_can_be_used(rate: int, parallel: int, t
 def test_syncs_whose_shares_add_up_to_one_never_pass_the_rate_together(
     rate: int, parts: list[float], parallel: int, tasks: int
 ) -> None:
-    # A part of less than a request in 3 s still sends one now and then: hence half a minute
+    # A share of less than a request in 3 s still sends one now and then, so the window here is half a minute
     together = 0
     for part in parts:
         pacing = pace(rate * part / sum(parts), parallel, tasks)
@@ -54,7 +54,7 @@ def test_a_share_of_the_rate_makes_a_plan_slower_and_says_so() -> None:
     assert quarter.concurrent_tasks / quarter.seconds_between_requests <= 2.5
     assert quarter.limited_by == "rate_limit_rps = 10 requests/s, of which api.share_of_rate = 0.25"
     assert pace(100 * 0.29, 4, 1) == pace(29, 4, 1)
-    # Half a request in 3 s: one in 6 s
+    # Half a request in 3 s is one request in 6 s
     assert pace(1 / 6, 4, 8) == Pacing(tasks=1, lanes=4, seconds_between_requests=pytest.approx(6 * 1.01))
 
 
@@ -127,7 +127,7 @@ def test_the_plan_says_what_limits_the_speed() -> None:
     pairs = plan(BatchConfiguration(rate_limit_rps=1000, parallel_workers=11), Slots(4, True), 100_000)
     assert "of which 8 are used: 4 task slots with 2 requests each" in pairs.limited_by
     assert "are used" not in plan(BatchConfiguration(rate_limit_rps=1000), Slots(4, True), 100_000).limited_by
-    # Nothing is left over that there would be a batch for
+    # No worker is left over for which there would be a batch
     assert "are used" not in plan(BatchConfiguration(parallel_workers=7), Slots(3, False), 3).limited_by
     small = plan(BatchConfiguration(rate_limit_rps=1000, parallel_workers=20), Slots(1, True), 10_000_000)
     assert "task slots" in small.limited_by

@@ -1,4 +1,7 @@
-"""A report in a real browser: it is not blank, complains of nothing, asks nobody, and can be read in light and dark."""
+"""Tests a report in a real browser.
+
+The page is not blank, logs no complaint, requests nothing from anybody, and can be read in light and dark.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from cio_spark.report.page import render_page
 pytestmark = pytest.mark.skipif(
     BINARY is None, reason="there is no Chromium: tools/ensure-chromium, or Debian: apt-get install chromium"
 )
-# Contrast of every text against what lies behind it, as WCAG 2 computes it
+# This script computes the contrast of every text to its background, as WCAG 2 does
 CONTRASTS = """
 (() => {
   const channel = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -62,7 +65,7 @@ def test_a_report_opens_and_asks_nobody(chromium: Browser, scene: str, scheme: s
     chromium.open(file, scheme=scheme)
     seen = chromium.screenshot()
     assert chromium.complaints() == []
-    # An icon of nothing is data; everything else is the page itself
+    # The empty icon is a data address; every other request is for the page itself
     assert {url for url in chromium.requests() if not url.startswith("data:")} == {file.resolve().as_uri()}
     darkest, lightest = zip(*seen.getextrema(), strict=True)
     assert max(darkest) < 80, "no dark point: blank"
@@ -76,7 +79,10 @@ def test_a_report_opens_and_asks_nobody(chromium: Browser, scene: str, scheme: s
 
 
 def test_the_policy_stops_what_should_never_be_in_a_page(chromium: Browser, tmp_path: Path) -> None:
-    """The test above can fail: a script and an image that are smuggled in are seen, and stopped."""
+    """Check that the test above can fail.
+
+    A script and an image that are smuggled in are noticed, and stopped.
+    """
     file = tmp_path / "smuggled.html"
     smuggled = "<img src=http://127.0.0.1:9/x.png><script>document.title = 'run'</script></body>"
     file.write_text(render_page(nothing()).replace("</body>", smuggled), encoding="utf-8")

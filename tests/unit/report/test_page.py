@@ -1,4 +1,4 @@
-"""The page of a report, from rows made by hand."""
+"""Tests the page of a report, from rows made by hand."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_plots_take_every_colour_from_the_page_so_that_they_turn_dark_with_it(ht
 
 
 def said(value: Any) -> str:
-    """A value to its last digit."""
+    """Return a value as text, to its last digit."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""Tables that another run is making at this moment."""
+"""Tests tables that another run is making at the same moment."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from cio_spark.results import setup
 
 
 class _NotEmptyError(Exception):
-    """As Spark raises it."""
+    """Stands for the error that Spark raises if the folder of a new table is not empty."""
 
 
 class _Tables:
-    """As Delta 3.3 has it while another process writes a table's first commit: no table, and no empty folder."""
+    """Imitates Delta 3.3 while another process writes the first commit of a table.
+
+    At that moment there is no table, and the folder is not empty.
+    """
 
     def __init__(self, looks: int) -> None:
         self._looks = looks

@@ -1,4 +1,4 @@
-"""A claim's owner is called dead only where that is certain."""
+"""Tests that the owner of a claim is called dead only if that is certain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Widgets of a Databricks notebook as settings, with a dbutils that is none."""
+"""Tests the widgets of a Databricks notebook as settings, with a fake dbutils."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ALL = {"customerio_region": "eu", "database_name": "crm", "catalog_name": "main"
 
 
 class NoSuchWidgetError(Exception):
-    """What dbutils raises, as a Java exception, for a widget that nobody made."""
+    """Stands for the Java exception that dbutils raises for a widget that nobody made."""
 
 
 class FakeWidgets:
-    """Like `dbutils.widgets`."""
+    """Imitates `dbutils.widgets`."""
 
     def __init__(self, values: dict[str, str]) -> None:
         self._values = values

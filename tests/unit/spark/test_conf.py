@@ -1,4 +1,7 @@
-"""Settings of a session are set back, whatever happens meanwhile, and one that is refused is no error."""
+"""Tests that settings of a session are set back, whatever happens meanwhile.
+
+A setting that is refused is no error.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from cio_spark.spark.conf import set_for_a_while
 
 
 class Conf:
-    """As of a session that lets nobody set what begins with `locked`."""
+    """Imitates the settings of a session in which nobody may set a name that begins with `locked`."""
 
     def __init__(self, **values: str) -> None:
         self.values = dict(values)
@@ -102,9 +105,9 @@ def test_a_thread_that_nests_a_value_in_a_shared_one_leaves_nothing_behind() -> 
         assert entered.wait(10)
         with set_for_a_while(session, {"known": "3"}):
             leave.set()
-            other.join(10)  # the other one ends while the inner value stands
+            other.join(10)  # the other thread ends while the inner value is in force
             assert conf.values == {"known": "3"}
         assert conf.values == {"known": "2"}
     assert conf.values == {"known": "1"}
-    with set_for_a_while(session, {"known": "4"}):  # nobody is left who would have to be waited for
+    with set_for_a_while(session, {"known": "4"}):  # no thread is left that would have to be waited for
         assert conf.values == {"known": "4"}

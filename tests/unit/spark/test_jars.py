@@ -1,4 +1,7 @@
-"""Delta's jars are fetched once, however many sessions start at the same moment on an empty cache."""
+"""Tests that Delta's jars are fetched once.
+
+This must hold however many sessions start at the same moment on an empty cache.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def test_sessions_that_start_at_once_on_an_empty_cache_fetch_once(
 
     def fetch(command: list[str], **_: Any) -> None:
         fetched.append(command[-1])
-        threading.Event().wait(0.2)  # the others are there by now
+        threading.Event().wait(0.2)  # the other sessions have come to this point by now
         Path(command[-1]).write_text(f"file://{jar}")
 
     monkeypatch.setattr(local_jars.subprocess, "run", fetch)

@@ -1,4 +1,7 @@
-"""Users' SQL is read by a parser: quotes, comments and columns called like keywords do not mislead it."""
+"""Tests that users' SQL is read by a parser.
+
+Quotes, comments and columns named like keywords do not mislead it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from cio_spark.spark import sql
 @pytest.mark.parametrize(
     ("condition", "pieces"),
     [
-        ("plan = 'pro' AND end > 3 OR vip", 2),  # Spark says that this cut is none
+        ("plan = 'pro' AND end > 3 OR vip", 2),  # only Spark can tell that the condition must not be cut here
         ("a = 1 AND b = 2 AND (c = 3 AND d = 4)", 3),
         (r"a = r'C:\' AND b = 1", 2),
         (r"a = 'it\'s AND so' AND b = 1", 2),

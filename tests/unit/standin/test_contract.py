@@ -1,4 +1,7 @@
-"""The stand-in takes and refuses what api_facts.md says Customer.io does."""
+"""Tests that the stand-in takes and refuses what Customer.io's API takes and refuses.
+
+The rules come from Customer.io's Data Pipelines OpenAPI; docs/delivery.md lists what is documented nowhere.
+"""
 
 from __future__ import annotations
 
@@ -260,7 +263,7 @@ def test_gzip_is_taken(api: StandIn) -> None:
     assert (request["bytes"], request["compressed_bytes"]) == (len(body), len(compressed))
 
 
-# Named, for gzip writes the time into its header, and every process must collect the same names
+# The cases have names, because gzip writes the time into its header and every process must collect the same names
 @pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b'{"batch":[]}', mtime=0)[:-9]], ids=["text", "cut_off"])
 def test_what_is_not_gzip_though_it_says_so_is_refused(api: StandIn, body: bytes) -> None:
     assert post(api, body, headers={"Content-Encoding": "gzip"}).status_code == 400

@@ -1,4 +1,4 @@
-"""Scripted faults happen as scripted, and nothing else does."""
+"""Tests that scripted faults happen as scripted, and that nothing else happens."""
 
 from __future__ import annotations
 

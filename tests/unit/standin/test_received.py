@@ -1,4 +1,4 @@
-"""What the stand-in received can be asked, in the process, from outside, and from its file."""
+"""Tests how the stand-in tells what it received: in the process, to questions from outside, and in its file."""
 
 from __future__ import annotations
 

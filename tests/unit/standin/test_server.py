@@ -1,4 +1,4 @@
-"""The stand-in starts, speaks HTTP, and stops without a trace."""
+"""Tests that the stand-in starts, speaks HTTP, and stops without leaving anything behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def api() -> Iterator[StandIn]:
 
 
 def talk(api: StandIn, request: bytes, answers: int = 1) -> list[tuple[int, bytes]]:
-    """Send raw bytes over one connection and read so many answers."""
+    """Send raw bytes over one connection, and return so many answers."""
     found = []
     with connect(api) as connection:
         connection.sendall(request)

@@ -1,4 +1,4 @@
-"""The stand-in sees how fast, how parallel and for whom requests come."""
+"""Tests that the stand-in sees how fast, how many at a time, and for which persons requests come."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cio_spark.standin.traffic import Traffic
 
 
 class ScriptedClock:
-    """Time that stands until it is moved."""
+    """Shows a time that stands still until it is moved."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
