@@ -27,6 +27,7 @@ DEV = [
     "pytest-xdist>=3.5",
     "ruff>=0.5",
     "types-PyYAML",
+    "types-jsonschema",
     "types-requests",
 ]
 

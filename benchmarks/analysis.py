@@ -9,10 +9,12 @@ import argparse
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 from rich.console import Console
 from rich.table import Table
 
@@ -62,6 +64,9 @@ def main() -> None:
         what()
         return clock.monotonic() - began
 
+    def read(view: str) -> object:
+        return read_view(tables, view).where(F.col("sync") == SYNC).limit(1000).collect()
+
     try:
         ready = warehouse / "ready"
         if not ready.exists():
@@ -84,9 +89,7 @@ def main() -> None:
             "cio-spark explain --record, unknown": lambda: explain_subject(CONFIG, tables, Subject("record", "nobody")),
         }
         views: dict[str, Callable[[], object]] = {
-            f"view {name}": lambda name=name: read_view(tables, name).where(F.col("sync") == SYNC).limit(1000).collect()
-            for name in VIEWS
-            if name != "batch_performance"
+            f"view {name}": partial(read, name) for name in VIEWS if name != "batch_performance"
         }
         for name, what in (whole | views).items():
             table.add_row(name, f"{timed(what):.1f}", f"{timed(what):.1f}")
@@ -154,6 +157,7 @@ def _statuses(tables: Tables, run_id: str, number: int, rows: int) -> DataFrame:
         "throttled_seconds": F.lit(0.05),
     }
     struct = struct_of(RECORD_STATUS)["batch"].dataType
+    assert isinstance(struct, StructType)
     columns = {
         "run_id": F.lit(run_id),
         "sync": F.lit(SYNC),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -66,8 +67,8 @@ def _measure(course: Course, numbers: list[int], records_per_request: int) -> di
     return took
 
 
-def _sections(wave_minutes: float, records: int) -> dict[str, dict[str, object]]:
-    batch = {
+def _sections(wave_minutes: float, records: int) -> dict[str, dict[str, Any]]:
+    batch: dict[str, Any] = {
         "max_batch_size": records,
         "parallel_workers": WORKERS,
         "rate_limit_rps": API_REQUESTS_PER_SECOND,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 import pyarrow as pa
@@ -30,7 +30,7 @@ def deliver_partition(
     *,
     clock: Clock = SYSTEM_CLOCK,
     process: ProcessState | None = None,
-) -> Iterator[OutcomeGroup]:
+) -> Generator[OutcomeGroup, None, None]:
     """Send the records of one partition.
 
     Args:

@@ -25,7 +25,7 @@ _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 class Post(Protocol):
     """Makes one exchange: the HTTP status, or the name of what went wrong."""
 
-    def __call__(self, url: WebhookUrl, text: str) -> int | str:
+    def __call__(self, url: WebhookUrl, text: str, /) -> int | str:
         """Send a text."""
         ...
 

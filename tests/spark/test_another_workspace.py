@@ -38,7 +38,7 @@ def test_an_address_other_than_that_of_the_last_run_is_refused_until_it_is_said_
     people.write_sql("SELECT 'p1' AS id, 'a' AS plan")
     people.run()
     written = events(people)
-    session = {"spark": people.spark, "warehouse": people.warehouse}
+    session: dict[str, Any] = {"spark": people.spark, "warehouse": people.warehouse}
     moved = people.config(**at(elsewhere))
     with pytest.raises(ConfigurationError) as refused:
         people.run(**at(elsewhere))

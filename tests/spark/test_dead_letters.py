@@ -69,7 +69,7 @@ def test_rejected_and_invalid_records_become_dead_letters_and_a_replay_sends_the
 
 def test_under_dead_letter_queue_failed_records_wait_for_their_replay(orders: Bench) -> None:
     orders.write_sql(order_rows(10))
-    queue = {"batch": {**PATIENT["batch"], "error_handling": "dead_letter_queue"}}
+    queue: dict[str, Any] = {"batch": {**PATIENT["batch"], "error_handling": "dead_letter_queue"}}
     orders.api.script(Fault(status=503, after=1, times=100))
     orders.run(**queue)
     orders.api.clear_faults()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -55,7 +56,7 @@ def world(spark: SparkSession, warehouse: Path, tmp_path_factory: pytest.TempPat
     world = World(by_hand.tables, conf)
     records = prepare_and_validate(world.config, spark.sql(ROWS)).select("record_id", "payload_hash").collect()
     found = {row["record_id"]: row["payload_hash"] for row in records}
-    in_batch = {"batch_id": "event_processing-run1-w0-p0-l0-0", "http_status": 200}
+    in_batch: dict[str, Any] = {"batch_id": "event_processing-run1-w0-p0-l0-0", "http_status": 200}
     refused = {"error_category": "validation", "error_code": "http_400", "error_message": "amount [is] <odd>"}
     by_hand.write("sync_runs", [started(SYNC, "run1", 0), started(SYNC, "run2", 60)])
     by_hand.write(
@@ -171,11 +172,11 @@ def test_a_record_is_explained_although_an_expression_fails_on_another_one(world
     )
     failing = World(world.tables, conf)
     assert failing.explain("record", "o4").in_source.rows == 2
-    assert "payload.properties.set.share" in failing.explain("record", "o2").in_source.trouble
+    assert "payload.properties.set.share" in (failing.explain("record", "o2").in_source.trouble or "")
     user_id = """"if(id = 'o2', raise_error('no'), customer)\""""
     conf.write_text(world.conf.read_text().replace("user_id: customer", f"user_id: {user_id}"))
     assert failing.explain("person", "c1").in_source.rows == world.explain("person", "c1").in_source.rows - 1
-    assert "payload.user_id" in failing.explain("record", "o2").in_source.trouble
+    assert "payload.user_id" in (failing.explain("record", "o2").in_source.trouble or "")
 
 
 def test_that_a_letter_was_delivered_is_known_however_many_attempts_came_after(

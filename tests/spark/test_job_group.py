@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -37,7 +38,7 @@ def test_a_cancellation_of_the_callers_job_group_ends_the_delivery_and_the_next_
 ) -> None:
     orders.write_sql(order_rows(40))
     orders.api.script(Fault(latency_seconds=0.5))
-    one_by_one = {"batch": {"max_batch_size": 1, "parallel_workers": 2}}
+    one_by_one: dict[str, Any] = {"batch": {"max_batch_size": 1, "parallel_workers": 2}}
 
     def cancel() -> None:
         wait_for_messages(orders.api, 2)

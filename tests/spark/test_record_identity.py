@@ -30,6 +30,7 @@ def rows_of(spark: SparkSession, query: str, **section: Any) -> list[Row]:
 @pytest.fixture
 def zones(spark: SparkSession) -> Iterator[None]:
     before = spark.conf.get("spark.sql.session.timeZone")
+    assert before is not None
     yield
     spark.conf.set("spark.sql.session.timeZone", before)
 

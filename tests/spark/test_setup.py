@@ -119,7 +119,8 @@ def test_a_column_that_somebody_adds_while_an_event_is_written_costs_no_event(
     people: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_up_tables(people.tables)
-    append, altered = Tables.append, []
+    append = Tables.append
+    altered: list[bool] = []
 
     def alter_and_append(tables: Tables, table: str, rows: Any, **options: Any) -> None:
         if not altered:

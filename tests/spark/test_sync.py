@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from sync_bench import KEY, ORDERS, Bench, order_rows
 
 from cio_spark.config import ApiKey
-from cio_spark.delivery import engine
+from cio_spark.delivery import deliver_partition, engine
 from cio_spark.errors import ExitStatus
 from cio_spark.model import DeliveryPlan, SyncResult
 from cio_spark.pipeline import run_sync
@@ -242,10 +242,9 @@ def test_queries_limits_and_conditions_choose_the_rows(orders: Bench) -> None:
 
 def test_a_partition_whose_output_is_lost_ends_in_exit_status_5(orders: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     orders.write_sql(order_rows(500, customers=100))
-    deliver = engine.deliver_partition
 
     def lose_partition_1(partition: int, rows: Any, settings: Any) -> Any:
-        groups = deliver(partition, rows, settings)
+        groups = deliver_partition(partition, rows, settings)
         return iter([]) if partition == 1 and list(groups) else groups
 
     monkeypatch.setattr(engine, "deliver_partition", lose_partition_1)

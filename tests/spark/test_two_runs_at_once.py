@@ -15,6 +15,7 @@ from sync_bench import ROWS_OF_WAVES as ROWS
 
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey
+from cio_spark.delivery import check_api
 from cio_spark.errors import ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
 from cio_spark.pipeline import replay_sync, run_sync
 from cio_spark.pipeline import run as pipeline_run
@@ -28,13 +29,12 @@ def test_a_run_that_claims_after_another_one_reads_the_source_no_older_than_that
     people: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.write_sql("SELECT 'p' AS id, 'old' AS plan")
-    check = pipeline_run.check_api
 
     def while_another_run_comes_and_goes(*arguments: Any) -> None:
-        monkeypatch.setattr(pipeline_run, "check_api", check)
+        monkeypatch.setattr(pipeline_run, "check_api", check_api)
         people.write_sql("SELECT 'p' AS id, 'new' AS plan")
         assert people.run().books.delivery.accepted == 1
-        check(*arguments)
+        check_api(*arguments)
 
     monkeypatch.setattr(pipeline_run, "check_api", while_another_run_comes_and_goes)
     slow = people.run()

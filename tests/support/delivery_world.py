@@ -11,7 +11,14 @@ import pyarrow as pa
 
 from cio_spark.clock import Clock, FakeClock
 from cio_spark.config import ApiKey, ErrorHandlingStrategy
-from cio_spark.delivery import DeliverySettings, OutcomeGroup, PreparedRow, ProcessState, deliver_partition
+from cio_spark.delivery import (
+    DeliverySettings,
+    OutcomeGroup,
+    PreparedRow,
+    ProbeSettings,
+    ProcessState,
+    deliver_partition,
+)
 from cio_spark.delivery.exchange import Answer
 from cio_spark.delivery.records import record_batch
 from cio_spark.standin import StandIn
@@ -40,6 +47,11 @@ def settings_for(url: str = "http://127.0.0.1:9/v1", **changes: Any) -> Delivery
         "sample_resources": False,
     }
     return DeliverySettings(**{**usual, **changes})
+
+
+def probe_settings_for(url: str, key: str = "standin-key") -> ProbeSettings:
+    """Settings of the request before a run."""
+    return ProbeSettings(url, ApiKey(key), strict_mode=True, timeout_seconds=30)
 
 
 def row(number: int, person: int | None = None, lane: int = 0, **changes: Any) -> PreparedRow:

@@ -69,7 +69,12 @@ class Scene:
         return row | {"accounted_rows": total + 250, "run_error_rate_percent": 100 * (self.failed + 250) / total}
 
     def reason(self) -> dict[str, Any]:
-        row = {"sync": "orders", "run_id": self.run_id, "operation_type": "event_processing", "status": "rejected"}
+        row: dict[str, Any] = {
+            "sync": "orders",
+            "run_id": self.run_id,
+            "operation_type": "event_processing",
+            "status": "rejected",
+        }
         row |= {"error_category": "validation", "error_code": "http_400 $<i>$", "records": self.failed}
         return row | {"sample_message": MARKUP, "sample_record_ids": ["o1", "<b>o2</b>"]}
 
@@ -94,7 +99,12 @@ class Scene:
         ]
 
     def failure(self) -> dict[str, Any]:
-        row = {"run_id": self.run_id, "record_id": "<b>o2</b>", "status": "rejected", "error_category": "validation"}
+        row: dict[str, Any] = {
+            "run_id": self.run_id,
+            "record_id": "<b>o2</b>",
+            "status": "rejected",
+            "error_category": "validation",
+        }
         row |= {"error_code": "http_400", "error_message": MARKUP, "http_status": 400, "attempts": 1}
         return row | {"batch_id": "b-1", "attempted_at": NOON}
 

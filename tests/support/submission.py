@@ -176,9 +176,9 @@ class Submitter:
             command += ["--conf", f"{key}={value}"]
         command += [str(script), str(conf), "--warehouse", str(self.warehouse), "--log", log]
         number = len(self.submitted)
-        output, log = self.folder / f"{number}.out", self.folder / f"{number}.log"
+        output, spark_log = self.folder / f"{number}.out", self.folder / f"{number}.log"
         python = {"PYSPARK_PYTHON": str(self.python), "PYSPARK_DRIVER_PYTHON": str(self.python)}
-        with output.open("wb") as to_user, log.open("wb") as to_log:
+        with output.open("wb") as to_user, spark_log.open("wb") as to_log:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
@@ -187,7 +187,7 @@ class Submitter:
                 stderr=to_log,
                 start_new_session=True,
             )
-        submitted = Submitted(process, output, log)
+        submitted = Submitted(process, output, spark_log)
         self.submitted.append(submitted)
         return submitted
 

@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -96,7 +97,7 @@ def reached(job: BatchJob) -> float:
     ],
 )
 def test_following_the_suggestion_brings_the_predicted_improvement(
-    changes: dict[str, int], target: float | None, latency: dict[str, float], at_least: float
+    changes: dict[str, int], target: float | None, latency: dict[str, Any], at_least: float
 ) -> None:
     config = BatchConfiguration(**{"max_batch_size": 100, **changes})
     before = simulate(config, 60_000, **latency)
@@ -153,7 +154,7 @@ def test_every_other_field_is_kept() -> None:
 
 
 def test_much_that_fails_takes_workers_away() -> None:
-    figures = {
+    figures: dict[str, Any] = {
         "requests": 100,
         "requests_per_second": 10.0,
         "request_time_mean_seconds": 0.4,
@@ -165,7 +166,7 @@ def test_much_that_fails_takes_workers_away() -> None:
 
 
 def test_a_429_lowers_the_rate_to_what_was_taken() -> None:
-    figures = {
+    figures: dict[str, Any] = {
         "requests": 100,
         "requests_per_second": 30.7,
         "request_time_mean_seconds": 0.1,
@@ -180,7 +181,7 @@ def test_workers_that_were_not_used_are_not_multiplied() -> None:
 
     Cores or records are missing then, not workers.
     """
-    figures = {
+    figures: dict[str, Any] = {
         "requests": 100,
         "requests_per_second": 5.0,
         "request_time_mean_seconds": 0.1,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from cio_spark.config.yaml_reader import plain_scalar, read_yaml
 
-PAIRS = ["ab", "bc", "cd", "de", "ef", "fg"]
+PAIRS = list(pairwise("abcdefg"))
 BOMB = "a: &a [1,1]\n" + "".join(f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in PAIRS)
 
 

@@ -9,9 +9,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from delivery_world import row, settings_for, statuses
+from delivery_world import probe_settings_for, row, statuses
 
 from cio_spark.clock import FakeClock
 from cio_spark.config import ApiKey
@@ -21,6 +22,7 @@ from cio_spark.delivery.exchange import Answer, Failure
 from cio_spark.delivery.http_client import PipelinesClient
 from cio_spark.delivery.records import record_batch
 from cio_spark.standin import Fault, StandIn
+from cio_spark.standin.contract import ErrorShape
 
 DEADLINE_SECONDS = 0.3
 
@@ -65,7 +67,12 @@ def test_one_connection_serves_many_exchanges(api: StandIn, monkeypatch: pytest.
     client = PipelinesClient(api.url, ApiKey("standin-key"))
     opened: list[object] = []
     attach = client._cord.attach
-    monkeypatch.setattr(client._cord, "attach", lambda *args: (opened.append(args), attach(*args)))
+
+    def note_and_attach(*args: Any) -> None:
+        opened.append(args)
+        attach(*args)
+
+    monkeypatch.setattr(client._cord, "attach", note_and_attach)
     api.script(Fault(status=400, after=2, times=1))
     for number in range(5):
         client.post_batch(body(number), 10)
@@ -75,7 +82,7 @@ def test_one_connection_serves_many_exchanges(api: StandIn, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("shape", ["errors", "error"])
-def test_both_shapes_of_a_refusal_give_its_reason(api: StandIn, shape: str) -> None:
+def test_both_shapes_of_a_refusal_give_its_reason(api: StandIn, shape: ErrorShape) -> None:
     api.script(Fault(poison=frozenset({"id-1"})), Fault(error_shape=shape))
 
     answer = exchange(api)
@@ -272,7 +279,7 @@ def test_the_probe_tells_whether_the_api_is_there_and_takes_the_key(
 ) -> None:
     api.script(*([fault] if fault else []))
 
-    verdict = probe(settings_for(api.url, api_key=ApiKey(key), compress=True), FakeClock())
+    verdict = probe(probe_settings_for(api.url, key), FakeClock())
 
     assert (verdict.outcome.value, len(statuses(api)), api.received.count()) == (outcome, requests, 0)
 

@@ -85,7 +85,12 @@ def test_an_empty_partition_makes_no_connection_and_starts_no_thread() -> None:
 
 
 def test_invalid_rows_pass_through_with_their_reasons_and_are_never_sent(api: StandIn) -> None:
-    refused = {"error_code": "too_large", "error_message": "40000 bytes", "payload": None, "payload_bytes": 40_000}
+    refused: dict[str, Any] = {
+        "error_code": "too_large",
+        "error_message": "40000 bytes",
+        "payload": None,
+        "payload_bytes": 40_000,
+    }
     rows = [row(number, **refused) if number % 2 else row(number) for number in range(2_500)]
     rows.append(row(9_999, **{**refused, "error_message": "50000 bytes"}))
 
@@ -270,11 +275,15 @@ def test_without_strict_mode_nothing_is_compressed_for_a_refusal_would_be_silent
 
 
 def test_requests_keep_to_the_rate_in_any_three_seconds() -> None:
-    clock, client = FakeClock(), ScriptedClient(Answer(503), Answer(200))
+    clock = FakeClock()
     times: list[float] = []
-    post = client.post_batch
-    client.post_batch = lambda *a, **k: (times.append(clock.seconds), post(*a, **k))[1]  # type: ignore[method-assign]
 
+    class Noting(ScriptedClient):
+        def post_batch(self, *args: Any, **options: Any) -> Answer:
+            times.append(clock.seconds)
+            return super().post_batch(*args, **options)
+
+    client = Noting(Answer(503), Answer(200))
     deliver(settings_for(seconds_between_requests=0.5), [row(number) for number in range(200)], clock, lambda: client)
 
     assert len(times) == 21

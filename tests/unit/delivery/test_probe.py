@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from delivery_world import settings_for
+from delivery_world import probe_settings_for
 
 from cio_spark.clock import FakeClock
-from cio_spark.config import ApiKey
 from cio_spark.delivery import check_api, probe
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.standin import Fault, StandIn
@@ -29,7 +28,7 @@ def api() -> Iterator[StandIn]:
 def test_what_speaks_of_the_moment_or_of_an_empty_batch_lets_a_run_start(api: StandIn, status: int) -> None:
     api.script(Fault(status=status))
 
-    check_api(settings_for(api.url))
+    check_api(probe_settings_for(api.url))
 
     assert api.received.count() == 0
 
@@ -53,7 +52,7 @@ def test_what_stops_a_run_has_its_sentence_and_exit_status(
     api.script(Fault(status=status, location="https://cdp-eu.customer.io/v1/batch" if status == 308 else None))
 
     with pytest.raises(CioSparkError, match=said) as raised:
-        check_api(settings_for(api.url))
+        check_api(probe_settings_for(api.url))
 
     assert raised.value.exit_status is exit_status
     assert "nothing was sent" in str(raised.value)
@@ -62,7 +61,7 @@ def test_what_stops_a_run_has_its_sentence_and_exit_status(
 
 def test_a_wrong_key_is_refused(api: StandIn) -> None:
     with pytest.raises(CioSparkError) as raised:
-        check_api(settings_for(api.url, api_key=ApiKey("another-key")))
+        check_api(probe_settings_for(api.url, "another-key"))
 
     assert raised.value.exit_status is ExitStatus.KEY_REFUSED
     assert "another-key" not in str(raised.value)
@@ -72,7 +71,7 @@ def test_a_network_that_fails_once_is_asked_again_after_a_moment(api: StandIn) -
     clock = FakeClock()
     api.script(Fault(drop_connection="before_reading", times=1))
 
-    verdict = probe(settings_for(api.url), clock)
+    verdict = probe(probe_settings_for(api.url), clock)
 
     assert verdict.answer.status is not None
     assert clock.sleeps == [1.0]
@@ -81,7 +80,7 @@ def test_a_network_that_fails_once_is_asked_again_after_a_moment(api: StandIn) -
 def test_a_network_that_answers_is_asked_once_and_nobody_waits(api: StandIn) -> None:
     clock = FakeClock()
 
-    probe(settings_for(api.url), clock)
+    probe(probe_settings_for(api.url), clock)
 
     assert clock.sleeps == []
     assert len(api.received.requests()) == 1

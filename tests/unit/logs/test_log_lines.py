@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.typing import EventDict
 
 from cio_spark.clock import FakeClock
 from cio_spark.logs.command_line import choose_style, logs_configured
@@ -151,7 +152,7 @@ def test_as_a_library_events_go_to_the_standard_librarys_logger(caplog: pytest.L
 def test_as_a_library_events_go_the_way_of_the_users_structlog() -> None:
     seen: list[dict[str, Any]] = []
 
-    def keep(_: Any, method: str, entry: dict[str, Any]) -> str:
+    def keep(_: Any, method: str, entry: EventDict) -> str:
         seen.append({"method": method, **entry})
         raise structlog.DropEvent
 

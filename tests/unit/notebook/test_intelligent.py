@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from cio_spark import BatchConfiguration, create_intelligent_batches
 from cio_spark.notebook.request import prepare_request
 
-leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-leaves |= st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+leaves = st.none() | st.booleans() | numbers | st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 requests = st.fixed_dictionaries(
     {"userId": st.text("abcdef", min_size=1, max_size=150), "event": st.text(max_size=20)},
     optional={

@@ -81,7 +81,7 @@ def run(client: Any, data: list[Any], clock: FakeClock | None = None, **fields: 
 
 def test_the_notebooks_job_arrives_whole_in_the_notebooks_batches(api: StandIn, client: CustomerIOClient) -> None:
     data = events(1500)
-    fields = {"max_batch_size": 100, "max_batch_bytes": 50 * 1024, "parallel_workers": 3}
+    fields: dict[str, Any] = {"max_batch_size": 100, "max_batch_bytes": 50 * 1024, "parallel_workers": 3}
     job = run(client, data, **fields)
 
     assert (job.status, job.processed_records, job.get_progress_percent()) == ("completed", 1500, 100.0)

@@ -21,7 +21,7 @@ def config(call: str = "identify", **batch: Any) -> SyncConfig:
     )
 
 
-def books(source_rows: int, *reasons: Reason, **delivery: int) -> Books:
+def books(source_rows: int, *reasons: Reason, **delivery: Any) -> Books:
     return Books(StateCounts(source_rows=source_rows), DeliveryCounts(reasons=tuple(reasons), **delivery))
 
 
@@ -177,7 +177,7 @@ def test_only_calls_about_the_whole_person_make_older_ones_obsolete(call: str, e
     A person has many devices and groups: a second one that was accepted says nothing about a first one that was
     refused.
     """
-    extra = {"group": {"group_id": "id"}, "track": {"event": {"value": "e"}}}.get(call, {})
-    payload = {"call": call, "record_id": "id", "user_id": "id", **extra}
+    extra: dict[str, dict[str, Any]] = {"group": {"group_id": "id"}, "track": {"event": {"value": "e"}}}
+    payload = {"call": call, "record_id": "id", "user_id": "id", **extra.get(call, {})}
     made = SyncConfig.model_validate({"sync": {"name": "s"}, "source": {"table": "t"}, "payload": payload})
     assert made.call.overwrites_person is expected

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.typing import EventDict
 
 from cio_spark.clock import FakeClock
 from cio_spark.errors import ExitStatus, SyncAlreadyRunningError, TableError
@@ -30,7 +31,7 @@ def said() -> Iterator[list[dict[str, Any]]]:
     """Yield the events, as the user's structlog gets them."""
     events: list[dict[str, Any]] = []
 
-    def keep(_: Any, level: str, entry: dict[str, Any]) -> str:
+    def keep(_: Any, level: str, entry: EventDict) -> str:
         assert tuple(entry) == ("run_id", "sync", *FIELDS[Event(entry["event"])], "event")
         events.append({"level": level, **entry})
         raise structlog.DropEvent

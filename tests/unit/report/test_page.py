@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from cio_spark.report.facts import ReportFacts, flattened
 from cio_spark.report.page import render_page
 from cio_spark.statuses import ROW_STATES
 
-SCENES = {
+SCENES: dict[str, Callable[[], ReportFacts]] = {
     "nothing": nothing,
     "one batch": lambda: Scene().facts(),
     "all failed": lambda: Scene(failed=1000).facts(),

@@ -5,6 +5,7 @@ This must hold however many sessions start at the same moment on an empty cache.
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,7 +30,7 @@ def test_sessions_that_start_at_once_on_an_empty_cache_fetch_once(
         threading.Event().wait(0.2)  # the other sessions have come to this point by now
         Path(command[-1]).write_text(f"file://{jar}")
 
-    monkeypatch.setattr(local_jars.subprocess, "run", fetch)
+    monkeypatch.setattr(subprocess, "run", fetch)
     with ThreadPoolExecutor(SESSIONS) as pool:
         found = [
             pool.submit(local_jars.delta_jars, tmp_path / "cache", tmp_path / f"log{number}")
@@ -44,9 +45,7 @@ def test_what_was_fetched_before_is_read_without_writing_anything(
 ) -> None:
     jar, cache = tmp_path / "delta.jar", tmp_path / "cache"
     jar.touch()
-    monkeypatch.setattr(
-        local_jars.subprocess, "run", lambda command, **_: Path(command[-1]).write_text(f"file://{jar}")
-    )
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: Path(command[-1]).write_text(f"file://{jar}"))
     local_jars.delta_jars(cache, tmp_path / "log")
     (listing,) = cache.glob("*.json")
     for file in cache.iterdir():

@@ -110,7 +110,7 @@ def test_what_changes_by_itself_is_found(expression: str) -> None:
 )
 def test_a_word_that_is_a_function_without_brackets_changes_unless_it_is_a_column(word: str) -> None:
     found = sql.find_changing_parts(f"concat({word}, 'x')")
-    assert (found.surely, found.words) == (False, {word})
+    assert (found.surely, found.words) == (False, frozenset({word}))
     assert sql.find_changing_parts(f"filter(them, {word} -> {word} = 'x')").words <= {"_metadata"} - {word}
     assert not sql.find_changing_parts(f"t.{word}").words
 
@@ -223,7 +223,9 @@ def test_a_sort_expression_is_its_value_and_the_words_behind_it(text: str, key: 
 
 
 def test_words_that_may_be_columns_are_all_found_and_a_star_means_every_column() -> None:
-    assert sql.words_in("concat(`First Name`, Period.end, 'text') * 2") == {"concat", "first name", "period", "end"}
+    assert sql.words_in("concat(`First Name`, Period.end, 'text') * 2") == frozenset(
+        {"concat", "first name", "period", "end"}
+    )
     assert sql.words_in("to_json(struct(*))") is None
     assert sql.words_in("struct(t.*)") is None
 
@@ -237,7 +239,7 @@ def test_workers_do_not_load_the_parser() -> None:
     "word", ["show", "call", "explain", "fetch", "execute", "rename", "optimize", "prepare", "vacuum"]
 )
 def test_a_column_that_is_called_like_a_command_hides_nothing_behind_it(word: str) -> None:
-    assert sql.words_in(f"{word} || ' ' || episode") == {word, "episode"}
+    assert sql.words_in(f"{word} || ' ' || episode") == frozenset({word, "episode"})
     assert sql.find_changing_parts(f"{word} || current_user()").surely
     assert sql.has_subquery(f"{word} IN (SELECT t FROM hot)")
     assert len(sql.and_cuts(f"{word} = 'Lost' AND episode > 3")) == 1
