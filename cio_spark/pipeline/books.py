@@ -27,7 +27,14 @@ def close_books(run: RunContext, work: Work, waves: Sequence[Wave], lost: Sequen
     """
     config, tables, claim, progression = run.config, run.tables, run.claim, run.progression
     with run.phases.phase("books"):
-        delivery = _read_back(config, tables, claim.run_id, lost, delivered=progression.committed > 0)
+        delivery = _read_back(
+            config,
+            tables,
+            claim.run_id,
+            lost,
+            started=progression.started > 0,
+            delivered=progression.committed > 0,
+        )
         if lost:
             results.mark_settled(tables, claim.sync, [one.run_id for one in lost], run.clock)
         if delivery.invalid + delivery.rejected + delivery.failed:
@@ -49,7 +56,7 @@ def books_of(work: Work, delivery: DeliveryCounts, progression: Progression) -> 
 
 
 def _read_back(
-    config: SyncConfig, tables: Tables, run_id: str, lost: Sequence[LostRun], *, delivered: bool
+    config: SyncConfig, tables: Tables, run_id: str, lost: Sequence[LostRun], *, started: bool, delivered: bool
 ) -> DeliveryCounts:
     """Counts what was persisted, and fills `batch_operations`, also for earlier runs that died.
 
@@ -58,10 +65,12 @@ def _read_back(
         tables: where the tables are.
         run_id: the run.
         lost: runs that never came to this point.
-        delivered: whether the run wrote anything.
+        started: whether a wave of the run has started.
+        delivered: whether a wave of the run is committed.
     """
     if not delivered and not lost:
-        return results.count_statuses(tables, run_id, config.sync.name)
+        # Where no wave started, no row was written
+        return results.count_statuses(tables, run_id, config.sync.name) if started else DeliveryCounts()
     with ThreadPoolExecutor(max_workers=1) as pool:
         counting = pool.submit(results.count_statuses, tables, run_id, config.sync.name)
         _write_lost_batches(config, tables, lost)

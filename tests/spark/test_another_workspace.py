@@ -32,6 +32,7 @@ def events(bench: Bench) -> int:
     return bench.tables.read("sync_runs").where(F.col("sync") == bench.name).count()
 
 
+@pytest.mark.slow
 def test_an_address_other_than_that_of_the_last_run_is_refused_until_it_is_said_to_be_the_same_workspace(
     people: Bench, elsewhere: StandIn
 ) -> None:

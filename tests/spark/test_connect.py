@@ -83,6 +83,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         clock.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_commands_do_on_connect_what_they_do_elsewhere(
     bench: Callable[..., Bench], warehouse: Path, tmp_path: Path, api: StandIn, server: str
 ) -> None:

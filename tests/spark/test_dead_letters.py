@@ -67,6 +67,7 @@ def test_rejected_and_invalid_records_become_dead_letters_and_a_replay_sends_the
     assert (once_more.books.delivery.persisted, once_more.books.survey.superseded) == (0, 3)
 
 
+@pytest.mark.slow
 def test_under_dead_letter_queue_failed_records_wait_for_their_replay(orders: Bench) -> None:
     orders.write_sql(order_rows(10))
     queue: dict[str, Any] = {"batch": {**PATIENT["batch"], "error_handling": "dead_letter_queue"}}
@@ -82,6 +83,7 @@ def test_under_dead_letter_queue_failed_records_wait_for_their_replay(orders: Be
     assert orders.api.received.count() == 10
 
 
+@pytest.mark.slow
 def test_without_stored_payloads_only_hashes_are_kept_and_a_replay_says_so(orders: Bench) -> None:
     orders.write_sql(order_rows(5))
     orders.api.script(Fault(poison=frozenset({"c3"})))
@@ -145,6 +147,7 @@ def write_letters(bench: Bench, count: int, persons: int) -> None:
     bench.tables.append("dead_letters", rows.toDF(*struct_of(DEAD_LETTERS).fieldNames()))
 
 
+@pytest.mark.slow
 def test_a_replay_goes_in_waves_and_where_one_fails_only_that_one_is_in_doubt(
     people: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from sync_bench import Bench
 
 import cio_spark.demo
@@ -21,6 +22,7 @@ SELECT string(40000 - id) AS basket_id, string(id % 3) AS product_id, 'h1' AS ho
 """
 
 
+@pytest.mark.slow
 def test_the_chosen_purchase_alone_is_refused_in_a_first_run(bench: Callable[..., Bench], tmp_path: Path) -> None:
     config = load_config(Path(cio_spark.demo.__file__).with_name("purchases.yml"))
     sync = bench(config.payload.model_dump(mode="json", by_alias=True, exclude_none=True))

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import functions as F
 from sync_bench import KEY, Bench, order_rows
 from typer.testing import CliRunner
@@ -32,6 +33,7 @@ def echoing(status: int, at: int) -> Fault:
     return Fault(status=status, after=at, times=1, body=json.dumps({"meta": {"error": said}}))
 
 
+@pytest.mark.slow
 def test_an_echoed_address_reaches_neither_terminal_nor_report_alerts_or_run_and_no_sign_steers_a_terminal(
     orders: Bench, tmp_path: Path
 ) -> None:

@@ -98,6 +98,7 @@ def test_patience_heals_all_but_what_no_retry_can(orders: Bench, setting: str, d
     assert letters(orders) == dead
 
 
+@pytest.mark.slow
 def test_going_on_without_retries_fails_what_met_a_fault_and_the_next_run_sends_it_under_the_same_ids(
     orders: Bench,
 ) -> None:
@@ -118,6 +119,7 @@ def test_going_on_without_retries_fails_what_met_a_fault_and_the_next_run_sends_
     assert len(orders.api.received.duplicates()) == sum(TAKEN_UNSEEN.values())
 
 
+@pytest.mark.slow
 def test_failing_fast_sends_nothing_after_the_first_failure_and_the_next_run_sends_the_rest(orders: Bench) -> None:
     result = run(orders, "fail_fast")
 

@@ -20,6 +20,7 @@ def properties(spark: SparkSession) -> tuple[str | None, ...]:
     return context.getLocalProperty(GROUP), context.getLocalProperty(DESCRIPTION), *sorted(context.getJobTags())
 
 
+@pytest.mark.slow
 def test_the_callers_job_group_and_description_are_there_after_a_sync(orders: Bench, spark: SparkSession) -> None:
     orders.write_sql(order_rows(3))
     spark.sparkContext.setJobGroup("notebook-7", "what the notebook does")

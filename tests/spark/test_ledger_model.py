@@ -57,6 +57,7 @@ CHOSEN = THOROUGH if settings.default == THOROUGH else QUICK
 pytestmark = pytest.mark.timeout(0 if CHOSEN is THOROUGH else 300)
 
 
+@pytest.mark.slow
 @CHOSEN
 @given(rounds=ROUNDS, queues=st.booleans())
 @example(rounds=BACK_AND_FORTH, queues=False)

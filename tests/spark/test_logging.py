@@ -242,6 +242,7 @@ def test_a_run_that_a_defect_ends_says_so_and_quotes_nothing(
     assert "o1" not in json.dumps(events)
 
 
+@pytest.mark.slow
 def test_replay_setup_maintain_and_monitor_log_too(orders: Bench, tmp_path: Path) -> None:
     orders.write_sql(order_rows(6))
     orders.api.script(Fault(poison=frozenset({"c1"})))

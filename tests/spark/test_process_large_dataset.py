@@ -101,6 +101,7 @@ def test_the_notebooks_dataset_arrives_whole(spark: SparkSession, api: StandIn, 
     assert not [word for word in ("user_1", "Product Viewed", KEY) if word in str(told)]
 
 
+@pytest.mark.slow
 def test_no_rows_give_zeros(spark: SparkSession, api: StandIn, process: Any) -> None:
     results = process(notebook_frame(spark, 0))
     numbers = {key: results[key] for key in KEYS - {"operation_type", "total_processing_time_seconds"}}
@@ -109,6 +110,7 @@ def test_no_rows_give_zeros(spark: SparkSession, api: StandIn, process: Any) -> 
     assert api.received.count() == 0
 
 
+@pytest.mark.slow
 def test_every_row_is_counted_when_some_fail(spark: SparkSession, api: StandIn, process: Any) -> None:
     rows = notebook_frame(spark, 100).withColumn("event_name", F.expr("IF(user_id < 10, NULL, event_name)"))
     api.script(Fault(status=503, times=1, path="/batch", after=1))  # the first request is the probe
@@ -125,6 +127,7 @@ def test_every_row_is_counted_when_some_fail(spark: SparkSession, api: StandIn, 
     assert results["exit_status"] == ExitStatus.ERROR_THRESHOLD_EXCEEDED
 
 
+@pytest.mark.slow
 def test_rows_without_identity_go_with_every_call_and_rows_with_one_go_once(
     spark: SparkSession, api: StandIn, process: Any
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sync_bench import Bench, order_rows, wave_of
 
 from cio_spark.standin import Fault
@@ -14,6 +15,7 @@ from cio_spark.standin import Fault
 PATIENT: dict[str, Any] = {"batch": {"error_threshold_percent": 100.0, "retry_attempts": 0}}
 
 
+@pytest.mark.slow
 def test_what_was_refused_goes_in_a_wave_of_its_own_with_all_records_of_its_persons(orders: Bench) -> None:
     orders.write_sql(order_rows(40, customers=20))
     orders.api.script(Fault(poison=frozenset({"c3"})))

@@ -25,7 +25,7 @@ def append_behind_a_range_shuffle(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Tables, "append", sampled)
 
 
-@pytest.mark.parametrize("engine", ["arrow", "rdd"])
+@pytest.mark.parametrize("engine", ["arrow", pytest.param("rdd", marks=pytest.mark.slow)])
 def test_a_second_evaluation_is_refused_and_the_next_run_sends_the_wave_again_under_the_same_ids(
     orders: Bench, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:

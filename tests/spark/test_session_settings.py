@@ -114,6 +114,7 @@ def test_a_time_zone_that_there_is_none_of_is_a_configuration_error(session: Spa
     assert session.conf.get(TIME_ZONE) == "UTC"
 
 
+@pytest.mark.slow
 def test_a_sync_of_another_session_sends_the_same_and_makes_the_same_tables(
     bench: Callable[..., Bench], session: SparkSession
 ) -> None:

@@ -93,6 +93,7 @@ def _says(line: str, start: str, part: str) -> bool:
     return line.startswith(start) and part in line
 
 
+@pytest.mark.slow
 def test_a_sigterm_during_the_first_sync_leaves_the_others_not_run_and_said_so(
     bench: Callable[..., Bench], tmp_path: Path
 ) -> None:

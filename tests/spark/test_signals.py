@@ -95,6 +95,7 @@ def test_after_a_sigterm_the_wave_is_finished_and_the_rest_waits_for_the_next_ru
     assert staged(orders) == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_after_ctrl_c_without_grace_the_wave_is_in_doubt_and_is_sent_again_under_the_same_ids(
     orders: Bench, tmp_path: Path

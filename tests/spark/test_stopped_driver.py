@@ -89,6 +89,7 @@ def run_once_it_may(people: Bench) -> SyncResult:
             clock.sleep(2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_that_holds_every_slot_keeps_its_sync_and_one_stopped_past_its_claim_sends_nothing_old_over_new(
     people: Bench, start: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
@@ -128,6 +129,7 @@ def test_a_run_that_holds_every_slot_keeps_its_sync_and_one_stopped_past_its_cla
     assert people.run(**QUICK).books.delivery.persisted == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_sync_of_a_killed_driver_that_nobody_has_waited_for_is_taken_over_at_once(
     people: Bench, start: Callable[[], subprocess.Popen[bytes]]

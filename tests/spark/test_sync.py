@@ -89,7 +89,7 @@ class Heard(NullProgress):
         self.shares.append((done, total))
 
 
-@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize("watched", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_delivery_tells_how_far_it_is_only_with_monitoring(orders: Bench, watched: bool) -> None:
     orders.write_sql(order_rows(10))
     orders.api.script(Fault(latency_seconds=3.0, times=10))

@@ -86,6 +86,7 @@ def test_a_run_whose_claim_another_one_has_taken_over_sends_no_further_wave(
     assert orders.api.received.duplicates() == {}
 
 
+@pytest.mark.slow
 def test_what_a_run_of_one_wave_sent_after_it_was_taken_over_is_sent_again_in_its_newest_version(
     people: Bench, take_over: Callable[[Bench, Callable[[], object]], None]
 ) -> None:
@@ -113,6 +114,7 @@ def test_what_a_run_of_one_wave_sent_after_it_was_taken_over_is_sent_again_in_it
     assert people.run().books.delivery.persisted == 0
 
 
+@pytest.mark.slow
 def test_while_the_other_run_is_at_work_the_run_after_it_settles_the_one_that_was_taken_over(
     people: Bench, take_over: Callable[[Bench, Callable[[], object]], None]
 ) -> None:
@@ -139,6 +141,7 @@ def test_while_the_other_run_is_at_work_the_run_after_it_settles_the_one_that_wa
     assert codes == [(False, None), (False, None), (True, "in_doubt"), (True, None)]
 
 
+@pytest.mark.slow
 def test_a_replay_that_was_taken_over_ends_like_a_sync(
     orders: Bench, take_over: Callable[[Bench, Callable[[], object]], None]
 ) -> None:
@@ -166,6 +169,7 @@ def test_a_run_with_take_over_does_not_wait_for_a_claim(people: Bench) -> None:
     assert result.run_id > claim.run_id
 
 
+@pytest.mark.slow
 def test_what_is_newer_of_a_person_is_sent_again_where_an_older_record_may_have_arrived_after_it(
     bench: Callable[..., Bench], take_over: Callable[[Bench, Callable[[], object]], None]
 ) -> None:

@@ -45,6 +45,7 @@ def test_waves_send_every_row_once_and_split_no_person(orders: Bench) -> None:
     assert staged(orders) == []
 
 
+@pytest.mark.slow
 def test_a_key_withdrawn_during_a_wave_stops_it_and_leaves_the_later_ones_not_started(orders: Bench) -> None:
     orders.write_sql(order_rows(ROWS, customers=60))
     orders.api.script(Fault(status=401, after=8))
@@ -69,6 +70,7 @@ def plans(bench: Bench, person: str) -> list[str]:
     return [message["payload"]["traits"]["plan"] for message in bench.api.received.by_person(person)]
 
 
+@pytest.mark.slow
 def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
     people: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_wave_that_spark_fails_in_is_in_doubt_and_its_staging_goes_with_the_ne
     assert staged(orders) == []
 
 
+@pytest.mark.slow
 def test_the_batches_of_a_lost_run_are_filled_in_by_the_settings_that_it_had(
     orders: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
