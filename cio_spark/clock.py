@@ -1,4 +1,4 @@
-"""Reads time and sleeps, in this file only; everything else takes a `Clock`, so that tests own time."""
+"""Reads the time and sleeps, as the only file that does; all other code takes a `Clock`, so that tests control time."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 CLOCKS_DIFFER = timedelta(minutes=10)
-"""How much the clocks of two machines are expected to differ at most."""
+"""Largest difference that is expected between the clocks of two machines."""
 CLOCKS_NEVER_DIFFER = timedelta(hours=2)
-"""How much they may differ before anything is wrong: where it costs little to be careful."""
+"""Largest difference between two clocks before something is wrong; used where it costs little to be careful."""
 
 
 class Clock(Protocol):
-    """What the package needs of time."""
+    """Describes what the package needs of a clock."""
 
     def now(self) -> datetime:
-        """Wall-clock time, UTC, with zone."""
+        """Return the wall-clock time in UTC, with its time zone."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds of a clock that never goes back."""
+        """Return the seconds of a clock that never goes back."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for `seconds`."""
         ...
 
 
 class SystemClock:
-    """The machine's clock."""
+    """Reads the clock of the machine."""
 
     def now(self) -> datetime:
-        """Wall-clock time, UTC, with zone."""
+        """Return the wall-clock time in UTC, with its time zone."""
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
-        """Seconds of a clock that never goes back."""
+        """Return the seconds of a clock that never goes back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; zero or less returns at once."""
+        """Wait for `seconds`; return at once for zero or less."""
         if seconds > 0:
             time.sleep(seconds)
 
 
 class FakeClock:
-    """Passes time by sleeping only, for tests that must not wait; yours too.
+    """Moves time forward only when somebody sleeps, so that tests need not wait; users' own tests may use it too.
 
     Args:
-        late_seconds: how much longer every sleep takes than asked for.
+        late_seconds: seconds by which every sleep takes longer than requested.
 
     Attributes:
-        seconds: time that has passed.
-        sleeps: seconds of every sleep that was asked for.
+        seconds: seconds that have passed since the clock was made.
+        sleeps: seconds of every requested sleep, in order.
     """
 
     def __init__(self, late_seconds: float = 0.0) -> None:
@@ -64,20 +64,20 @@ class FakeClock:
         self.sleeps: list[float] = []
 
     def now(self) -> datetime:
-        """Wall-clock time: noon of 2026-01-31 UTC, and what has passed since."""
+        """Return noon of 2026-01-31 UTC plus the seconds that have passed."""
         return datetime(2026, 1, 31, 12, tzinfo=timezone.utc) + timedelta(seconds=self.seconds)
 
     def monotonic(self) -> float:
-        """Seconds that have passed."""
+        """Return the seconds that have passed."""
         return self.seconds
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass without waiting."""
+        """Let `seconds` pass without waiting."""
         with self._lock:
             self.sleeps.append(seconds)
             self.seconds += max(seconds, 0.0) + self._late_seconds
 
 
 def as_utc(local: datetime) -> datetime:
-    """A time in UTC; what pyspark collects is in the driver's zone and does not say so."""
+    """Convert a time to UTC; a time that pyspark collects is in the driver's time zone, but carries no zone."""
     return local.astimezone(timezone.utc)

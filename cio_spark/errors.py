@@ -1,4 +1,7 @@
-"""Every error cio_spark raises, one sentence each on when; all picklable, none with a payload value in its message."""
+"""Defines every error that cio_spark raises; all can be pickled, and no message contains a payload value.
+
+The first sentence of each class says when the error is raised.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """Exit statuses of `cio-spark sync` and of the jobs, of several syncs the worst; 8 and 9 only of `monitor`."""
+    """Lists the exit statuses of `cio-spark sync` and of the jobs; only `monitor` ends with 8 or 9.
+
+    Several syncs in one job end with the worst of their statuses.
+    """
 
     SUCCESS = 0
     INTERNAL_ERROR = 1
@@ -25,14 +31,20 @@ class ExitStatus(IntEnum):
 
 
 class CioSparkError(Exception):
-    """Root of all errors of this package; `exit_status` is what a command ends with when nobody handles it."""
+    """Is the root of all errors of this package.
+
+    A command ends with `exit_status` if nobody handles the error.
+    """
 
     exit_status: ExitStatus = ExitStatus.INTERNAL_ERROR
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with what the user wrote: where (`payload.properties.set.total`), and what to do about it."""
+    """Describes one mistake in what the user wrote.
+
+    It names the place (such as `payload.properties.set.total`) and says what to do about it.
+    """
 
     path: str
     message: str
@@ -42,7 +54,7 @@ class Problem:
 
 
 class ConfigurationError(CioSparkError):
-    """What the user configured cannot work; carries every problem found, and nothing was sent."""
+    """Says that the user's configuration cannot work; it carries every problem that was found, and nothing was sent."""
 
     exit_status = ExitStatus.CONFIGURATION_ERROR
 
@@ -52,7 +64,7 @@ class ConfigurationError(CioSparkError):
 
     @classmethod
     def of(cls, path: str, message: str) -> ConfigurationError:
-        """The error for a single problem."""
+        """Make the error for a single problem."""
         return cls([Problem(path, message)])
 
     def __str__(self) -> str:
@@ -60,29 +72,35 @@ class ConfigurationError(CioSparkError):
 
 
 class TableError(CioSparkError):
-    """A table of ours cannot be used: another schema, no write access; nothing was sent."""
+    """Says that a table of cio_spark cannot be used: it has another schema, or the user may not write it.
+
+    The set-up of the tables raises it before anything is sent; a write that is denied later in the run raises it too.
+    """
 
     exit_status = ExitStatus.CONFIGURATION_ERROR
 
 
 class TablesInUseError(CioSparkError):
-    """The tables must be changed, and other runs are at work in them; nothing was sent, and it is safe to run again."""
+    """Says that the tables must be changed while other runs use them; nothing was sent, and it is safe to run again."""
 
     exit_status = ExitStatus.API_UNAVAILABLE
 
 
 class ExpressionError(CioSparkError):
-    """A user's expression failed on a row while Spark evaluated it (error class and expression, never the value)."""
+    """Says that a user's expression failed on a row while Spark evaluated it.
+
+    Its message names the expression and, where Spark gives one, the error class, but never the value.
+    """
 
     exit_status = ExitStatus.CONFIGURATION_ERROR
 
 
 class SyncAlreadyRunningError(CioSparkError):
-    """Another run of the same sync holds the claim.
+    """Says that another run of the same sync has the claim.
 
     Args:
-        message: which run, since when, and what to do.
-        holder: the id of that run; None: nobody knows which one it is.
+        message: the other run, the time since when it has the claim, and what to do.
+        holder: run id of the other run; None if it is unknown.
     """
 
     exit_status = ExitStatus.CONFIGURATION_ERROR
@@ -97,11 +115,14 @@ class SyncAlreadyRunningError(CioSparkError):
 
 
 class SyncTakenOverError(CioSparkError):
-    """Another run has taken the sync over while this one gave no sign of life; going on would send old over new.
+    """Says that another run has taken over the sync, because this run gave no sign of life for too long.
+
+    If this run went on, it would send old values over new ones.
 
     Args:
-        sync: the sync's name.
-        wave: the wave that may have sent beside the other run; None: nothing was sent since the claim last held.
+        sync: name of the sync.
+        wave: number of the wave that may have sent beside the other run; None if nothing was sent since this run last
+            had the claim.
     """
 
     exit_status = ExitStatus.TAKEN_OVER
@@ -114,25 +135,28 @@ class SyncTakenOverError(CioSparkError):
     def __str__(self) -> str:
         return (
             f"sync {self.sync} was taken over by another run, for this one gave no sign of life for too long; "
-            "nothing is lost: the next run settles it"
+            "nothing is lost: the next run recovers it"
         )
 
 
 class SecondEvaluationError(CioSparkError):
-    """Spark evaluated a delivery a second time and its tasks refused; what the first evaluation sent is in doubt."""
+    """Says that Spark evaluated a delivery a second time and that the tasks refused to send it again.
+
+    The records that the first evaluation sent are in doubt.
+    """
 
 
 class RunInterruptedError(CioSparkError):
-    """An error ended a run after it had begun to send; the next run recovers it, and goes on from there."""
+    """Says that an error ended a run after it had begun to send; the next run recovers it, and goes on from there."""
 
 
 class CustomerIOError(CioSparkError):
-    """The API refused or did not answer a request made through `CustomerIOClient`.
+    """Says that the API refused or did not answer a request made through `CustomerIOClient`.
 
     Args:
-        message: what happened, without payload.
-        status_code: the HTTP status, None when there was no answer.
-        detail: the API's own words; they may echo what was sent, so they stand in no message, only in this attribute.
+        message: what happened, without payload values.
+        status_code: HTTP status of the answer; None if there was no answer.
+        detail: text of the API's answer. It may repeat what was sent, so it is in no message, only in this attribute.
     """
 
     def __init__(self, message: str, status_code: int | None = None, detail: str = "") -> None:
@@ -146,28 +170,31 @@ class CustomerIOError(CioSparkError):
 
 
 class RateLimitError(CustomerIOError):
-    """HTTP 429: too many requests."""
+    """Says that there were too many requests (HTTP 429)."""
 
     exit_status = ExitStatus.API_UNAVAILABLE
 
 
 class ValidationError(CustomerIOError):
-    """HTTP 400, 413 or 422: the API refused what was sent."""
+    """Says that the API refused what was sent (HTTP 400, 413 or 422)."""
 
 
 class NetworkError(CustomerIOError):
-    """No usable answer: no connection, a time-out, or a server error."""
+    """Says that there was no usable answer: no connection, a time-out, or a server error."""
 
     exit_status = ExitStatus.API_UNAVAILABLE
 
 
 class AuthenticationError(CustomerIOError):
-    """HTTP 401 or 403: the API key was refused."""
+    """Says that the API refused the key (HTTP 401 or 403)."""
 
     exit_status = ExitStatus.KEY_REFUSED
 
 
 class ApiRefusedError(CustomerIOError):
-    """A 4xx that speaks neither of what was sent nor of the key: every request would be refused."""
+    """Says that the API answered with a 4xx that is about neither the data nor the key.
+
+    It would refuse every request in the same way.
+    """
 
     exit_status = ExitStatus.API_UNAVAILABLE

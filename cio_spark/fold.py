@@ -1,6 +1,7 @@
-"""Folds the rows of `record_status` about one record to its latest state: the same SQL for views, ledger and upkeep.
+"""Folds all rows of `record_status` about one record to its latest state.
 
-Run ids sort by the sequence of runs, so the newest row is the one with the largest run id.
+Views, ledger and maintenance use the same SQL. Run ids sort by the sequence of runs, so the newest row is the one with
+the largest run id.
 """
 
 from __future__ import annotations
@@ -10,28 +11,28 @@ from typing import Final
 from cio_spark.schemas import WAS_SENT
 
 WRITTEN: Final = ""
-"""SQL condition: every row."""
+"""SQL condition that selects every row."""
 ATTEMPTED: Final = WAS_SENT
-"""SQL condition: rows whose record was on the wire."""
+"""SQL condition that selects the rows whose record was sent in a request."""
 ACCEPTED: Final = "status = 'accepted'"
-"""SQL condition: rows whose record was accepted."""
+"""SQL condition that selects the rows whose record was accepted."""
 
 
 def newest_run(among: str) -> str:
-    """Give SQL, over the rows of a record, for the run id of the newest of some of them; null where there are none.
+    """Write the SQL for the run id of the newest of the selected rows of a record; null if no row is selected.
 
     Args:
-        among: one of the conditions above.
+        among: condition that selects the rows, one of the constants above.
     """
     return f"max({_run_id(among)})"
 
 
 def newest(column: str, among: str) -> str:
-    """Give SQL, over the rows of a record, for what a column says in the newest of some of them.
+    """Write the SQL for the value that a column has in the newest of the selected rows of a record.
 
     Args:
-        column: the column.
-        among: one of the conditions above.
+        column: name of the column.
+        among: condition that selects the rows, one of the constants above.
     """
     return f"max_by({column}, {_run_id(among)})"
 

@@ -1,4 +1,4 @@
-"""Makes run ids: ULIDs, which sort by the sequence of runs, whatever the clocks of their drivers say."""
+"""Makes run ids: ULIDs that sort by the sequence of runs, even if the clocks of their drivers differ."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _RANDOM_BITS = 80
 
 
 def new_run_id(now: datetime, newest: str | None) -> str:
-    """Make a ULID that sorts after `newest`, even if this driver's clock is behind the one that made it.
+    """Make a ULID that sorts after `newest`, even if this driver's clock is behind the clock that made `newest`.
 
     Args:
-        now: this driver's time.
-        newest: the newest run id so far.
+        now: time of this driver.
+        newest: newest run id so far; None if there is none.
     """
     millis = int(now.timestamp() * 1000)
     if newest is not None:
@@ -27,7 +27,7 @@ def new_run_id(now: datetime, newest: str | None) -> str:
 
 
 def smallest_run_id(since: datetime) -> str:
-    """Make the id that no run id of that time or later is smaller than."""
+    """Make the smallest id that a run of that time or later can have."""
     return _ulid(int(since.timestamp() * 1000), 0)
 
 

@@ -1,4 +1,4 @@
-"""What the stages hand each other: small frozen dataclasses, no behaviour beyond arithmetic."""
+"""Defines the small frozen dataclasses that stages hand to each other; they do arithmetic and nothing else."""
 
 from __future__ import annotations
 
@@ -8,45 +8,49 @@ from enum import Enum
 from cio_spark.errors import ExitStatus
 
 OUR_WORDS = "CASE WHEN http_status IS NULL OR status IN ('invalid', 'not_attempted') THEN error_message END"
-"""SQL: what is said of a row of `record_status` in words of ours alone.
+"""SQL expression over `record_status` that gives the error message only if cio_spark itself wrote it, else null.
 
-Where the API answered, `error_message` is the API's, which may echo what was sent: that stays in the record's own row.
+Where the API answered, `error_message` is the API's text. That text may repeat what was sent, so it stays in the row of
+its record.
 """
 
 STOPPED_THE_RUN = (
     "coalesce(error_category = 'authentication' "
     "OR error_code IN ('redirect', 'refused_by_api', 'refuses_everything'), false)"
 )
-"""SQL: a row that says that the run could not go on, and nothing of its record: it goes again without a replay."""
+"""SQL condition that selects rows of records that were not at fault: the run itself could not go on.
+
+One reason is a refused API key. Such records are sent again without a replay.
+"""
 
 GZIP = "gzip"
-"""Said of the bodies of a plan that go compressed."""
+"""Compression of a plan whose request bodies are compressed."""
 
 
 class RunKind(str, Enum):
-    """What kind of run a row of `sync_runs` is about: its column `kind`."""
+    """Lists the kinds of runs: the values of the column `kind` of `sync_runs`."""
 
     SYNC = "sync"
-    """It compared its whole source with the ledger."""
+    """The run compared its whole source with the ledger."""
     LIMITED = "limited"
-    """It saw only some rows of its source (`--limit`)."""
+    """The run saw only some rows of its source (`--limit`)."""
     REPLAY = "replay"
-    """It sent dead letters again."""
+    """The run sent dead letters again."""
     TAKEN_OVER = "taken_over"
-    """It only stands for what another run has sent after it was taken over."""
+    """The run sent nothing; it stands for what a run sent that another run had taken over."""
 
 
 ROWS_PER_CHUNK = 2_000
-"""Rows that Spark hands to a task at a time; each has at most 32,000 bytes, so 64 MB at the very most."""
+"""Rows that Spark hands to a task at a time; each has at most 32,000 bytes, so a chunk has at most 64 MB."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """How many tasks can run at once.
+    """Says how many tasks can run at the same time.
 
     Attributes:
-        count: task slots seen now.
-        fixed: False where more may appear later (dynamic allocation, autoscaling, unknown).
+        count: number of task slots that exist now.
+        fixed: False if more slots may appear later (dynamic allocation, autoscaling, unknown).
     """
 
     count: int
@@ -55,23 +59,23 @@ class Slots:
 
 @dataclass(frozen=True)
 class DeliveryPlan:
-    """How a wave is cut and paced; see `planning.plan`.
+    """Describes how a wave is cut and paced; `planning.plan` makes it.
 
     Attributes:
-        records: records to send.
-        batches: requests expected without retries.
-        partitions: Spark partitions of the delivery.
-        concurrent_tasks: the most tasks that can run at once.
+        records: number of records to send.
+        batches: number of requests that are expected without retries.
+        partitions: number of Spark partitions of the delivery.
+        concurrent_tasks: largest number of tasks that run at the same time.
         lanes: requests in flight per task.
-        seconds_between_requests: least time between two requests of one task.
-        max_records: records a request may carry.
-        max_bytes: bytes a request body may have, before compression.
-        eta_seconds: expected duration of the delivery.
-        limited_by: what limits the speed, for people.
-        parallel_workers: requests in flight that are configured, of which `in_flight` can be used.
-        compression: what becomes of bodies, for people.
-        rows_per_chunk: rows that Spark hands to a task at a time.
-        sizing: what the size of a request follows, for people.
+        seconds_between_requests: least seconds between two requests of one task.
+        max_records: largest number of records in a request.
+        max_bytes: largest number of bytes in a request body, before compression.
+        eta_seconds: expected seconds of the delivery.
+        limited_by: what limits the speed, as a text for people.
+        parallel_workers: configured number of requests in flight, of which `in_flight` can be used.
+        compression: whether bodies are compressed, as a text for people.
+        rows_per_chunk: number of rows that Spark hands to a task at a time.
+        sizing: what decides the size of a request, as a text for people.
     """
 
     records: int
@@ -91,21 +95,25 @@ class DeliveryPlan:
 
     @property
     def in_flight(self) -> int:
-        """The most requests in flight at a time."""
+        """Largest number of requests in flight at the same time."""
         return self.concurrent_tasks * self.lanes
 
 
 @dataclass(frozen=True)
 class StateCounts:
-    """Rows by state: what the survey of source and ledger counted before the delivery.
+    """Counts rows by state, as the survey of source and ledger finds them before the delivery.
+
+    The class `statuses.State` explains the states.
 
     Attributes:
-        source_rows: rows of the pinned source, counted on their own.
+        source_rows: rows of the pinned source, from a count of their own.
         superseded: older duplicates of a record id.
-        unchanged, changed_ignored, held: not to be tried, see design §3.
-        new, changed: valid records to send, never accepted before, and accepted before with another payload.
-        again: valid records to send again: tried before, never settled.
-        invalid: refused by our validation; None where the survey did not look (first runs).
+        unchanged, changed_ignored, held: rows that this run does not try.
+        new, changed: valid records to send: `new` ones have no status of an earlier run, `changed` ones were accepted
+            last time with another payload.
+        again: valid records to send again: an earlier run wrote a status for them, and their last attempt, if there was
+            one, was not accepted.
+        invalid: records that validation refused; None where the survey did not look at the payloads (first runs).
         payload_bytes: JSON bytes to send.
         retried: those of `again` that were refused before with the same payload (`--retry-held`).
     """
@@ -124,21 +132,22 @@ class StateCounts:
 
     @property
     def to_send(self) -> int:
-        """Records the delivery is planned for."""
+        """Number of records that the delivery is planned for."""
         return self.new + self.changed + self.again
 
 
 @dataclass(frozen=True)
 class DeliveryCounts:
-    """What `record_status` says of one run, read back after the delivery.
+    """Sums up what `record_status` contains about one run, read back after the delivery.
 
     Attributes:
-        accepted, invalid, rejected, failed, not_attempted: records by status.
+        accepted, invalid, rejected, failed, not_attempted: number of records by status.
         requests, retries, bytes, compressed_bytes, request_seconds, throttled_seconds: sums over root batches.
-        batched: rows that name a batch.
-        batched_by_lanes: records that the lanes say they put into batches: the same, counted elsewhere.
-        reasons: why records were not accepted, the most frequent first; some of the rarest may be left out.
-        codes: all that was not accepted, by status, category and code; without words.
+        batched: number of rows that name a batch.
+        batched_by_lanes: number of records that the lanes report to have put into batches; a second count that must
+            equal `batched`.
+        reasons: why records were not accepted, the most frequent first; some of the rarest reasons may be left out.
+        codes: all records that were not accepted, by status, category and code; without messages.
     """
 
     accepted: int = 0
@@ -159,19 +168,19 @@ class DeliveryCounts:
 
     @property
     def persisted(self) -> int:
-        """Rows the run wrote."""
+        """Number of rows that the run wrote."""
         return self.accepted + self.invalid + self.rejected + self.failed + self.not_attempted
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why records were not accepted, and how many.
+    """Says why records were not accepted, and how many they are.
 
     Attributes:
         status, category, code: as in `record_status`.
-        message: for people, in words of ours; empty where only the API has words for it (`OUR_WORDS`).
-        records: how many.
-        http_status: of the answer; None: there was none.
+        message: text for people, written by cio_spark; empty if only the API has a text for it (`OUR_WORDS`).
+        records: number of records.
+        http_status: HTTP status of the answer; None if there was no answer.
     """
 
     status: str
@@ -184,13 +193,14 @@ class Reason:
 
 @dataclass(frozen=True)
 class Books:
-    """Source rows against the sum of all states.
+    """Compares the source rows of a run with the sum of all states.
 
     Attributes:
         survey: rows by state before the delivery.
         delivery: what the run wrote.
-        not_started, in_doubt: rows of waves that never started, and of one that started and never committed.
-        evaluated_again: rows of waves that Spark evaluated twice, and so sent twice.
+        not_started: rows of waves that never started.
+        in_doubt: rows of a wave that started and was never committed.
+        evaluated_again: rows of waves that Spark evaluated twice, and that were therefore sent twice.
     """
 
     survey: StateCounts
@@ -201,22 +211,23 @@ class Books:
 
     @property
     def accounted(self) -> int:
-        """Rows found in exactly one state."""
+        """Number of rows that were found in exactly one state."""
         survey = self.survey
         counted = survey.superseded + survey.unchanged + survey.changed_ignored + survey.held
         return counted + self.delivery.persisted + self.not_started + self.in_doubt
 
     @property
     def balanced(self) -> bool:
-        """Tell whether every source row is in a state, every wave was sent once, and lanes and rows agree."""
+        """Tell whether every row is in a state, every wave was sent once, and both counts of batched records agree."""
         agree = self.delivery.batched == self.delivery.batched_by_lanes
         return self.accounted == self.survey.source_rows and not self.evaluated_again and agree
 
     @property
     def error_rate_percent(self) -> float:
-        """(invalid + rejected + failed) / (source − unchanged − held) × 100; 0 where there was nothing to do.
+        """Error rate in percent: (invalid + rejected + failed) / (source − unchanged − held) × 100.
 
-        What is held was an error of an earlier run (docs/decisions/0009-held-is-no-new-error.md).
+        It is 0 if there was nothing to do. An earlier run has already counted held records as errors
+        (docs/decisions/0009-held-is-no-new-error.md).
         """
         considered = self.survey.source_rows - self.survey.unchanged - self.survey.held
         delivery = self.delivery
@@ -226,15 +237,15 @@ class Books:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would do.
+    """Describes what a run would do.
 
     Attributes:
         counts: rows by state.
-        plan: how it would be cut.
+        plan: how the delivery would be cut.
         reasons: why records are invalid.
-        samples: payloads of a few records that would be sent; they hold values, mask them before showing.
+        samples: payloads of a few records that would be sent; they contain values, so mask them before you show them.
         source: what was read.
-        notes: why the run would write other bytes than the last one, a sentence each.
+        notes: why the run would write other bytes than the last run, one sentence each.
     """
 
     counts: StateCounts
@@ -247,19 +258,19 @@ class Preview:
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What became of one run.
+    """Describes what became of one run.
 
     Attributes:
-        run_id: the run, sortable by sequence.
-        sync: the sync's name.
-        exit_status: what a command ends with.
+        run_id: id of the run; ids sort by the sequence of runs.
+        sync: name of the sync.
+        exit_status: status that a command ends with.
         books: all counts.
-        plan: how it was cut; None where there was nothing to send.
+        plan: how the delivery was cut; None if there was nothing to send.
         message: one sentence for people.
-        seconds: whole run.
-        delivery_seconds: the one action that sends.
+        seconds: seconds of the whole run.
+        delivery_seconds: seconds of the Spark action that sends.
         phases: seconds by phase, in order.
-        notes: why the run wrote other bytes than the last one, a sentence each.
+        notes: why the run wrote other bytes than the last run, one sentence each.
     """
 
     run_id: str

@@ -1,6 +1,7 @@
-"""The columns that cross a stage or are kept in a table, as DDL constants; a test holds them to what fills them.
+"""Defines the columns that pass from stage to stage or are kept in a table, as DDL constants.
 
-TIMESTAMP alone is what a setting of the session says; TIMESTAMP_LTZ is an instant in every session.
+A test checks that each constant equals what the code writes. A session setting decides what TIMESTAMP alone means;
+TIMESTAMP_LTZ is an instant in every session.
 """
 
 from __future__ import annotations
@@ -14,23 +15,25 @@ from cio_spark.statuses import ROW_STATES, SENT_STATUSES
 
 BATCH_COLUMNS = ", ".join(f"{name} {fact.type}" for name, fact in BATCH_FACTS.items())
 
-# What the partition function yields (delivery.outcome.OUTCOMES): `record_status` but for what a run's rows share
+# Columns that the partition function yields (delivery.outcome.OUTCOMES): those of `record_status` without the three
+# that have the same value in all rows of a run
 OUTCOMES = (
     "record_id STRING, person_key STRING, message_id STRING, payload_hash BIGINT, status STRING, "
     "error_category STRING, error_code STRING, error_message STRING, http_status INT, batch_id STRING, attempts INT, "
     f"payload_bytes INT, attempted_at TIMESTAMP_LTZ, batch STRUCT<{BATCH_COLUMNS}>"
 )
 
-# What tells the records of a sync apart: the record id, or the content for rows that have none
+# Key that distinguishes the records of a sync: the record id, or a hash of the content for rows without one
 RECORD_KEY = "coalesce(record_id, concat('\\0', CAST(payload_hash AS STRING)))"
 
-# A row of record_status whose record was on the wire: one held back within a divided batch was, with the whole of it
+# Selects rows of record_status whose record was sent in a request. A record that was not sent again after its batch was
+# divided counts too: the request of the whole batch contained it
 WAS_SENT = f"status IN {SENT_STATUSES} OR attempts > 0"
 
 # Columns by which the source stage ranks duplicates; they pass through the payload stage
 ORDER_PREFIX = "__order_"
 
-# What the partition function reads, in this order (delivery.records.PREPARED)
+# Columns that the partition function reads, in this order (delivery.records.PREPARED)
 PREPARED_COLUMNS = (
     "lane",
     "payload",
@@ -45,7 +48,7 @@ PREPARED_COLUMNS = (
 
 RECORD_STATUS = f"run_id STRING, sync STRING, operation_type STRING, {OUTCOMES}"
 
-# The prototype notebook's 13 columns: order and types are a contract with its positional inserts
+# The 13 columns of the prototype notebook, whose inserts go by position: keep their order and types
 BATCH_OPERATIONS = (
     "job_id STRING, batch_id STRING, operation_type STRING, status STRING, total_records INT, processed_records INT, "
     "failed_records INT, processing_time_seconds DOUBLE, throughput_rps DOUBLE, error_rate_percent DOUBLE, "
@@ -60,7 +63,7 @@ SYNC_RUNS = (
     "configuration STRING, package_version STRING, exit_status INT, error STRING, throttled_seconds DOUBLE, "
     "delivery_seconds DOUBLE, "
     + ", ".join(f"{name} BIGINT" for name in RUN_COUNTS)
-    # Columns that came later stand behind those that older tables have
+    # Columns that were added later come after those that older tables have
     + ", session_settings STRING, send_until TIMESTAMP_LTZ, job_attempt STRING, taken_over_run STRING, "
     "taken_over_wave INT, kind STRING"
 )
@@ -78,13 +81,13 @@ ALERTS = (
 
 
 class Layout(NamedTuple):
-    """A table.
+    """Describes one table.
 
     Attributes:
-        columns: its DDL.
-        sorted_by: columns that look-ups go by; maintenance sorts by them, nothing is clustered while it is written.
-        indexed: columns Delta keeps statistics of. Few on purpose: gathering them for all columns of every append
-            cost more than writing the rows.
+        columns: DDL of its columns.
+        sorted_by: columns that look-ups use. Maintenance sorts by them; nothing is clustered while it is written.
+        indexed: columns for which Delta keeps statistics. They are few on purpose: gathering statistics for all columns
+            of every append cost more than writing the rows.
     """
 
     columns: str
@@ -102,8 +105,8 @@ TABLES: dict[str, Layout] = {
 
 
 def struct_of(ddl: str) -> T.StructType:
-    """The struct type of one of the constants; Spark parses DDL only once there is a session."""
-    # `DataType.fromDDL`, which is public, came with Spark 4
+    """Return the struct type of one of the constants; a session is needed, because Spark parses the DDL."""
+    # The public function `DataType.fromDDL` exists only from Spark 4 on
     struct = T._parse_datatype_string(ddl)
     assert isinstance(struct, T.StructType)
     return struct

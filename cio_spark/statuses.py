@@ -1,4 +1,4 @@
-"""Names what can become of a record, and in which states rows are: the words of the tables, each said once."""
+"""Names the statuses that a record can get and the states that a row can have, all in this one place."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from enum import Enum
 
 
 class Status(str, Enum):
-    """What became of a record in a run: `record_status.status`."""
+    """Lists what can become of a record in a run: the values of `record_status.status`."""
 
     ACCEPTED = "accepted"
     INVALID = "invalid"
-    """It broke a rule of ours and was not sent."""
+    """Validation refused the record, and it was not sent."""
     REJECTED = "rejected"
-    """The API refused it."""
+    """The API refused the record."""
     FAILED = "failed"
-    """It was sent, and nobody knows that it arrived; or the API could not take it."""
+    """The record was sent without a confirmation that it arrived, or the API could not take it."""
     NOT_ATTEMPTED = "not_attempted"
-    """It was not sent for a reason that has nothing to do with it."""
+    """The record was not sent, for a reason that has nothing to do with the record."""
 
     def __str__(self) -> str:
         return self.value
 
 
 class State(str, Enum):
-    """What the ledger says of a record before the delivery (docs/reliability.md)."""
+    """Lists the states that the ledger gives to records before the delivery (docs/reliability.md)."""
 
     NEW = "new"
     CHANGED = "changed"
     AGAIN = "again"
-    """It was tried before, and never settled."""
+    """An earlier run wrote a status for the record, and its last attempt, if there was one, was not accepted."""
     INVALID = "invalid"
     UNCHANGED = "unchanged"
     CHANGED_IGNORED = "changed_ignored"
-    """It was accepted once, has changed since, and `on_change` is `ignore`."""
+    """The record was accepted once and has changed since, and `on_change` is `ignore`."""
     HELD = "held"
-    """This very payload was refused before."""
+    """The same payload was refused before, or it failed and waits as a dead letter for a replay."""
     SUPERSEDED = "superseded"
-    """Another row of the source has the same record id."""
+    """Another row of the source has the same record id and takes precedence."""
 
     def __str__(self) -> str:
         return self.value
@@ -45,10 +45,10 @@ class State(str, Enum):
 STATUSES: tuple[str, ...] = tuple(status.value for status in Status)
 
 SENT_STATUSES: tuple[str, ...] = ("accepted", "rejected", "failed")
-"""Statuses of records that were put on the wire; `invalid` and most `not_attempted` ones never were."""
+"""Statuses of records that were sent in a request; `invalid` and most `not_attempted` records never were."""
 
 LEFT_ALONE: tuple[str, ...] = ("unchanged", "changed_ignored", "held", "superseded")
 """States of rows for which a run does nothing."""
 
 ROW_STATES: tuple[str, ...] = (*STATUSES, *LEFT_ALONE, "not_started", "in_doubt")
-"""Where a source row is after a run: in exactly one of these, which add up to the source's rows."""
+"""States that a source row can have after a run: each row is in exactly one, so they add up to the source's rows."""

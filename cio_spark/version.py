@@ -1,4 +1,4 @@
-"""The package's version, as installed."""
+"""Finds the version of the installed package."""
 
 from importlib.metadata import PackageNotFoundError, version
 

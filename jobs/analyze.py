@@ -1,4 +1,7 @@
-"""Job: show how a sync performs. Same arguments as `cio-spark analyze`; for spark-submit and Databricks."""
+"""Runs `cio-spark analyze`, which shows how a sync performs, as a job of spark-submit or Databricks.
+
+It takes the same arguments as the command.
+"""
 
 from cio_spark.cli import run_job
 

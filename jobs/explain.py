@@ -1,4 +1,7 @@
-"""Job: show what is known about one record or person. Same arguments as `cio-spark explain`; for clusters."""
+"""Runs `cio-spark explain`, which shows what is known about one record or person, as a job on a cluster.
+
+It takes the same arguments as the command.
+"""
 
 from cio_spark.cli import run_job
 

@@ -1,4 +1,7 @@
-"""Job: keep the tables small. Same arguments as `cio-spark maintain`; for spark-submit and Databricks."""
+"""Runs `cio-spark maintain`, which keeps the tables small, as a job of spark-submit or Databricks.
+
+It takes the same arguments as the command.
+"""
 
 from cio_spark.cli import run_job
 

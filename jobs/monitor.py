@@ -1,4 +1,7 @@
-"""Job: evaluate alerts. Same arguments as `cio-spark monitor`; for spark-submit and Databricks."""
+"""Runs `cio-spark monitor`, which evaluates alerts, as a job of spark-submit or Databricks.
+
+It takes the same arguments as the command.
+"""
 
 from cio_spark.cli import run_job
 

@@ -1,4 +1,7 @@
-"""Job: send dead letters again. Same arguments as `cio-spark replay`; for spark-submit and Databricks."""
+"""Runs `cio-spark replay`, which sends dead letters again, as a job of spark-submit or Databricks.
+
+It takes the same arguments as the command.
+"""
 
 from cio_spark.cli import run_job
 

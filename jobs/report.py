@@ -1,4 +1,7 @@
-"""Job: write the HTML report of a sync. Same arguments as `cio-spark report`; for spark-submit and Databricks."""
+"""Runs `cio-spark report`, which writes the HTML report of a sync, as a job of spark-submit or Databricks.
+
+It takes the same arguments as the command.
+"""
 
 from cio_spark.cli import run_job
 

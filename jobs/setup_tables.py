@@ -1,4 +1,7 @@
-"""Job: create tables and views. Same arguments as `cio-spark setup`; for spark-submit and Databricks."""
+"""Runs `cio-spark setup`, which creates tables and views, as a job of spark-submit or Databricks.
+
+It takes the same arguments as the command.
+"""
 
 from cio_spark.cli import run_job
 

@@ -1,4 +1,7 @@
-"""Job: show the last runs. Same arguments as `cio-spark status`; for spark-submit and Databricks."""
+"""Runs `cio-spark status`, which shows the last runs, as a job of spark-submit or Databricks.
+
+It takes the same arguments as the command.
+"""
 
 from cio_spark.cli import run_job
 

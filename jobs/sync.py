@@ -1,4 +1,7 @@
-"""Job: run syncs. Same arguments as `cio-spark sync`; for spark-submit and Databricks."""
+"""Runs `cio-spark sync`, which runs one or several syncs, as a job of spark-submit or Databricks.
+
+It takes the same arguments as the command.
+"""
 
 from cio_spark.cli import run_job
 

@@ -1,4 +1,4 @@
-"""Configuration: models, loader, JSON schema."""
+"""Defines the configuration: its models, its loader and its JSON schema."""
 
 from cio_spark.config.batch import (
     BatchConfiguration,

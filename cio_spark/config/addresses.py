@@ -1,4 +1,4 @@
-"""Tells addresses that take the key over a network in clear text."""
+"""Finds addresses to which the key would cross a network in clear text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ CLEAR_TEXT: Final = (
     "starts with http://, so the API key and every record would cross the network in clear text: use https://, or say "
     "{insecure} if this network may read them (http:// to this very machine needs no such word)"
 )
-"""Says why such an address is refused; `insecure` is how to take it all the same."""
+"""Message that refuses such an address; `insecure` is replaced by the way to use it all the same."""
 
 
 def crosses_network_in_clear_text(url: str) -> bool:
-    """Say whether requests to an address leave this machine without encryption.
+    """Tell whether requests to an address leave this machine without encryption.
 
     Args:
-        url: an address; one that cannot be read does not, for nothing is sent there.
+        url: an address. The answer for an address that cannot be read is False, because nothing is sent there.
     """
     try:
         parts = urlsplit(url)
@@ -27,7 +27,7 @@ def crosses_network_in_clear_text(url: str) -> bool:
 
 
 def _is_this_machine(host: str) -> bool:
-    """Know loopback addresses (RFC 1122, RFC 4291), and the names that stand for them everywhere (RFC 6761)."""
+    """Tell whether a host is a loopback address (RFC 1122, RFC 4291) or always a name for one (RFC 6761)."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What all configuration models share: strictness, and the small checked types their fields are made of."""
+"""Defines what all configuration models share: the strict base model, and the small checked types of their fields."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pydantic_core import PydanticCustomError
 
 
 class TextEnum(str, Enum):
-    """An enumeration whose members are, compare and print as their text (`enum.StrEnum` needs Python 3.11)."""
+    """Is an enumeration whose members are texts, and compare and print as such (`enum.StrEnum` needs Python 3.11)."""
 
     def __str__(self) -> str:
         return str(self.value)
 
 
 class ConfigModel(BaseModel):
-    """A section of the configuration: it cannot be changed, and unknown keys are errors."""
+    """Is the base of all sections of the configuration: a section cannot be changed, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
 
 def sentence(text: str) -> PydanticCustomError:
-    """The error of a check of ours, whose text is shown to the user as it stands."""
+    """Make the error of one of our own checks, whose text is shown to the user unchanged."""
     return PydanticCustomError("sentence", "{text}", {"text": text})
 
 
@@ -50,19 +50,19 @@ NAME_PATTERN = r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,99}$"
 IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_][a-zA-Z0-9_-]{0,254}$"
 
 Text = Annotated[str, AfterValidator(_not_blank)]
-"""Text that says something."""
+"""Text that is not blank."""
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-"""A name that is safe in table rows, batch ids and file names."""
+"""Name that is safe in table rows, batch ids and file names."""
 
 Identifier = Annotated[str, Field(pattern=IDENTIFIER_PATTERN)]
-"""A catalog's or database's name; whoever puts it in SQL quotes it with backticks (it may hold a hyphen)."""
+"""Name of a catalog or a database; it may contain a hyphen, so SQL must quote it with backticks."""
 
 Columns = Annotated[list[Text], AfterValidator(_listed_once)]
-"""Names of columns, each once."""
+"""Names of columns, each of them once."""
 
 Whole = Annotated[int, BeforeValidator(_not_boolean)]
-"""A whole number; `true` is not 1."""
+"""Whole number; `true` is not accepted as 1."""
 
 Real = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_boolean)]
-"""A finite number; `true` is not 1.0."""
+"""Finite number; `true` is not accepted as 1.0."""

@@ -1,4 +1,4 @@
-"""How records are batched, sent, limited and retried: `BatchConfiguration` and the enumerations around it."""
+"""Defines `BatchConfiguration`, which says how records are batched, sent, limited and retried, and its enumerations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_PARALLEL_WORKERS = 20
 
 
 class BatchStatus(TextEnum):
-    """Where a batch or a job stands."""
+    """Lists the states of a batch or a job."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -25,7 +25,7 @@ class BatchStatus(TextEnum):
 
 
 class BatchStrategy(TextEnum):
-    """What the size of a request follows."""
+    """Lists what can decide the size of a request."""
 
     SIZE_BASED = "size_based"
     TIME_BASED = "time_based"
@@ -34,7 +34,7 @@ class BatchStrategy(TextEnum):
 
 
 class ErrorHandlingStrategy(TextEnum):
-    """What a failure leads to."""
+    """Lists the ways to handle a failure."""
 
     FAIL_FAST = "fail_fast"
     CONTINUE_ON_ERROR = "continue_on_error"
@@ -43,7 +43,7 @@ class ErrorHandlingStrategy(TextEnum):
 
 
 class ProcessingPriority(TextEnum):
-    """Which of several syncs runs first."""
+    """Decides which of several syncs runs first."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -52,10 +52,10 @@ class ProcessingPriority(TextEnum):
 
 
 class BatchConfiguration(BaseModel):
-    """Size, speed, patience and error handling of one sync.
+    """Describes the batch size, speed, time limits and error handling of one sync.
 
-    Fields, defaults and bounds are the notebook's. Unlike the other sections it can be changed after it was made;
-    every assignment is checked.
+    Fields, defaults and bounds are those of the prototype notebook. Unlike the other sections, an instance can be
+    changed after it was made; every assignment is checked.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -132,23 +132,23 @@ class BatchConfiguration(BaseModel):
         return self
 
     def calculate_optimal_batch_size(self, total_records: int) -> int:
-        """Records per batch as the notebook computed them: everything in one batch as long as it fits.
+        """Return the records per batch as the notebook computed them: one batch, as long as all records fit into it.
 
         Args:
-            total_records: records to send.
+            total_records: number of records to send.
 
         Returns:
-            `total_records` when they fit into one batch, else an even share per worker, at most `max_batch_size`.
+            `total_records` if they fit into one batch, else an even share per worker, at most `max_batch_size`.
         """
         if total_records <= self.max_batch_size:
             return total_records
         return min(self.max_batch_size, math.ceil(total_records / self.parallel_workers))
 
     def balanced_batch_size(self, total_records: int) -> int:
-        """Records per batch that keep every worker busy, also when all records would fit into one batch.
+        """Return the records per batch that keep every worker busy, even if all records would fit into one batch.
 
         Args:
-            total_records: records to send.
+            total_records: number of records to send.
 
         Returns:
             An even share per worker, at least 1 and at most `max_batch_size`.
@@ -156,13 +156,15 @@ class BatchConfiguration(BaseModel):
         return max(1, min(self.max_batch_size, math.ceil(total_records / self.parallel_workers)))
 
     def estimate_processing_time(self, total_records: int) -> float:
-        """Seconds the notebook would expect, kept for compatibility; a run's plan has its own estimate.
+        """Return the seconds that the notebook would expect a sync to take.
+
+        The method is kept for compatibility; a run's plan has its own estimate.
 
         Args:
-            total_records: records to send.
+            total_records: number of records to send.
 
         Returns:
-            Batches per worker times (batch size / rate limit + 0.5 s); 0.0 when there is nothing to send.
+            Batches per worker times (batch size / rate limit + 0.5 s), in seconds; 0.0 if there is nothing to send.
         """
         if total_records <= 0:
             return 0.0

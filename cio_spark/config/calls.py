@@ -1,4 +1,4 @@
-"""Lists the calls a sync can make, one row a call: what each one sends, needs and may carry, and how it is treated."""
+"""Lists the calls that a sync can make, one row per call: what it sends, needs and may carry, and how it is treated."""
 
 from __future__ import annotations
 
@@ -9,43 +9,48 @@ from typing import TypeAlias
 from cio_spark.config.base import TextEnum
 
 Alternatives: TypeAlias = tuple[tuple[str, ...], ...]
-"""Field names: of every inner tuple at least one must be given."""
+"""Tuples of field names; at least one field of every inner tuple must be given."""
 
 
 class OnChange(TextEnum):
-    """What happens to a record that was accepted and whose payload then changed."""
+    """Says what happens to a record that was accepted and whose payload changed afterwards."""
 
     SEND = "send"
     IGNORE = "ignore"
 
 
 class Overwrites(Enum):
-    """What a call overwrites, and so whose order matters."""
+    """Says what a call overwrites in Customer.io, and therefore whether the order of a person's records matters."""
 
     NOTHING = "nothing"
-    """It is an event: a late one does no harm, and no person's records wait for each other."""
+    """The call is an event: a late one does no harm, and no person's records wait for each other."""
     PART_OF_PERSON = "part_of_person"
-    """One of a person's many devices or objects: a late call would overwrite a newer one of the same person."""
+    """The call is about one of a person's many devices or objects: a late one would overwrite a newer one."""
     PERSON = "person"
-    """The whole person: a newer accepted call also makes older ones of other records obsolete."""
+    """The call is about the whole person: a newer accepted call also makes older calls of other records obsolete."""
 
 
 @dataclass(frozen=True)
 class CallSpec:
-    """Everything that depends on a call. Nothing has a default: a new call has to say it all.
+    """Describes everything that depends on the call.
+
+    No attribute has a default, so that a new call must state each of them.
 
     Attributes:
         json_type: `type` of the message.
-        event: reserved event name of a semantic event; None: the call is none.
-        needs: fields of the payload section, as alternatives; of every inner tuple at least one must be given.
-        may: further fields that may be given. Fields that every call may have are in `COMMON_FIELDS`.
-        operation_type: the sync's operation type unless the user names one.
-        on_change: the default for changed records.
+        event: reserved event name of a semantic event; None if the call is no semantic event.
+        needs: required fields of the payload section, as alternatives; at least one field of every inner tuple must be
+            given.
+        may: further fields that may be given. `COMMON_FIELDS` lists the fields that every call may have.
+        operation_type: operation type of the sync, unless the user names one.
+        on_change: default for records that have changed.
         overwrites: what a late call would overwrite.
-        is_held: whether a record that the API refused waits until its payload changes; else it is tried on every run.
-        tolerates_errors: whether the user's error threshold counts; else no record may fail.
-        one_item_per_request: its `context` would hold for a whole batch, so every record has a request of its own.
-        scalar_trait: the field that is sent as a trait; None: there is none.
+        is_held: True if a record that the API refused is held until its payload changes; False if every run tries it
+            again.
+        tolerates_errors: True if the user's error threshold applies; False if no record may fail.
+        one_item_per_request: True if every record needs a request of its own, because its `context` might apply to a
+            whole batch (docs/delivery.md).
+        scalar_trait: field that is sent as a trait; None if there is none.
     """
 
     json_type: str
@@ -62,17 +67,17 @@ class CallSpec:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """All fields the call knows, needed ones first."""
+        """All fields that the call knows, the required ones first."""
         return tuple(name for alternatives in self.needs for name in alternatives) + self.may
 
     @property
     def overwrites_state(self) -> bool:
-        """Whether an older call of a person, sent late, would overwrite a newer one."""
+        """Tell whether an older call of a person would overwrite a newer one if it were sent late."""
         return self.overwrites is not Overwrites.NOTHING
 
     @property
     def overwrites_person(self) -> bool:
-        """Whether any newer call of a person makes an older one obsolete."""
+        """Tell whether any newer call of a person makes an older one obsolete."""
         return self.overwrites is Overwrites.PERSON
 
 
@@ -160,13 +165,13 @@ def _suppression(event: str) -> CallSpec:
 
 
 class Call(TextEnum):
-    """The API call, or semantic event, that a row becomes."""
+    """Lists the API calls and semantic events that a row can become."""
 
     spec: CallSpec
-    """Everything that depends on it."""
+    """Everything that depends on the call."""
 
     def __new__(cls, value: str, spec: CallSpec) -> Call:
-        """Keep the name as the value, and the rest beside it."""
+        """Make a member whose value is its name and whose attribute `spec` is its description."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.spec = spec

@@ -14,15 +14,15 @@ SUFFIXES = (".yml", ".yaml")
 
 
 def read_environment(name: str, sync_file: Path, conf_dir: Path | None) -> Layer:
-    """Read the environment file of that name.
+    """Read the environment file with the given name.
 
     Args:
-        name: the environment's name, without suffix.
-        sync_file: the sync file; its folder's neighbour `environments` is searched.
-        conf_dir: a configuration folder whose `environments` is searched first.
+        name: name of the environment, without suffix.
+        sync_file: the sync file; the folder `environments` beside the sync file's folder is searched.
+        conf_dir: configuration folder whose subfolder `environments` is searched first.
 
     Returns:
-        The layer; an unknown name is a problem that lists the environments there are.
+        The layer. An unknown name becomes a problem in it, which lists the environments that exist.
     """
     folders = _folders(sync_file, conf_dir)
     if re.fullmatch(NAME_PATTERN, name):

@@ -1,4 +1,4 @@
-"""The JSON schema of a sync file, for editors and other tools."""
+"""Makes the JSON schema of a sync file, for editors and other tools."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def configuration_schema() -> dict[str, Any]:
-    """The JSON schema (2020-12) of a whole sync file; an environment file is only a part of one."""
+    """Return the JSON schema (2020-12) of a whole sync file; an environment file contains only a part of one."""
     return {"$schema": DIALECT, **SyncConfig.model_json_schema(by_alias=True)}
 
 
 def render_schema() -> str:
-    """The schema as the text of `conf/schema.json`."""
+    """Return the schema as the text of `conf/schema.json`."""
     return json.dumps(configuration_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""Finds an API key where it must never be: in YAML or in --set."""
+"""Finds an API key or a webhook's address where it must never be: in YAML or in `--set`."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ WEBHOOK_ADVICE = (
     "CIO_SPARK_WEBHOOK_URL, or name a Databricks secret with monitoring.webhook_secret: {scope: ..., key: ...}"
 )
 _REFERENCES: dict[Location, str] = {("api", "secret"): ADVICE, ("monitoring", "webhook_secret"): WEBHOOK_ADVICE}
-"""Where a secret is named, not given."""
+"""Places that name a secret, each with the advice for a user who writes the secret itself there."""
 _KNOWN: frozenset[Location] = frozenset(
     {*_REFERENCES, *((*place, "key") for place in _REFERENCES), ("payload", "device_token")}
 )
 
 
 def looks_secret(key: object) -> bool:
-    """Whether what stands under this key may be a secret, so that it is not shown."""
+    """Tell whether the value of this key may be a secret, so that it must not be shown."""
     bare = re.sub("[^a-z]", "", str(key).lower())
     return bare in ("key", "auth", "authorization") or any(word in bare for word in _WORDS)
 
 
 def key_leaks(data: dict[str, Any]) -> list[Finding]:
-    """Places that look as if the API key were written there.
+    """Find the places that look as if a secret were written there.
 
     Args:
         data: one layer or the merged configuration.
 
     Returns:
-        A finding per place; what a payload computes (`payload.properties.set.token`) is the user's own matter.
+        One finding per place. Fields that a payload computes (`payload.properties.set.token`) are the user's own
+        decision and are not looked at.
     """
     return list(_leaks(data, ()))
 

@@ -1,4 +1,4 @@
-"""The layers a configuration is made of (sync file, environment file, --set), and how they are merged."""
+"""Reads the layers of a configuration (sync file, environment file, `--set`) and merges them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SET = "--set"
 
 @dataclass
 class Layer:
-    """One source of values.
+    """Holds the values of one source of configuration.
 
     Attributes:
-        name: how the user knows it: a file's path, or `--set`.
-        data: its values.
-        findings: places in it that are wrong.
-        unreadable: why it could not be read at all (or in part); empty if it could.
+        name: the source as the user knows it: the path of a file, or `--set`.
+        data: values of the layer.
+        findings: places in the layer that are wrong.
+        unreadable: problems because of which the layer, or a part of it, could not be read; empty if it could be read.
     """
 
     name: str
@@ -39,10 +39,10 @@ def read_layer(path: Path, *, may_be_empty: bool) -> Layer:
 
     Args:
         path: the file.
-        may_be_empty: whether a file without values (all comments) is in order.
+        may_be_empty: True if a file without values (only comments) is allowed.
 
     Returns:
-        The layer; what is wrong with the file is in it, nothing is raised.
+        The layer, with the problems of the file in it; nothing is raised.
     """
     layer = Layer(str(path))
     text, trouble = _read_text(path)
@@ -65,7 +65,7 @@ def read_layer(path: Path, *, may_be_empty: bool) -> Layer:
 
 
 def _read_text(path: Path) -> tuple[str, str]:
-    """The file's text, or why there is none."""
+    """Return the text of a file, and an empty message; or an empty text, and the reason why it cannot be read."""
     try:
         if path.is_dir():
             return "", "is a folder; name a YAML file in it"
@@ -92,7 +92,7 @@ def _neighbour(path: Path) -> str:
 
 
 def read_overrides(overrides: Sequence[str]) -> Layer:
-    """Read `key.path=value` texts; a later one wins over an earlier one."""
+    """Read texts of the form `key.path=value`; a later one wins over an earlier one."""
     layer = Layer(SET)
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -112,7 +112,11 @@ def read_overrides(overrides: Sequence[str]) -> Layer:
 
 
 def _override_value(text: str) -> tuple[Any, str]:
-    """The value of an override: YAML in brackets or quotes, else a plain scalar (which may hold ': ' or '#')."""
+    """Return the value of an override and an empty message, or None and the reason why the value cannot be read.
+
+    A text that begins with a bracket or a quote is read as YAML; any other text is a plain scalar, which may contain
+    `#`, or a colon before a blank.
+    """
     if not text.startswith(("{", "[", '"', "'")):
         return (None, "holds half a character") if _half_characters(text) else (plain_scalar(text), "")
     document = read_yaml(text)
@@ -129,7 +133,7 @@ def _half_characters(text: str) -> bool:
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Both, where `over` wins; mappings are merged key by key, everything else is replaced."""
+    """Merge two mappings; `over` wins, nested mappings are merged key by key, and every other value is replaced."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
@@ -138,7 +142,7 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def merge_layers(layers: Sequence[Layer], sections: frozenset[str]) -> dict[str, Any]:
-    """All layers in one; a section with nothing below its name (all comments) says nothing."""
+    """Merge all layers into one; a section without any value below its name (only comments) changes nothing."""
     merged: dict[str, Any] = {}
     for layer in layers:
         said = {key: value for key, value in layer.data.items() if value is not None or key not in sections}
@@ -147,5 +151,5 @@ def merge_layers(layers: Sequence[Layer], sections: frozenset[str]) -> dict[str,
 
 
 def origin(layers: Sequence[Layer], location: Location) -> str:
-    """The layer that the value at this place comes from; the first one for what is missing."""
+    """Return the name of the layer that the value at a place comes from, or of the first layer if no layer has one."""
     return next((layer.name for layer in reversed(layers) if holds(layer.data, location)), layers[0].name)

@@ -1,4 +1,4 @@
-"""Loads sync files: defaults < sync file < environment file < overrides, with every problem at once."""
+"""Loads sync files and reports all problems at once: defaults < sync file < environment file < overrides."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], list[Problem]]] = {
     "batch": lambda section: batch_problems(section, _BATCH_DEFAULTS),
 }
 FIRST_TO_LAST = tuple(reversed(ProcessingPriority))
-"""Order in which syncs, and a processor's jobs, run."""
+"""Order of priorities in which several syncs run, and in which a processor runs its jobs."""
 
 
 def load_config(
@@ -43,16 +43,17 @@ def load_config(
 
     Args:
         path: the sync file.
-        environment: name of an environment file, looked for in `conf_dir/environments`, in `../environments` beside the
-            sync file's folder, and in `conf/environments` under the current folder.
-        overrides: `key.path=value` texts that win over both files. The value is a YAML scalar, `[list]` or `{mapping}`.
-        conf_dir: a configuration folder to search for environments first.
+        environment: name of an environment file. It is searched in `conf_dir/environments`, in `environments` beside
+            the sync file's folder, and in `conf/environments` under the current folder.
+        overrides: texts `key.path=value` that win over both files. The value is a YAML scalar, a `[list]` or a
+            `{mapping}`.
+        conf_dir: configuration folder that is searched for environments first.
 
     Returns:
         The checked configuration.
 
     Raises:
-        ConfigurationError: with all problems of all layers.
+        ConfigurationError: there are problems; the error carries those of all layers.
     """
     sync_file = Path(path)
     layers = [read_layer(sync_file, may_be_empty=False)]
@@ -93,15 +94,17 @@ def load_configs(
 
     Args:
         paths: the sync files.
-        environment: as for `load_config`, for all of them.
-        overrides: as for `load_config`, for all of them.
+        environment: as for `load_config`; it applies to all files.
+        overrides: as for `load_config`; they apply to all files.
         conf_dir: as for `load_config`.
 
     Returns:
-        The configurations in the order they run: critical priority first, else in the order given.
+        The configurations in the order in which they run: higher priorities first, and in the given order for equal
+        priorities.
 
     Raises:
-        ConfigurationError: with all problems of all files, and of two files that claim one name.
+        ConfigurationError: there are problems, or two files use the same sync name; the error carries the problems of
+            all files.
     """
     if not paths:
         raise ConfigurationError.of("", "no sync file was given")
@@ -125,7 +128,11 @@ def load_configs(
 
 
 def _check(merged: dict[str, Any], *, complete: bool) -> tuple[SyncConfig | None, list[Finding]]:
-    """Validate; where a layer could not be read, nothing is said about what may be missing only for that reason."""
+    """Validate a merged configuration, and return it with all findings.
+
+    If a layer could not be read (`complete` is False), missing values are not reported, because that layer may contain
+    them, and the rules across fields are not applied.
+    """
     findings: list[Finding] = []
     config: SyncConfig | None = None
     try:
@@ -142,7 +149,7 @@ def _check(merged: dict[str, Any], *, complete: bool) -> tuple[SyncConfig | None
 
 
 def _follows_from(finding: Finding, place: Location) -> bool:
-    """Whether a finding only repeats, or is caused by, what was already said about a place."""
+    """Tell whether a finding only repeats, or is caused by, a problem that was already reported for a place."""
     within = finding.location[: len(place)] == place
     return within and (finding.location == place or finding.message.startswith(MISSING))
 

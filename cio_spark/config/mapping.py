@@ -1,4 +1,4 @@
-"""How values get into a payload: scalars, literals, and the mapping of columns to fields."""
+"""Describes how values get into a payload: scalars, literals, and the mapping of columns to fields."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _plain_value(value: Any) -> Any:
 
 
 class Literal(ConfigModel):
-    """A constant, the same for every row: `{value: EUR}`."""
+    """Is a constant with the same value for every row: `{value: EUR}`."""
 
     value: Annotated[str | int | float | bool | None, BeforeValidator(_plain_value)] = Field(
         description="The constant itself: text, a number, true, false or null."
@@ -39,7 +39,7 @@ def _scalar_form(value: Any) -> str | None:
 
 
 def text_or_list(value: Any) -> str | None:
-    """Which of the two forms a field takes that may be one text or a list of texts."""
+    """Return the tag of the form that a value has, one text or a list of texts; None for any other form."""
     if isinstance(value, str):
         return EXPRESSION_TAG
     return LIST_TAG if isinstance(value, (list, tuple)) else None
@@ -55,7 +55,7 @@ Scalar: TypeAlias = Annotated[
     Annotated[Text, Tag(EXPRESSION_TAG)] | Annotated[Literal, Tag(LITERAL_TAG)],
     Discriminator(_scalar_form, custom_error_type="scalar_form", custom_error_message="scalar"),
 ]
-"""A Spark SQL expression (a column name is one), or a literal."""
+"""Spark SQL expression (a column name is one), or a literal."""
 
 Include: TypeAlias = Annotated[
     Annotated[OneOf["*"], Tag(ALL_TAG)] | Annotated[Columns, Tag(LIST_TAG)],
@@ -64,7 +64,7 @@ Include: TypeAlias = Annotated[
 
 
 class FieldMapping(ConfigModel):
-    """Which columns become fields of the payload under their own names, and which fields are computed."""
+    """Says which columns become fields of the payload under their own names, and which fields are computed."""
 
     include: Include | None = Field(
         None, description='Columns to send under their own names: a list, or "*" for all of the source.'

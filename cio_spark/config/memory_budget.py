@@ -6,16 +6,22 @@ from cio_spark.config.api_limits import MAX_ITEM_BYTES
 
 BYTES_PER_MB = 1_000_000
 REQUEST_BUFFERS = 6
-"""Batches of one size that a lane holds at most: two waiting, one being filled, one being sent, its body, its copy."""
+"""Largest number of buffers of one batch's size that a lane has in memory.
+
+They are two waiting batches, one that is being filled, one that is being sent, its body, and the copy of that body.
+"""
 PARTS_OF_BUFFER = 2
-"""A half of each buffer is for payloads, a half for what stands beside them: few large records, or many small ones."""
+"""One half of a buffer is for payloads, the other for the data beside them: few large records fit, and many small."""
 BYTES_BESIDE_PAYLOAD = 400
-"""Memory that a record takes beside its payload, generously: ids, hash, lane."""
+"""Bytes that a record needs in memory beside its payload (ids, hash, lane); a generous estimate."""
 SHARE_OF_CHUNK = 12
-"""Under memory_based a chunk of rows takes at most this part of the budget."""
+"""Divisor of the budget: under memory_based a chunk of rows takes at most one twelfth of it."""
 CHUNKS_IN_MEMORY = 4
-"""A chunk and what was cut from it for the lanes, while batches cut from the one before still wait."""
+"""Largest number of chunks in memory at the same time.
+
+A chunk is in memory together with what was cut from it for the lanes, while batches of the previous chunk still wait.
+"""
 LEAST_BYTES_PER_LANE = (
     PARTS_OF_BUFFER * REQUEST_BUFFERS * MAX_ITEM_BYTES * SHARE_OF_CHUNK // (SHARE_OF_CHUNK - CHUNKS_IN_MEMORY)
 )
-"""Budget that a lane needs for requests of one record of the largest size."""
+"""Bytes of the memory budget that a lane needs to send requests of one record of the largest size."""

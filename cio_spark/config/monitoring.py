@@ -1,4 +1,4 @@
-"""When a sync counts as unwell: the thresholds of alerts, and where to tell of them."""
+"""Describes when a sync raises alerts, and where they are reported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cio_spark.config.secret_ref import SecretRef
 
 
 class MonitoringSection(ConfigModel):
-    """Alerts: their windows, thresholds and webhook."""
+    """Sets the time windows and thresholds of alerts, and their webhook."""
 
     window_minutes: Whole = Field(
         5, ge=1, le=24 * 60, description="The last minutes whose batches decide about errors, slowness and throughput."

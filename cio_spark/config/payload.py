@@ -1,4 +1,4 @@
-"""The payload section: which call is made for a row, and what goes into it."""
+"""Describes the payload section: the call that is made for a row, and the fields of that call."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RecordId: TypeAlias = Annotated[
 ]
 
 
-# `Europe/Berlin`, `UTC`, `+02:00`; which regions there are Spark knows
+# Matches `Europe/Berlin`, `UTC` and `+02:00`; Spark decides whether the region exists
 _TIME_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*|[+-]\d\d:\d\d")
 
 
@@ -51,7 +51,10 @@ def _as_a_zone(name: str) -> str:
 
 
 class PayloadSection(ConfigModel):
-    """What is said to Customer.io about a row. Every scalar is a Spark SQL expression, or {value: x} for a constant."""
+    """Describes what is sent to Customer.io for a row.
+
+    Every scalar is a Spark SQL expression, or {value: x} for a constant.
+    """
 
     call: Call = Field(description="What is done with every row.")
     record_id: RecordId = Field(
@@ -101,5 +104,5 @@ class PayloadSection(ConfigModel):
 
     @property
     def record_id_columns(self) -> list[str]:
-        """The columns of the record id, always as a list."""
+        """Columns of the record id, always as a list."""
         return [self.record_id] if isinstance(self.record_id, str) else list(self.record_id)

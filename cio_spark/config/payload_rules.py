@@ -1,4 +1,4 @@
-"""What a payload section must and must not have, depending on its call."""
+"""Checks which fields a payload section must have and must not have; this depends on its call."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _INSTEAD |= {instead: name for name, instead in _INSTEAD.items()}
 
 
 def payload_problems(section: Mapping[str, Any]) -> list[Problem]:
-    """Everything that is wrong with a payload section across its fields.
+    """Find the problems of a payload section that concern several of its fields, or a field and the call.
 
     Args:
-        section: the section as written, by its YAML names; fields may be missing or malformed.
+        section: the section as written, with YAML names; fields may be missing or malformed.
 
     Returns:
-        Problems with paths relative to the section; none when the call itself is unknown.
+        Problems with paths relative to the section; an empty list if the call itself is unknown.
     """
     call = {one.value: one for one in Call}.get(str(section.get("call")))
     if call is None:
@@ -87,7 +87,7 @@ def _reserved_event_name(section: Mapping[str, Any], call: Call) -> Iterator[Pro
 
 
 def _device_type(section: Mapping[str, Any]) -> Iterator[Problem]:
-    """Refuse a constant that is no platform of devices; what a row says is for validation."""
+    """Yield a problem if a constant device type is not a known platform; validation checks the values of rows."""
     scalar = section.get("device_type")
     value = scalar.get("value") if isinstance(scalar, Mapping) else literal_text(scalar)
     if value is not None and value not in DEVICE_TYPES:
@@ -95,7 +95,7 @@ def _device_type(section: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def literal_text(scalar: Any) -> str | None:
-    """The constant text a scalar stands for (`{value: x}`, the SQL string `'x'`); None when the row decides it."""
+    """Return the constant text of a scalar (`{value: x}` or the SQL string `'x'`); None if it depends on the row."""
     if isinstance(scalar, Mapping):
         value = scalar.get("value")
         return value if isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""What becomes of nulls and timestamps in a payload."""
+"""Describes how nulls and timestamps are treated in a payload."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cio_spark.config.base import Columns, ConfigModel, TextEnum, sentence
 
 
 class NullHandling(TextEnum):
-    """Whether a null is left out of the payload or overwrites what Customer.io has."""
+    """Says whether a null is left out of the payload, or is sent and overwrites the value in Customer.io."""
 
     DROP = "drop"
     SEND = "send"
 
 
 class TimestampFormat(TextEnum):
-    """How a timestamp is written."""
+    """Lists the formats in which a timestamp is written."""
 
     ISO = "iso"
     UNIX_SECONDS = "unix_seconds"
@@ -30,7 +30,7 @@ def _in_both(one: list[str], other: list[str]) -> str:
 
 
 class NullPolicy(ConfigModel):
-    """Nulls are dropped unless said otherwise, because they can overwrite good values."""
+    """Says how nulls are treated; by default they are dropped, because they can overwrite good values."""
 
     default: NullHandling = Field(NullHandling.DROP, description="What happens to a null in any field not listed.")
     drop: Columns = Field(default_factory=list, description="Fields whose nulls are left out.")
@@ -44,7 +44,7 @@ class NullPolicy(ConfigModel):
 
 
 class TimestampPolicy(ConfigModel):
-    """How timestamps are written: `iso`, `unix_seconds`, or a mapping with exceptions by field."""
+    """Says how timestamps are written: `iso`, `unix_seconds`, or a mapping with exceptions by field."""
 
     default: TimestampFormat | None = Field(
         None,

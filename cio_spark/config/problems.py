@@ -1,4 +1,4 @@
-"""Turns what pydantic found into sentences a person can act on: what was found, what is allowed, what was meant."""
+"""Turns pydantic's errors into sentences that a user can act on: what was found, what is allowed, what was meant."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ _KINDS = {
 
 
 def nearest(name: object, names: Iterable[str]) -> str:
-    """A did-you-mean hint, with a leading "; ", or nothing when no name is near."""
+    """Return a did-you-mean hint with a leading "; ", or an empty text if no name is near."""
     text = str(name).lower()
     matches = difflib.get_close_matches(text, list(names), n=1, cutoff=0.6)
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def found(value: object) -> str:
-    """The value as it is shown in a message: short, in YAML's words."""
+    """Return a value as messages show it: short, and in the words of YAML."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -67,11 +67,11 @@ def found(value: object) -> str:
 
 
 def validation_findings(error: ValidationError, data: Any, model: type[BaseModel]) -> list[Finding]:
-    """What is wrong with the data, field by field; rules across fields are not repeated here.
+    """Turn pydantic's errors into findings, one per problem of a field; rules across fields are left out.
 
     Args:
         error: what pydantic found when it validated `data` as `model`.
-        data: the data, to find the user's own places (pydantic adds some).
+        data: the validated data; it tells which part of a place the user wrote, as pydantic adds parts of its own.
         model: the model.
 
     Returns:
@@ -97,7 +97,7 @@ def _finding(details: ErrorDetails, data: Any, model: type[BaseModel]) -> Findin
 
 
 def _sentence(details: ErrorDetails, field: FieldInfo | None) -> str:
-    """The sentence; one that ends in "found " is completed with the value by the caller."""
+    """Write the sentence for a problem; the caller adds the value to a sentence that ends in "found "."""
     kind, context = details["type"], details.get("ctx", {})
     if kind == "sentence":
         return str(context["text"])
@@ -142,7 +142,7 @@ def _unknown_key(key: object, owner: type[BaseModel] | None) -> str:
 
 
 def _without_tags(keys: Location, data: Any) -> Location:
-    """The location without the marks of pydantic's unions; a key of the user's own may look like one and stays."""
+    """Remove the tags of pydantic's unions from a place; a key of the user that only looks like a tag stays."""
     kept: list[str | int] = []
     for key in keys:
         if key in UNION_TAGS and not (isinstance(data, dict) and key in data):
@@ -153,7 +153,7 @@ def _without_tags(keys: Location, data: Any) -> Location:
 
 
 def _as_written(keys: Location, data: Any) -> Location:
-    """The part of the location that the user wrote: it ends where the data is no mapping or list any more."""
+    """Return the part of a place that the user wrote: it ends where the data is no longer a mapping or a list."""
     written: list[str | int] = []
     for key in keys:
         if isinstance(data, dict):
@@ -167,7 +167,7 @@ def _as_written(keys: Location, data: Any) -> Location:
 
 
 def _resolve(keys: Location, model: type[BaseModel]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
-    """The model that the last key belongs to, and that key's field."""
+    """Return the model that the last key belongs to, and the field of that key; None for what cannot be found."""
     owner: type[BaseModel] | None = model
     field: FieldInfo | None = None
     for index, key in enumerate(keys):

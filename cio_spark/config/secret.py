@@ -1,4 +1,4 @@
-"""The API key and a webhook's address as values that cannot be printed by accident."""
+"""Holds the API key and a webhook's address in values that cannot be printed by accident."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MASK = "**********"
 
 
 class _Secret:
-    """Text that is printable only as a mask, and readable only through `reveal()`; it can be pickled."""
+    """Holds a text that prints only as a mask and can be read only through `reveal()`; it can be pickled."""
 
     __slots__ = ("_value",)
 
@@ -18,7 +18,7 @@ class _Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The text itself, for the one place that needs it."""
+        """Return the text itself, for the one place that needs it."""
         return self._value
 
     def __repr__(self) -> str:
@@ -43,13 +43,13 @@ class _Secret:
 
 
 class ApiKey(_Secret):
-    """The key of a Customer.io workspace; it travels to the executors inside a closure.
+    """Holds the key of a Customer.io workspace; the key travels to the executors inside a closure.
 
     Args:
-        value: the key; white space around it is dropped.
+        value: the key; white space around it is removed.
 
     Raises:
-        ConfigurationError: there is no key, or it holds characters no key has.
+        ConfigurationError: the key is empty, or contains characters that no key has.
     """
 
     __slots__ = ()
@@ -66,13 +66,13 @@ class ApiKey(_Secret):
 
 
 class WebhookUrl(_Secret):
-    """The address alerts are told to; whoever knows it can write there.
+    """Holds the address that alerts are sent to; everybody who knows it can write there.
 
     Args:
-        value: the address; white space around it is dropped.
+        value: the address; white space around it is removed.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: the value is not an address that starts with http:// or https://.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Where a secret is kept."""
+"""Describes the place where a secret is stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cio_spark.config.base import ConfigModel, Text
 
 
 class SecretRef(ConfigModel):
-    """A Databricks secret by name; never what it holds."""
+    """Names a Databricks secret; it never contains the secret itself."""
 
     scope: Text = Field(description="The Databricks secret scope.")
     key: Text = Field(description="The name of the secret inside the scope, not the secret (the API key) itself.")

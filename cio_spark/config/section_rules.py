@@ -1,7 +1,7 @@
-"""Rules across several fields of a section: functions from what was written to problems.
+"""Checks the rules that concern several fields of a section, and returns the problems that they find.
 
-They look only at plain mappings, so that the loader can apply them to a section that has other problems too, and all
-problems come out together.
+The functions need only plain mappings. So the loader can apply them to a section that has other problems too, and all
+problems are reported together.
 """
 
 from __future__ import annotations
@@ -17,25 +17,24 @@ from cio_spark.config.memory_budget import BYTES_PER_MB, LEAST_BYTES_PER_LANE
 from cio_spark.errors import Problem
 
 RULES_ERROR = "rules"
-"""What a request of one record of the largest size takes under memory_based: planning.limits divides it so."""
 MISSING = "is missing"
-"""How every message begins that asks for something not written."""
+"""First words of every message about a value that is not there."""
 
 
 def raise_problems(problems: list[Problem]) -> None:
-    """Make pydantic report these problems, their paths relative to the section being validated."""
+    """Raise these problems as one pydantic error; their paths are relative to the section that is validated."""
     if problems:
         text = "; ".join(map(str, problems))
         raise PydanticCustomError(RULES_ERROR, "{text}", {"text": text, "problems": problems})
 
 
 def given(section: Mapping[str, Any], name: str) -> bool:
-    """Whether the section says something about this field (null says nothing)."""
+    """Tell whether the section has a value for this field; null is no value."""
     return section.get(name) is not None
 
 
 def source_problems(section: Mapping[str, Any]) -> list[Problem]:
-    """A source is exactly one of a table, a path and a query."""
+    """Return a problem unless a source names exactly one of table, path and query."""
     named = [name for name in ("table", "path", "query") if given(section, name)]
     if len(named) == 1:
         return []
@@ -51,17 +50,17 @@ def source_problems(section: Mapping[str, Any]) -> list[Problem]:
 
 
 def batch_problems(section: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Problem]:
-    """Refuse what a batch strategy cannot work with.
+    """Return a problem if the batch strategy cannot work with its settings.
 
     Args:
-        section: `batch`, as it was written.
-        defaults: of the fields that it does not name.
+        section: the section `batch` as written.
+        defaults: values of the fields that the section does not name.
     """
     said = {**defaults, **{name: value for name, value in section.items() if value is not None}}
     budget, workers, target = said["memory_budget_mb"], said["parallel_workers"], said["target_request_seconds"]
     timeout, strategy = said["timeout_seconds"], str(said["strategy"])
     if not all(isinstance(value, (int, float)) for value in (budget, workers, target, timeout)):
-        return []  # each field is told of on its own
+        return []  # pydantic reports each of these fields
     if strategy == "memory_based" and budget * BYTES_PER_MB < LEAST_BYTES_PER_LANE * workers:
         least = -(-LEAST_BYTES_PER_LANE * workers // BYTES_PER_MB)
         return [
@@ -83,7 +82,7 @@ def batch_problems(section: Mapping[str, Any], defaults: Mapping[str, Any]) -> l
 
 
 def api_problems(section: Mapping[str, Any]) -> list[Problem]:
-    """Refuse an address that takes the key over a network in clear text, unless that is wanted."""
+    """Return a problem if the key would cross a network in clear text, unless `insecure` allows it."""
     url = section.get("base_url")
     if section.get("insecure") or not isinstance(url, str) or not crosses_network_in_clear_text(url):
         return []

@@ -1,4 +1,4 @@
-"""The small sections of a sync file: sync, source, api, tables, delivery, dead_letters."""
+"""Defines the small sections of a sync file: sync, source, api, tables, delivery, dead_letters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cio_spark.config.section_rules import api_problems, raise_problems, source_
 
 
 class SyncSection(ConfigModel):
-    """The sync itself: its name, and how it takes its place among others."""
+    """Describes the sync itself: its name, and its place among other syncs."""
 
     name: Name = Field(
         description="The sync's name: 1 to 100 letters, digits, '_', '.', '-'. "
@@ -46,7 +46,7 @@ SortExpressions = Annotated[
 
 
 class SourceSection(ConfigModel):
-    """Where the rows come from: exactly one of table, path and query."""
+    """Says where the rows come from: exactly one of table, path and query."""
 
     table: Text | None = Field(
         None, description="A Delta table or a view by name: table, schema.table or catalog.schema.table."
@@ -66,7 +66,7 @@ class SourceSection(ConfigModel):
 
 
 class Region(TextEnum):
-    """Where the Customer.io workspace lives."""
+    """Names the region of the Customer.io workspace."""
 
     US = "us"
     EU = "eu"
@@ -89,7 +89,7 @@ def _address(url: str) -> str:
 
 
 class ApiSection(ConfigModel):
-    """Customer.io's Data Pipelines API, as this sync uses it."""
+    """Says how this sync uses Customer.io's Data Pipelines API."""
 
     region: Region = Field(Region.US, description="The workspace's region; it decides the address.")
     base_url: Annotated[str, AfterValidator(_address)] | None = Field(
@@ -122,26 +122,26 @@ class ApiSection(ConfigModel):
 
     @property
     def url(self) -> str:
-        """The base address requests go to, without a slash at its end."""
+        """Base address that requests go to, without a slash at its end."""
         return self.base_url or REGION_URLS[self.region]
 
 
 class TablesSection(ConfigModel):
-    """Where the record of what was done is kept."""
+    """Says where the tables are that record what was done."""
 
     catalog: Identifier | None = Field(None, description="Unity Catalog catalog; none: the session's current one.")
     database: Identifier = Field("customerio", description="Database (schema) of the tables.")
 
 
 class DeliveryEngine(TextEnum):
-    """How records reach the Python workers and statuses come back."""
+    """Lists the ways in which records reach the Python workers and statuses come back."""
 
     ARROW = "arrow"
     RDD = "rdd"
 
 
 class DeliverySection(ConfigModel):
-    """How a run is cut into waves, and how records reach the workers."""
+    """Says how a run is cut into waves, and how records reach the workers."""
 
     wave_minutes: Real = Field(
         3.0,
@@ -167,7 +167,7 @@ class DeliverySection(ConfigModel):
 
 
 class DeadLettersSection(ConfigModel):
-    """What is kept of records that could not be delivered."""
+    """Says what is kept of records that could not be delivered."""
 
     store_payloads: bool = Field(
         True, description="Keep payloads, so that they can be sent again; without it only their hashes are kept."

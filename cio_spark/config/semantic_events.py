@@ -1,7 +1,7 @@
-"""The reserved event names of Customer.io, and names so near to them that they were surely meant.
+"""Finds names of reserved events of Customer.io, and names that are so similar that a reserved one was surely meant.
 
-A near miss ("Delete Person", "user deleted") is accepted by the API as an ordinary event, and the deletion silently
-does not happen. Source: semantic events in the Data Pipelines API's OpenAPI document.
+The API accepts a near miss ("Delete Person", "user deleted") as an ordinary event, and the deletion silently does not
+happen. Source: semantic events in the OpenAPI document of the Data Pipelines API.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RESERVED_EVENTS: dict[str, Call | None] = {
     "Report Delivery Event": None,
     "Report Content Event": None,
 }
-"""Reserved name → the call that sends it; None: cio_spark has no call for it."""
+"""Call that sends each reserved event, by event name; None if cio_spark has no call for it."""
 
 _NOUNS = {
     "User": ("user", "users", "person"),
@@ -32,7 +32,7 @@ _VERBS = {
 
 
 def event_key(name: str) -> str:
-    """The name without case, blanks and punctuation; two names with one key are taken for the same."""
+    """Return the letters a to z of a name, in lower case; names with the same key count as the same name."""
     return re.sub("[^a-z]", "", name.lower())
 
 
@@ -52,11 +52,11 @@ def _near_misses() -> dict[str, str]:
 
 
 NEAR_MISSES: dict[str, str] = _near_misses()
-"""`event_key` of a name → the reserved name it stands for; the same table serves names that come from a column."""
+"""Reserved name that is meant, by the `event_key` of a name; validation uses it for names from a column too."""
 
 
 def reserved_event(name: str) -> str | None:
-    """The reserved event name that `name` is, or is so near to that it was surely meant; None for ordinary events."""
+    """Return the reserved event name that `name` is or surely means; None for ordinary events."""
     key = event_key(name)
     if key in NEAR_MISSES:
         return NEAR_MISSES[key]

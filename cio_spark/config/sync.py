@@ -1,4 +1,4 @@
-"""The whole configuration of one sync."""
+"""Defines the whole configuration of one sync."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from cio_spark.config.sections import (
     TablesSection,
 )
 
-# Texts of the payload section that are no SQL
+# Fields of the payload section that are texts, but not SQL
 _NO_SQL = ("call", "record_id", "time_zone")
 
 
 class SyncConfig(ConfigModel):
-    """One sync: rows of a source, sent as one call each."""
+    """Describes one sync: each row of a source is sent as one call."""
 
     sync: SyncSection = Field(description="The sync itself.")
     source: SourceSection = Field(description="Where the rows come from.")
@@ -50,26 +50,29 @@ class SyncConfig(ConfigModel):
 
     @property
     def operation_type(self) -> str:
-        """The operation type in force: the user's, else the call's."""
+        """Operation type that applies: the user's, else the call's."""
         return self.sync.operation_type or self.call.operation_type
 
     @property
     def on_change(self) -> OnChange:
-        """What happens to changed records: the user's word, else the call's."""
+        """Treatment of changed records that applies: the user's, else the call's."""
         return self.sync.on_change or self.call.on_change
 
     @property
     def requests_per_second(self) -> float:
-        """Gives the rate in force: this sync's share of the limit."""
+        """Rate that applies, in requests per second: this sync's share of the limit."""
         return self.batch.rate_limit_rps * self.api.share_of_rate
 
     @property
     def error_threshold_percent(self) -> float:
-        """The error threshold in force: a suppression or deletion that fails is a promise broken, so none may."""
+        """Error threshold that applies, in percent.
+
+        It is 0 for suppressions and deletions: one that fails is a broken promise, so none may fail.
+        """
         return self.batch.error_threshold_percent if self.call.tolerates_errors else 0.0
 
     def expressions(self) -> dict[str, str]:
-        """Every SQL text of the configuration by its path, to name the one that failed."""
+        """Return every SQL text of the configuration by its path, so that a message can name the one that failed."""
         payload = self.payload
         texts: dict[str, Any] = {
             "source.where": self.source.where,
@@ -84,7 +87,7 @@ class SyncConfig(ConfigModel):
         return {path: text for path, text in texts.items() if isinstance(text, str)}
 
     def describe(self) -> dict[str, Any]:
-        """The resolved configuration as JSON-able data; it names where the key is kept, and never holds the key."""
+        """Return the resolved configuration as data for JSON, with the place of the key but never the key itself."""
         described = self.model_dump(mode="json", by_alias=True)
         described["sync"] |= {"operation_type": self.operation_type, "on_change": self.on_change.value}
         described["api"]["url"] = self.api.url

@@ -1,6 +1,6 @@
-"""Reads YAML strictly: YAML 1.2's scalars, no duplicate keys, no tags, no surprises, every problem with its place.
+"""Reads YAML strictly, and reports every problem with its place: scalars of YAML 1.2, no duplicate keys, no tags.
 
-YAML 1.2 is what editors check against, and it has none of 1.1's traps: `NO` stays text, `12:30` is no number.
+Editors check against YAML 1.2, and it has none of the traps of YAML 1.1: `NO` stays text, and `12:30` is no number.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ for _name, _pattern in _SCALARS.items():
 
 @dataclass
 class Document:
-    """What a YAML text says, and what is wrong with it.
+    """Holds the value of a YAML text, and its problems.
 
     Attributes:
         data: the value; None for an empty text.
-        findings: what is wrong at which place; the data holds all the rest.
-        broken: why the text is not YAML at all, as line number (None if unknown) and sentence.
+        findings: problems by place; `data` contains everything else.
+        broken: reason why the text is no YAML at all, as line number (None if unknown) and sentence; None if it is
+            YAML.
     """
 
     data: Any = None
@@ -58,7 +59,7 @@ def read_yaml(text: str) -> Document:
         text: the document.
 
     Returns:
-        The data with all problems; nothing is raised for bad YAML.
+        The data with all problems; bad YAML raises nothing.
     """
     document = Document()
     try:
@@ -78,7 +79,7 @@ def read_yaml(text: str) -> Document:
 
 
 def plain_scalar(text: str) -> Any:
-    """The value of an unquoted YAML scalar: null, true, a number, else the text itself."""
+    """Return the value of an unquoted YAML scalar: null, a boolean, a number, else the text itself."""
     for kind, pattern in _SCALARS.items():
         if pattern.fullmatch(text):
             return _convert(kind, text)
@@ -107,11 +108,11 @@ def _syntax_sentence(error: yaml.MarkedYAMLError) -> str:
 
 
 class _TooMuchError(Exception):
-    """The document is larger than any configuration, perhaps by references to itself."""
+    """Says that the document is larger than any configuration, perhaps because it refers to itself."""
 
 
 class _Builder:
-    """Turns nodes into plain data, within bounds."""
+    """Turns nodes into plain data, up to a maximum number of values and of nested levels."""
 
     def __init__(self, findings: list[Finding]) -> None:
         self._findings = findings

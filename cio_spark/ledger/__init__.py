@@ -1,4 +1,4 @@
-"""What earlier runs did with each record, and what therefore has to be sent now; makes `message_id`."""
+"""Finds out what earlier runs did with each record, and what must therefore be sent now; makes `message_id`."""
 
 from cio_spark.ledger.latest_attempts import accepted_persons, latest_attempts
 from cio_spark.ledger.message_id import add_message_id

@@ -1,4 +1,4 @@
-"""Folds a sync's rows of `record_status` into one row per record: what was tried last, what was accepted last."""
+"""Folds a sync's rows of `record_status` into one row per record, with its last attempt and its last acceptance."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from cio_spark.schemas import RECORD_KEY
 
 
 def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame | None = None) -> DataFrame:
-    """One row per record that earlier runs wrote.
+    """Return one row for each record that earlier runs wrote.
 
     Args:
         record_status: the table at a pinned version, so that two overlapping syncs never conflict.
-        sync: the sync's name.
-        dead_letters: those of the sync where failed records wait for a replay; None: they go again by themselves.
+        sync: name of the sync.
+        dead_letters: dead letters of the sync, if failed records wait for a replay; None if failed records are sent
+            again by the next run.
 
     Returns:
         `key`, `last_run_id`, `last_status`, `last_hash`, `attempted_status`, `attempted_hash`, `accepted_message_id`,
-        `awaits_replay` (whether the last attempt is a dead letter).
+        `attempted_message_id` and `awaits_replay` (true if the last attempt is a dead letter).
     """
     folded = {
         "last_run_id": newest_run(WRITTEN),
@@ -38,7 +39,7 @@ def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame
     )
     if dead_letters is None:
         return tried.withColumn("awaits_replay", F.lit(False))
-    # Without its payload a letter cannot be replayed: such records go again by themselves
+    # A dead letter without its payload cannot be replayed, so the next run sends its record again
     waiting = (
         dead_letters.where("payload IS NOT NULL AND message_id IS NOT NULL")
         .select(F.col("message_id").alias("attempted_message_id"), F.lit(True).alias("awaits_replay"))
@@ -49,14 +50,17 @@ def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame
 
 
 def accepted_persons(record_status: DataFrame, sync: str) -> DataFrame:
-    """How far Customer.io is with each person: nothing older than that may be sent where it overwrites state.
+    """Return the newest accepted record of each person.
+
+    If calls overwrite state, nothing older than that record may be sent for the person.
 
     Args:
         record_status: the table at a pinned version.
-        sync: the sync's name.
+        sync: name of the sync.
 
     Returns:
-        `person_key`, `accepted_person`: STRUCT<time, run_id> of the newest accepted record, time as in `message_time`.
+        `person_key` and `accepted_person`: STRUCT<time, run_id> of the newest accepted record, with the time as in
+        `message_time`.
     """
     accepted = record_status.where((F.col("sync") == sync) & (F.col("status") == "accepted"))
     newest = F.struct(F.substring("message_id", 1, TIME_CHARACTERS).alias("time"), F.col("run_id"))

@@ -1,9 +1,9 @@
-"""Deterministic, ULID-shaped message ids: 10 characters of time, 16 of hash, Crockford's base 32.
+"""Makes deterministic message ids in the form of a ULID: 10 characters of time and 16 of hash, in Crockford's base 32.
 
-Time is `occurred_at` in milliseconds (zero without one). The 80 bits of hash are two 40-bit halves of xxHash64 under
-two seeds over sync, record_id, payload_hash and the record's previously accepted message id, so that a payload that
-changes A → B → A gets three ids. The digits are cut out of a text of all pairs, ten bits at a time: `conv` and
-`translate` cost ten times as much (docs/decisions/0003-message-ids.md, 0007-less-per-row.md).
+The time is `occurred_at` in milliseconds (zero without one). The 80 bits of hash are two 40-bit halves of xxHash64
+under two seeds over sync, record_id, payload_hash and the record's previously accepted message id, so that a payload
+that changes A → B → A gets three ids. The digits are cut out of a text of all pairs of digits, ten bits at a time:
+`conv` and `translate` cost ten times as much (docs/decisions/0003-message-ids.md, docs/decisions/0007-less-per-row.md).
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ MAX_INT = 2**31 - 1
 
 
 def _digits(number: Column, characters: int) -> list[Column]:
-    """The lowest 5 × `characters` bits of a BIGINT as base-32 digits, two at a time."""
+    """Return the lowest 5 × `characters` bits of a BIGINT as base-32 digits, two digits per Column."""
     digits = []
     for shift in range(5 * (characters - 2), -1, -10):
-        # Twice the pair's number: one bit further left, without the lowest one
+        # A pair has two bytes, so its place is twice its number: shifted one bit less, and the lowest bit cleared
         place = F.shiftrightunsigned(number, shift - 1) if shift else F.shiftleft(number, 1)
         digits.append(F.lit(_PAIRS).substr(place.bitwiseAND(F.lit(2046)).cast("int") + F.lit(1), F.lit(2)))
     return digits
 
 
 def _time_digits() -> list[Column]:
-    # In floating point first: a far-away timestamp must not overflow. Exact up to 2^53 ms.
+    # Floating point comes first, so that a far-away timestamp does not overflow; it is exact up to 2^53 ms
     millis = F.unix_micros("occurred_at") / F.lit(1000)
     time = F.coalesce(F.least(F.greatest(F.floor(millis), F.lit(0)), F.lit(_LARGEST_TIME)), F.lit(0)).cast("bigint")
     return _digits(time, TIME_CHARACTERS)
 
 
 def message_time() -> Column:
-    """The characters that every message id of a record begins with: its `occurred_at`; they sort by time."""
+    """Return the 10 characters of `occurred_at` with which every message id of a record begins; they sort by time."""
     return F.concat(*_time_digits()).cast("string")
 
 
 def message_id(sync: str) -> Column:
-    """The id of a record, from its `occurred_at`, `record_id`, `payload_hash` and `accepted_message_id`."""
+    """Make the id of a record from its `occurred_at`, `record_id`, `payload_hash` and `accepted_message_id`."""
     halves = [
         F.xxhash64(F.lit(seed), F.lit(sync), F.col("record_id"), F.col("payload_hash"), F.col("accepted_message_id"))
         for seed in _SEEDS
@@ -52,25 +52,26 @@ def message_id(sync: str) -> Column:
 
 
 def add_message_id(records: DataFrame, sync: str) -> DataFrame:
-    """Adds `message_id` and puts it into the payload, in front; `payload_bytes` then counts it too.
+    """Add `message_id` and put it first in the payload; `payload_bytes` then counts it too.
 
-    Behind the payload comes a comma, which `payload_bytes` does not count: see `delivery.records.PreparedRow`.
+    After the payload comes a comma, which `payload_bytes` does not count; `delivery.records.PreparedRow` explains it.
 
-    Records that validation refused are never sent: they get no id, and their payload goes no further.
+    Records that validation refused are never sent, so they get no id and lose their payload. Records that already have
+    a `message_id`, as in a replay, keep it.
 
     Args:
         records: classified records with `occurred_at`, `record_id`, `payload`, `payload_hash`, `payload_bytes`,
             `accepted_message_id`, `error_code`.
-        sync: the sync's name.
+        sync: name of the sync.
     """
     valid = F.col("error_code").isNull()
-    # As bytes: `substring` of a text walks it character by character, which cost more than making the id
+    # The payload is cut as bytes: `substring` of a text walks it character by character, which cost more than the id
     behind_the_brace = F.substring(F.col("payload").cast("binary"), 2, MAX_INT)
     spliced = F.concat(
         F.lit(b'{"messageId":"'), F.col("message_id").cast("binary"), F.lit(b'",'), behind_the_brace, F.lit(b",")
     ).cast("string")
     size = F.col("payload_bytes") + F.when(valid, MESSAGE_ID_BYTES).otherwise(0)
-    # A replayed record keeps the id it had
+    # A replayed record keeps its id
     made = F.col("message_id") if "message_id" in records.columns else message_id(sync)
     return (
         records.withColumn("message_id", F.when(valid, made))

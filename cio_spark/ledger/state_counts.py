@@ -1,4 +1,4 @@
-"""Counts records by state, and their bytes, before anything is sent."""
+"""Counts records by state, and the bytes of their payloads, before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SAMPLE = 1000
 
 
 def count_states(records: DataFrame, *, source_rows: int, superseded: int) -> StateCounts:
-    """Counts every state in one pass over source and ledger.
+    """Count the records of every state in one pass over source and ledger.
 
     Args:
         records: classified records.
-        source_rows: rows of the source, counted on their own.
-        superseded: duplicates that were dropped, counted on their own.
+        source_rows: rows of the source, from a count of their own.
+        superseded: duplicates that were dropped, from a count of their own.
     """
     rows = (
         records.groupBy("state")
@@ -45,24 +45,24 @@ def count_states(records: DataFrame, *, source_rows: int, superseded: int) -> St
 
 
 def sample_bytes(records: DataFrame) -> float:
-    """The mean bytes of a payload, from a sample of records; 0 if there are none."""
+    """Return the mean bytes of a payload in a sample of at most 1,000 records; 0 if there are none."""
     mean = records.limit(_SAMPLE).agg(F.avg("payload_bytes").alias("mean")).collect()[0]["mean"]
     return float(mean or 0)
 
 
 def expect_all_new(mean_bytes: float, *, source_rows: int, superseded: int) -> StateCounts:
-    """What a first run is planned for, without a pass over all payloads.
+    """Estimate the counts of a first run, without a pass over all payloads.
 
     Args:
-        mean_bytes: `sample_bytes`.
-        source_rows, superseded: see `count_states`.
+        mean_bytes: mean bytes of a payload, from `sample_bytes`.
+        source_rows, superseded: as in `count_states`.
     """
     new = source_rows - superseded
     return StateCounts(source_rows=source_rows, superseded=superseded, new=new, payload_bytes=int(new * mean_bytes))
 
 
 def count_reasons(records: DataFrame) -> tuple[Reason, ...]:
-    """Why records are invalid, most frequent first."""
+    """Return the reasons why records are invalid, with their counts, the most frequent first."""
     rows = (
         records.where(F.col("state") == "invalid")
         .groupBy("error_code", "error_message")

@@ -1,4 +1,4 @@
-"""The state of every record before the delivery (design §3)."""
+"""Gives every record its state before the delivery; `statuses.State` explains the states."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pyspark.sql import functions as F
 from cio_spark.ledger.message_id import message_time
 from cio_spark.schemas import RECORD_KEY
 
-# States that go through the delivery; `invalid` ones only to be written down
+# States of records that go through the delivery; `invalid` records are only written to the tables
 DELIVERED = ("new", "changed", "again", "invalid")
 
 
 def mark_all_new(records: DataFrame) -> DataFrame:
-    """The states of a first run: nothing was tried before, so no join is needed."""
+    """Add the states of a first run, which needs no join because no run tried anything before."""
     return records.withColumns(
         {
             "state": F.when(F.col("error_code").isNotNull(), "invalid").otherwise("new"),
@@ -33,20 +33,20 @@ def classify_records(
     hold: Collection[str],
     accepted_persons: DataFrame | None = None,
 ) -> DataFrame:
-    """Adds `state`, `retried` and `accepted_message_id`.
+    """Add `state`, `retried` and `accepted_message_id`.
 
     Args:
         records: validated records, one per record id.
         tried: `latest_attempts` of this sync.
-        ignore_changes: `on_change: ignore`: what was accepted once is never sent again.
-        hold: statuses (rejected, invalid, failed where a dead letter waits) with which a record that ended so with this
-            very payload is left alone.
-        accepted_persons: where calls overwrite state, `accepted_persons` of this sync: what was refused before and is
-            older than what the person has by now stays held, whatever `hold` says.
+        ignore_changes: True for `on_change: ignore`: a record that was accepted once is never sent again.
+        hold: statuses (`rejected`, `invalid`, `failed`) that make a record `held` if it last ended so with the same
+            payload. A failed record counts only if it waits as a dead letter.
+        accepted_persons: `accepted_persons` of this sync, if calls overwrite state. A record that was refused before,
+            and is older than what was accepted of its person, is then `held`, whatever `hold` says.
 
     Returns:
-        the records with one of the states new, changed, again, invalid, unchanged, changed_ignored, held; `retried` is
-        true for valid ones that were refused before with this very payload, and are tried again.
+        The records with one of the states new, changed, again, invalid, unchanged, changed_ignored, held. `retried` is
+        true for valid records that were refused before with the same payload and are tried again.
     """
     joined = records.withColumn("key", F.expr(RECORD_KEY)).join(tried, "key", "left")
     same_as_last = F.col("last_hash") == F.col("payload_hash")

@@ -1,4 +1,4 @@
-"""Mapping → JVM Columns: the call's JSON, record_id, person_key, occurred_at, payload_hash, bytes."""
+"""Turns the mapping into JVM Columns: payload, record_id, person_key, occurred_at, payload_hash, payload_bytes."""
 
 from cio_spark.payload.prepare import PERSON_KEYS, prepare_records, subject_column
 

@@ -1,6 +1,6 @@
-"""The JSON of each call, without its messageId, from the compiled parts of the payload section.
+"""Writes the JSON of each call, without its messageId, from the compiled parts of the payload section.
 
-Source of the shapes: reference/pipelines_openapi.json, components.schemas.
+Source of the shapes: components.schemas in the OpenAPI document of the Data Pipelines API.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ def call_json(
     occurred_at: Column | None,
     objects: Mapping[str, JsonObject | None],
 ) -> Column:
-    """The call as JSON text.
+    """Write the call as JSON text.
 
     Args:
-        call: which call.
-        texts: compiled scalars by configuration name (`user_id`, `event`, …), strings.
-        occurred_at: the timestamp, or None.
-        objects: properties, traits and context by name.
+        call: the call.
+        texts: compiled scalars of type STRING, by configuration name (`user_id`, `event`, …); None for a scalar that is
+            not given.
+        occurred_at: timestamp of the call; None if there is none.
+        objects: properties, traits and context, by name; None for an object that is not given.
     """
     object_id, anonymous_id = texts.get("object_id"), texts.get("anonymous_id")
     if call is Call.OBJECT_DELETE and object_id is not None:
-        # The spec wants an anonymousId on this event although no person is meant
+        # The API's specification requires an anonymousId on this event, although no person is meant
         nobody = F.concat(F.lit("object-"), object_id)
         texts = {**texts, "anonymous_id": nobody if anonymous_id is None else F.coalesce(anonymous_id, nobody)}
     fields: list[Column] = [F.lit(call.spec.json_type).alias("type")]
@@ -69,12 +70,12 @@ def call_json(
 
 
 def _own_objects(texts: Mapping[str, Column | None]) -> list[Column]:
-    """Objects that are part of a semantic event itself."""
+    """Make the objects that belong to a semantic event itself."""
     object_id, token = texts.get("object_id"), texts.get("device_token")
     if object_id is not None:
         kind = texts.get("object_type_id")
         text = F.lit(DEFAULT_OBJECT_TYPE) if kind is None else F.coalesce(kind, F.lit(DEFAULT_OBJECT_TYPE))
-        # Null for what is no number: validation refuses that row, and no other
+        # Null for a text that is no number, so that validation refuses only that row
         object_type = F.when(text.rlike(limits.WHOLE_OBJECT_TYPE), text.cast("int"))
         return [F.struct(object_id.alias("objectId"), object_type.alias("objectTypeId")).alias("properties")]
     if token is not None:

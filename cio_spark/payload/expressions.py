@@ -1,4 +1,4 @@
-"""A user's scalars as Columns, each analysed alone so that a problem carries its own path."""
+"""Compiles a user's scalars to Columns, one by one, so that each problem carries its own path."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from cio_spark.spark.sql import words_in
 if TYPE_CHECKING:
     from cio_spark.config.payload import Scalar
 
-# Session time zones differ; the text of an instant must not
+# The text of an instant must be the same in all time zones of sessions
 _INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
 _INSTANT_OPTIONS = {"timeZone": "UTC", "timestampFormat": _INSTANT, "timestampNTZFormat": _INSTANT}
 _WHITE_SPACE = " \t\n\r\x0b\x0c"
-# Texts that Spark's casts make of a number which is none
+# Texts that Spark's casts make of NaN and infinities
 _NO_NUMBERS = ("NaN", "Infinity", "-Infinity")
 
 
@@ -30,11 +30,11 @@ class Expressions:
     """Compiles scalars against one DataFrame and collects every problem instead of stopping at the first.
 
     Args:
-        rows: the source's rows.
+        rows: rows of the source.
 
     Attributes:
-        problems: what was wrong, with paths.
-        with_star: paths of expressions that take every column there is, as `hash(*)` does.
+        problems: all problems, with their paths.
+        with_star: paths of expressions that use every existing column, as `hash(*)` does.
     """
 
     def __init__(self, rows: DataFrame) -> None:
@@ -45,15 +45,15 @@ class Expressions:
 
     @cached_property
     def are_case_sensitive(self) -> bool:
-        """Tell whether Spark takes `plan` and `Plan` for two names in this session."""
+        """Tell whether Spark treats `plan` and `Plan` as two names in this session."""
         return str(self._rows.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
 
     def report(self, path: str, message: str) -> None:
-        """Notes a problem."""
+        """Add a problem."""
         self.problems.append(Problem(path, message))
 
     def compile(self, path: str, scalar: Scalar) -> tuple[Column, T.DataType] | None:
-        """The Column and type of a scalar; None, and a problem noted, if Spark refuses it."""
+        """Return the Column and the type of a scalar; if Spark refuses it, add a problem and return None."""
         if isinstance(scalar, Literal):
             column = F.lit(scalar.value) if scalar.value is not None else F.lit(None).cast("string")
             return column, self._rows.select(column.alias("x")).schema[0].dataType
@@ -69,14 +69,17 @@ class Expressions:
     def compile_text(
         self, path: str, scalar: Scalar | None, *, blank_is_null: bool = False, is_id: bool = False
     ) -> Column | None:
-        """A scalar that is sent as text: ids, names.
+        """Compile a scalar that is sent as text: an id or a name.
 
         Args:
-            path: of the scalar.
-            scalar: None: there is none.
-            blank_is_null: an empty text, or one of white space only, becomes null.
-            is_id: it tells persons, rows or things apart: it must be no fraction, and what a cast makes of NaN or an
-                infinity becomes null.
+            path: configuration path of the scalar.
+            scalar: the scalar; None if there is none.
+            blank_is_null: True if a text that is empty, or only white space, becomes null.
+            is_id: True if the scalar identifies persons, rows or things. Then a fractional type is a problem, and the
+                texts that a cast makes of NaN or an infinity become null.
+
+        Returns:
+            The text; None if there is no scalar, or if it has a problem.
         """
         compiled = None if scalar is None else self.compile(path, scalar)
         if compiled is None:
@@ -93,14 +96,15 @@ class Expressions:
             return text
         if blank_is_null:
             text = without_blanks(text)
-        # A constant is what the user wrote
+        # A constant is sent as the user wrote it
         return without_no_numbers(text) if is_id and not isinstance(scalar, Literal) else text
 
     def compile_instant(self, path: str, scalar: Scalar | None) -> tuple[Column, Column] | None:
         """Compile a scalar that is a point in time: a timestamp, or a date as midnight UTC.
 
         Returns:
-            the instant, null outside of the years 1 to 9999, and the value as it is; None if there is none.
+            The instant, which is null outside of the years 1 to 9999, and the unchanged value; None if there is no
+            scalar, or if it has a problem.
         """
         compiled = None if scalar is None else self.compile(path, scalar)
         if compiled is None:
@@ -116,12 +120,12 @@ class Expressions:
 
 
 def is_fractional(kind: T.DataType) -> bool:
-    """Tell whether a type holds fractions, which make several texts of one number: `1.2345678E7`, `1.50`."""
+    """Tell whether a type has fractions, so that one number may have several texts: `1.2345678E7`, `1.50`."""
     return isinstance(kind, (T.FloatType, T.DoubleType)) or (isinstance(kind, T.DecimalType) and kind.scale > 0)
 
 
 def no_fraction(kind: T.DataType) -> str:
-    """Say in a sentence that an id is of a fractional type."""
+    """Write the message that an id has a fractional type."""
     return (
         f"has type {kind.simpleString()}, whose values may have fractions, so they are no ids: cast it to bigint, "
         "or to decimal(38, 0), in an expression or in the source"
@@ -129,11 +133,11 @@ def no_fraction(kind: T.DataType) -> str:
 
 
 def as_text(column: Column, kind: T.DataType) -> Column:
-    """A value as text, whatever the session's time zone: times in ISO 8601, UTC, to the microsecond.
+    """Return a value as text, whatever the session's time zone; times are ISO 8601 in UTC, with microseconds.
 
     Args:
         column: the value; a TIMESTAMP_NTZ is read as UTC.
-        kind: its type.
+        kind: type of the value.
     """
     if isinstance(kind, (T.TimestampType, T.TimestampNTZType)):
         return F.when(column.isNotNull(), F.to_csv(F.struct(column), _INSTANT_OPTIONS))
@@ -141,11 +145,11 @@ def as_text(column: Column, kind: T.DataType) -> Column:
 
 
 def without_no_numbers(text: Column) -> Column:
-    """Make null of a text that a cast has made of NaN or an infinity."""
+    """Return a text, or null if it is one that a cast makes of NaN or an infinity."""
     return F.when(~text.isin(*_NO_NUMBERS), text)
 
 
 def without_blanks(text: Column) -> Column:
-    """A text, or null if it is empty or all white space."""
-    # Only texts that begin with white space or a control character, all of them below "!", are looked at twice
+    """Return a text, or null if it is empty or only white space."""
+    # White space and control characters sort before "!", so only texts that begin with one need the second check
     return F.when((text >= "!") | (F.btrim(text, F.lit(_WHITE_SPACE)) != ""), text)

@@ -1,4 +1,4 @@
-"""The names of fields, where they are known before a row is read: what Customer.io takes, what policies list."""
+"""Checks field names that are known before a row is read: Customer.io's rules, and the names that policies list."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cio_spark.errors import Problem
 
 
 def name_problems(name: str, advice: str) -> Iterator[str]:
-    """Say what is wrong with a field's name.
+    """Yield what is wrong with the name of a field.
 
     Args:
         name: the name.
-        advice: what to do about a reserved one.
+        advice: what the user can do about a reserved name.
     """
     if len(name.encode()) > MAX_NAME_BYTES:
         yield f"the name {name[:40]!r}… is longer than {MAX_NAME_BYTES} bytes"
@@ -26,12 +26,12 @@ def name_problems(name: str, advice: str) -> Iterator[str]:
 
 
 def struct_problems(kind: T.DataType) -> Iterator[str]:
-    """Say what is wrong with the names in a struct, and in structs that are fields of it.
+    """Yield what is wrong with the names in a struct, and in structs that are fields of it.
 
-    Validation looks at the same places for keys of maps, which only the rows know.
+    For keys of maps, which only the rows know, validation checks the same places.
 
     Args:
-        kind: a type; of others than structs there is nothing to say.
+        kind: a type; a type that is not a struct has no problems.
     """
     if not isinstance(kind, T.StructType):
         return
@@ -43,7 +43,7 @@ def struct_problems(kind: T.DataType) -> Iterator[str]:
 
 
 def listed_names(section: PayloadSection) -> dict[str, list[str]]:
-    """Give the fields that the policies of nulls and timestamps name, by the policies' paths."""
+    """Return the fields that the policies of nulls and timestamps name, by the paths of the policies."""
     nulls, timestamps = section.nulls, section.timestamps
     return {
         "payload.nulls.drop": nulls.drop,
@@ -54,12 +54,12 @@ def listed_names(section: PayloadSection) -> dict[str, list[str]]:
 
 
 def policy_problems(section: PayloadSection, names: Mapping[str, list[str] | None]) -> Iterator[Problem]:
-    """Find names that a policy lists and that no object has, or that nobody can know of.
+    """Yield a problem for each name in a policy that no object has, or that only the rows could know.
 
     Args:
         section: the payload section.
-        names: by object (properties, traits, context) its fields; None: only the rows know them, for it is a map or
-            JSON text.
+        names: fields by object (properties, traits, context); None for an object that is a map or JSON text, because
+            only the rows know its fields.
     """
     known = [name for fields in names.values() for name in fields or ()]
     unknowable = [f"{name}_from" for name, fields in names.items() if fields is None]

@@ -1,4 +1,4 @@
-"""properties, traits and context: which fields an object has, and its JSON."""
+"""Builds the objects properties, traits and context: their fields and their JSON."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ _SEND_NULLS = {**JSON_OPTIONS, "ignoreNullFields": "false"}
 
 @dataclass(frozen=True)
 class JsonObject:
-    """One object of a call.
+    """Describes one object of a call.
 
     Attributes:
-        names: its fields; None: only the rows know them.
-        value: a struct or map that goes into the call's own `to_json`; None where the object is text.
-        text: JSON text of the object, spliced into the call's JSON; None where it is a value.
-        checked: what validation looks into: the struct or map of JSON-ready values, or the JSON text as it was read. A
-            struct's fields are called by number, for Spark's look-ups take `plan` and `Plan` for one name.
-        original: what validation looks for in the values before they are ready for JSON: the struct of the fields with
-            maps or times, the map, or the user's JSON text; None: nothing.
-        read: where the object is the user's JSON text, the column of the read text, to be added under the name
-            `read_as` before the others, so that it is read once.
-        read_as: see `read`.
+        names: names of its fields; None if only the rows know them.
+        value: struct or map that goes into the call's own `to_json`; None if the object is a text.
+        text: JSON text of the object, which is put into the call's JSON; None if the object is a value.
+        checked: what validation checks: the struct or map of JSON-ready values, or the JSON text after it was read. In
+            a struct that is built from a mapping, fields have numbers as names, because Spark's look-ups treat `plan`
+            and `Plan` as one name.
+        original: what validation checks before the values are made ready for JSON: the fields with maps or times as a
+            struct, the whole struct or map, or the user's JSON text; None if nothing needs that check.
+        read: for an object that is the user's JSON text, the column of the text after it was read. It is added as
+            `read_as` before the other columns, so that the text is read only once.
+        read_as: name of the column `read`.
     """
 
     names: list[str] | None
@@ -51,7 +52,11 @@ class JsonObject:
 def build_object(
     expressions: Expressions, section: PayloadSection, name: str, default_format: TimestampFormat
 ) -> JsonObject | None:
-    """The object called `name` (properties, traits, context), or None if the configuration has none."""
+    """Build the object called `name` (properties, traits, context).
+
+    Returns:
+        None if the configuration has no such object, or if it has a problem because of which none can be built.
+    """
     whole = getattr(section, f"{name}_from", None)
     if whole is not None:
         return _whole_object(expressions, section, name, whole, default_format)
@@ -85,7 +90,7 @@ def build_object(
             f"payload.{name}", f"has {len(dropped) + len(sent)} fields, Customer.io takes {MAX_ATTRIBUTES}"
         )
     return JsonObject(
-        # A column that is missing has been reported; what policies say of it is no mistake of its own
+        # Missing columns have been reported, so a policy that names one of them is not reported again
         names=[*scalars, *(mapping.include if isinstance(mapping.include, list) else ())],
         value=None if sent else F.struct(*dropped),
         text=_with_nulls(dropped, sent) if sent else None,
@@ -95,9 +100,10 @@ def build_object(
 
 
 def _scalars(expressions: Expressions, mapping: FieldMapping, path: str) -> dict[str, Scalar]:
-    """Fields by name: included columns first, in order, then what is set; a set field wins.
+    """Return the fields by name: first the included columns in order, then the set fields; a set field wins.
 
-    Of "all columns" the order is that of their names: a column that moves within its table must not change payloads.
+    With `include: "*"` the columns are in the order of their names: a column that moves within its table must not
+    change payloads.
     """
     columns = expressions.columns
     unknown = [name for name in mapping.except_ if name not in columns]
@@ -154,7 +160,7 @@ def _lists_any(section: PayloadSection, fields: Sequence[str]) -> bool:
 def _by_field(
     section: PayloadSection, column: Column, kind: T.StructType, default_format: TimestampFormat
 ) -> JsonObject:
-    """Build an object of a struct for whose fields policies differ; a null struct has no fields, not null ones."""
+    """Build an object from a struct whose fields have different policies; a null struct sends no fields."""
     dropped: list[Column] = []
     sent: list[Column] = []
     ready: list[Column] = []
@@ -175,11 +181,11 @@ def _by_field(
 
 
 def _json_text(name: str, text: Column, columns: Collection[str]) -> JsonObject:
-    """Read the user's JSON text as an object; what is none goes into the payload as a text, and is refused."""
-    # Pickled, and so for Python's eyes replaced where it is no UTF-8, on every version of Spark: Arrow would stop at it
+    """Read the user's JSON text as an object; a text that is none goes into the payload as a text, and is refused."""
+    # Texts are pickled, so bytes that are not UTF-8 are replaced on every version of Spark; Arrow would stop at them
     read = F.udf(read_object, T.StringType(), useArrow=False)
     read_as = f"__json_{name}"
-    while read_as in columns:  # of the user's own
+    while read_as in columns:  # the user has a column of this name
         read_as += "_"
     quoted = F.to_json(F.array(text), JSON_OPTIONS)
     as_text = quoted.substr(F.lit(2), F.char_length(quoted) - 2)
@@ -195,7 +201,7 @@ def _json_text(name: str, text: Column, columns: Collection[str]) -> JsonObject:
 
 
 def _type_problem(expressions: Expressions, what: str, kind: T.DataType) -> str | None:
-    """Say why JSON cannot carry a type, or Spark cannot look into it; None: nothing is wrong with it."""
+    """Say why JSON cannot carry a type, or why Spark cannot look into it; return None if the type has no problem."""
     if unfit := unsupported_type(kind):
         return _cannot_carry(what, unfit)
     if unclear := unclear_field(kind, case_sensitive=expressions.are_case_sensitive):
@@ -204,7 +210,10 @@ def _type_problem(expressions: Expressions, what: str, kind: T.DataType) -> str 
 
 
 def _has_maps_or_times(kind: T.DataType) -> bool:
-    """Tell whether validation must see a value as it was: made ready, no key stands twice, no year is out of range."""
+    """Tell whether validation must see a value in its original form.
+
+    When a value is ready for JSON, no key occurs twice and no year is out of range any more.
+    """
     if isinstance(kind, T.ArrayType):
         return _has_maps_or_times(kind.elementType)
     if isinstance(kind, T.StructType):
@@ -213,7 +222,7 @@ def _has_maps_or_times(kind: T.DataType) -> bool:
 
 
 def _with_nulls(dropped: list[Column], sent: list[Column]) -> Column:
-    """JSON text of an object some of whose nulls are sent: two objects, joined at their braces."""
+    """Write the JSON text of an object that sends only some nulls: two objects that are joined at their braces."""
     with_nulls = F.to_json(F.struct(*sent), _SEND_NULLS)
     if not dropped:
         return with_nulls
@@ -224,12 +233,12 @@ def _with_nulls(dropped: list[Column], sent: list[Column]) -> Column:
 
 
 def without_last_brace(text: Column) -> Column:
-    """JSON text of an object without its closing brace."""
+    """Return the JSON text of an object without its closing brace."""
     return text.substr(F.lit(1), F.char_length(text) - 1)
 
 
 def tail(text: Column) -> Column:
-    """JSON text of an object without its opening brace."""
+    """Return the JSON text of an object without its opening brace."""
     return text.substr(F.lit(2), F.char_length(text))
 
 

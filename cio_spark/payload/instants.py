@@ -1,4 +1,4 @@
-"""Turns times of any type into instants and seconds, in UTC whatever the session's time zone; none overflows."""
+"""Turns times of any type into instants and seconds in UTC, whatever the session's time zone; none overflows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _FIRST, _LAST = "0001-01-01", "9999-12-31"
 
 
 def as_instant(column: Column, kind: T.DataType) -> Column:
-    """Make a TIMESTAMP of a time; null outside of the years 1 to 9999, which validation refuses.
+    """Convert a time to a TIMESTAMP; the result is null outside of the years 1 to 9999, and validation refuses the row.
 
     Args:
-        column: the value; a date is its midnight, and a date or TIMESTAMP_NTZ is read as UTC.
-        kind: its type, one of `TIMES`.
+        column: the value; a date means its midnight, and a date or TIMESTAMP_NTZ is read as UTC.
+        kind: type of the value, one of `TIMES`.
     """
     if isinstance(kind, T.DateType):
         return F.timestamp_seconds(_midnight(column))
@@ -29,17 +29,17 @@ def as_instant(column: Column, kind: T.DataType) -> Column:
 
 
 def as_seconds(column: Column, kind: T.DataType) -> Column:
-    """Count the whole seconds from 1970 to a time; arguments and nulls as of `as_instant`."""
+    """Return the whole seconds from 1970 to a time; arguments and nulls are those of `as_instant`."""
     if isinstance(kind, T.DateType):
         return _midnight(column)
     return F.unix_seconds(as_instant(column, kind))
 
 
 def without_zone_as_utc(column: Column) -> Column:
-    """Read a TIMESTAMP_NTZ as UTC; null outside of the years 1 to 9999.
+    """Read a TIMESTAMP_NTZ as UTC; the result is null outside of the years 1 to 9999.
 
-    It is put together from its parts, which no time zone changes: Spark's differences and casts read it in the
-    session's zone, where the hour that summer time leaves out moves.
+    The instant is computed from the parts of the value, which no time zone changes. Spark's differences and casts would
+    read the value in the session's time zone, where the hour that summer time leaves out moves.
     """
     day = column.cast("date")
     seconds = F.hour(column) * 3600 + F.minute(column) * 60

@@ -1,7 +1,7 @@
-"""Reads JSON text of a user's row: only one JSON object from its first to its last byte is taken, and written anew.
+"""Reads JSON text of a user's row: it must be exactly one JSON object, which is written anew.
 
-Nothing of such a text may reach a request unread: a text that goes on behind its object would become another item of
-the batch (docs/decisions/0015-what-reaches-a-byte.md). Plain Python, for Spark's workers.
+No part of such a text may reach a request unread: a text that continues after its object would become another item of
+the batch (docs/decisions/0015-what-reaches-a-byte.md). The module is plain Python, for Spark's workers.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import re
 from json.encoder import encode_basestring
 from typing import Any
 
-# Some readers of JSON stop at 100 levels, and a request adds three around an object
+# Some JSON parsers stop at 100 levels, and a request adds three levels around an object
 MAX_DEPTH = 64
-# An escape of four digits, and before it any number of escaped backslashes, which begin none
+# An escape of four digits; escaped backslashes may come before it, and they do not begin an escape
 _CODE = re.compile(r"((?<!\\)(?:\\\\)*\\u)([0-9a-f]{4})")
 
 
 class _Number(str):
-    """Holds the digits of a number as they stand in the text: a double would lose some of them."""
+    """Holds the digits of a number as they are in the text, because a double would lose some of them."""
 
     __slots__ = ()
 
@@ -27,12 +27,12 @@ def read_object(text: str | None) -> str | None:
     """Write the JSON object of a text anew, without white space; numbers keep their digits.
 
     Args:
-        text: JSON text; white space around the object is allowed, and control characters inside its texts.
+        text: JSON text. White space around the object is allowed, and so are control characters inside its texts.
 
     Returns:
-        the object, escaped as Spark's `to_json` escapes; None for whatever else it is: no JSON, no object, more than an
-        object, a key twice at any depth, NaN, an infinity or a number beyond a double's range, half of a surrogate
-        pair, or more than `MAX_DEPTH` levels.
+        The object, escaped as Spark's `to_json` escapes. None for any other text: no JSON, no object, more than an
+        object, a key that occurs twice at any depth, NaN, an infinity or a number beyond a double's range, half of a
+        surrogate pair, or more than `MAX_DEPTH` levels.
     """
     if text is None:
         return None
@@ -48,7 +48,7 @@ def read_object(text: str | None) -> str | None:
 
 
 def _number(digits: str) -> _Number:
-    # Readers of JSON make an infinity of a number that no double can carry
+    # JSON parsers turn a number beyond a double's range into an infinity
     if float(digits) in (float("inf"), float("-inf")):
         raise ValueError
     return _Number(digits)
@@ -90,5 +90,5 @@ def _written(value: Any, depth: int) -> str:
 
 def _quoted(text: str) -> str:
     quoted = encode_basestring(text)
-    # Control characters without an escape of their own: Spark writes their digits in capitals
+    # Spark writes the escapes of control characters that have no short form with capital digits
     return _CODE.sub(lambda found: found[1] + found[2].upper(), quoted) if "\\u00" in quoted else quoted

@@ -1,6 +1,6 @@
-"""Makes columns of any type ready for `to_json`: timestamps by policy, sorted maps, no silent surprises.
+"""Makes columns of any type ready for `to_json`: times in the format of their policy, and maps in a fixed order.
 
-Decimals stay numbers, digit for digit, as `to_json` writes them; NaN and infinities are found by validation.
+Decimals stay numbers, digit for digit, as `to_json` writes them; validation finds NaN and infinities.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pyspark.sql import types as T
 from cio_spark.payload.expressions import as_text
 from cio_spark.payload.instants import TIMES, as_seconds
 
-# to_json options: every timestamp in ISO 8601, UTC, milliseconds (api_facts, Payload), at any depth. What is not said
-# here the session decides.
+# Options of to_json: every timestamp, at any depth, is ISO 8601 in UTC with milliseconds (docs/configuration.md,
+# Payload). The session decides the options that are missing here.
 JSON_OPTIONS = {
     "ignoreNullFields": "true",
     "timeZone": "UTC",
@@ -29,7 +29,7 @@ _NUMBERS = (T.FloatType, T.DoubleType, T.DecimalType)
 
 
 def unsupported_type(kind: T.DataType) -> str | None:
-    """The name of a type inside `kind` that JSON cannot carry, or None."""
+    """Return the name of a type inside `kind` that JSON cannot carry; None if there is none."""
     if isinstance(kind, T.ArrayType):
         return unsupported_type(kind.elementType)
     if isinstance(kind, T.MapType):
@@ -44,9 +44,9 @@ def unsupported_type(kind: T.DataType) -> str | None:
 
 
 def unclear_field(kind: T.DataType, *, case_sensitive: bool) -> str | None:
-    """Find two names of fields in one struct, anywhere inside, that Spark cannot tell apart; None: there are none.
+    """Return two field names of one struct, at any depth, that Spark cannot tell apart; None if there are none.
 
-    JSON could carry `plan` and `Plan`, but Spark's look-ups inside a struct usually take no notice of case.
+    JSON could carry `plan` and `Plan`, but Spark's look-ups inside a struct usually ignore case.
     """
     if isinstance(kind, T.ArrayType):
         return unclear_field(kind.elementType, case_sensitive=case_sensitive)
@@ -65,7 +65,7 @@ def unclear_field(kind: T.DataType, *, case_sensitive: bool) -> str | None:
 
 
 def _needs_work(kind: T.DataType, unix_seconds: bool) -> bool:
-    """Whether `to_json` alone would write `kind` differently from what we promise."""
+    """Tell whether `to_json` alone would write `kind` differently from what cio_spark promises."""
     if isinstance(kind, T.ArrayType):
         return _needs_work(kind.elementType, unix_seconds)
     if isinstance(kind, T.StructType):
@@ -76,14 +76,15 @@ def _needs_work(kind: T.DataType, unix_seconds: bool) -> bool:
 
 
 def json_ready(column: Column, kind: T.DataType, *, unix_seconds: bool, drop_nulls: bool) -> Column:
-    """The column as `to_json` should see it.
+    """Return the column in the form that `to_json` needs.
 
     Args:
         column: the value.
-        kind: its type.
-        unix_seconds: timestamps and dates become whole seconds since 1970, UTC; else `to_json` writes ISO 8601.
-        drop_nulls: null map values are left out (null struct fields are dropped by `to_json` itself; nulls in arrays
-            stay, for their place means something).
+        kind: type of the value.
+        unix_seconds: True if timestamps and dates become whole seconds since 1970, UTC; otherwise `to_json` writes them
+            as ISO 8601.
+        drop_nulls: True if null values of maps are left out. `to_json` itself drops null fields of structs. Nulls in
+            arrays stay, because their position has a meaning.
     """
     if not _needs_work(kind, unix_seconds):
         return column
@@ -109,10 +110,10 @@ def json_ready(column: Column, kind: T.DataType, *, unix_seconds: bool, drop_nul
 def _sorted_map(
     column: Column, kind: T.MapType, inner: Callable[[Column, T.DataType], Column], drop_nulls: bool
 ) -> Column:
-    """Put equal maps into one order: their JSON, and so its hash, would differ otherwise.
+    """Bring equal maps into one order; otherwise their JSON, and therefore its hash, would differ.
 
-    `from_json`, and files of other engines, give maps that have a key twice. Spark's builder of maps would end the
-    whole job on one; here each key stands once, and validation refuses the row.
+    `from_json`, and files of other engines, give maps in which a key occurs twice. Spark's builder of maps would end
+    the whole job on such a map. Here each key is kept once, and validation refuses the row.
     """
     values = F.map_filter(column, lambda _, value: value.isNotNull()) if drop_nulls else column
     keys = F.array_sort(F.array_distinct(F.map_keys(values)))

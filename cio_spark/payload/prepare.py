@@ -1,4 +1,4 @@
-"""Source rows → prepared records: one row each, everything later stages need, nothing else."""
+"""Turns source rows into prepared records: one row per record, with everything that later stages need."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ SCALARS = (
     "device_token",
     "device_type",
 )
-# Blank, they name nobody and nothing; of the others, a blank is what the user wants to send
+# A blank value of these identifies nothing, so it becomes null; a blank value of the other scalars is sent
 NAMING = ("user_id", "anonymous_id", "email", "event", "group_id", "object_id", "previous_id", "device_token")
-# They tell persons and things apart: no fractions, and no text that a cast makes of NaN
+# These identify persons and things, so they must not be fractions, nor texts that a cast makes of NaN
 IDS = ("user_id", "anonymous_id", "email", "group_id", "object_id", "object_type_id", "previous_id", "device_token")
 PERSON_KEYS = ("user_id", "anonymous_id", "email", "group_id", "object_id")
 DEFAULT_FORMATS = {
@@ -47,22 +47,23 @@ DEFAULT_FORMATS = {
 
 
 def prepare_records(rows: DataFrame, section: PayloadSection, order: Sequence[Column] = ()) -> DataFrame:
-    """Maps every source row to a prepared record.
+    """Make a prepared record of every source row.
 
     Args:
-        rows: the source's rows.
+        rows: rows of the source.
         section: the payload section.
-        order: named columns that go along with the records: what the source stage ranks duplicates by.
+        order: named columns that are passed through; the source stage ranks duplicates by them.
 
     Returns:
-        `record_id`, `person_key` STRING (null where they are no UTF-8), `occurred_at` TIMESTAMP, `payload` STRING (JSON
-        without messageId), `payload_hash` BIGINT, `payload_bytes` INT (UTF-8, without messageId), and for validation
-        `ids` STRUCT<record_id, user_id, …>: of all scalars that are sent, blank ones null, constants (which are checked
-        here) of type VOID; `objects` STRUCT<properties, traits, context>, ready for JSON; and `originals`
-        STRUCT<timestamp, properties, …>: what of these may be out of range or have a key twice, as it was.
+        `record_id` and `person_key` STRING (null if they are not UTF-8), `occurred_at` TIMESTAMP, `payload` STRING
+        (JSON without messageId), `payload_hash` BIGINT and `payload_bytes` INT (bytes of UTF-8, without messageId). For
+        validation: `ids` STRUCT<record_id, user_id, …> with all scalars that are sent, where blank ones are null, and
+        constants, which are checked here, have type VOID; `objects` STRUCT<properties, traits, context>, ready for
+        JSON; `originals` STRUCT<timestamp, properties, …> with those unchanged values that may be out of range, have a
+        key twice or be bad JSON.
 
     Raises:
-        ConfigurationError: everything that is wrong with columns, expressions and types, at once.
+        ConfigurationError: there are problems with columns, expressions or types; the error carries all of them.
     """
     expressions = Expressions(rows)
     section = _with_traits_of_scalars(section, expressions)
@@ -77,12 +78,12 @@ def prepare_records(rows: DataFrame, section: PayloadSection, order: Sequence[Co
     wanted = [
         name for name in DEFAULT_FORMATS if getattr(section, name, None) or getattr(section, f"{name}_from", None)
     ]
-    if all(objects[name] is not None for name in wanted):  # else it has been said why not, and nobody knows its names
+    if all(objects[name] is not None for name in wanted):  # else a problem is reported, and the names are unknown
         names = {name: item.names for name, item in objects.items() if item is not None}
         expressions.problems += policy_problems(section, names)
     reads_json_text = any(item is not None and item.read is not None for item in objects.values())
     for path in expressions.with_star if reads_json_text else ():
-        # It would take in the column that the read text gets
+        # The `*` would include the additional column of the text that was read
         expressions.report(
             path, "has a `*`, which cannot stand beside JSON text in properties_from or traits_from: name the columns"
         )
@@ -114,7 +115,7 @@ def prepare_records(rows: DataFrame, section: PayloadSection, order: Sequence[Co
 
 
 def _struct_of(columns: Mapping[str, Column | None]) -> Column:
-    """Put columns into a struct by their names; one without any field is no struct for Spark."""
+    """Put columns into a struct by their names; without columns it gets one field, as Spark needs at least one."""
     given = [column.alias(name) for name, column in columns.items() if column is not None]
     return F.struct(*(given or [F.lit(None).alias("none")]))
 
@@ -125,11 +126,11 @@ def _compile_scalar(expressions: Expressions, section: PayloadSection, name: str
 
 
 def subject_column(rows: DataFrame, section: PayloadSection, name: str) -> Column:
-    """One of the columns that say whose record a row is, before anything else of it is evaluated.
+    """Return one of the columns that identify a record, before anything else of the row is evaluated.
 
     Args:
-        rows: the source's rows.
-        section: the payload section, which `prepare_records` has no problems with.
+        rows: rows of the source.
+        section: the payload section, in which `prepare_records` finds no problems.
         name: `record_id` or `person_key`.
     """
     expressions = Expressions(rows)
@@ -139,13 +140,13 @@ def subject_column(rows: DataFrame, section: PayloadSection, name: str) -> Colum
 
 
 def _person_key(texts: Mapping[str, Column | None]) -> Column:
-    """Name the person of a record; null where the name is no UTF-8, which Python could not read."""
+    """Return the key of a record's person; null if the key is not UTF-8, because Python could not read it."""
     key = F.coalesce(*[text for name in PERSON_KEYS if (text := texts[name]) is not None])
     return F.when(is_utf8(key), key)
 
 
 def _with_traits_of_scalars(section: PayloadSection, expressions: Expressions) -> PayloadSection:
-    """`email` of identify and `object_type_id` of group are traits in the API's eyes."""
+    """Add `email` of identify, or `object_type_id` of group, to the traits, because they are traits for the API."""
     named = section.call.spec.scalar_trait
     scalar = getattr(section, named) if named else None
     if named is None or scalar is None:
@@ -158,7 +159,7 @@ def _with_traits_of_scalars(section: PayloadSection, expressions: Expressions) -
 
 
 def _constants(section: PayloadSection, expressions: Expressions) -> set[str]:
-    """Names of the scalars that are the same for every row; reports those that no record could carry."""
+    """Return the names of the scalars that are the same for every row, and report those that no record could carry."""
     values = {name: scalar.value for name in SCALARS if isinstance(scalar := getattr(section, name), Literal)}
     for name, value in values.items():
         text = str(value)
@@ -173,10 +174,10 @@ def _constants(section: PayloadSection, expressions: Expressions) -> set[str]:
 
 
 def _record_id(expressions: Expressions, names: list[str]) -> tuple[Column, Column]:
-    """Make the record id, and the text that validation sees of it.
+    """Make the record id, and the text of it that validation sees.
 
-    The id is one column as text, or several as a JSON array, which cannot collide. It is null as soon as one is null,
-    or is no UTF-8: what is replaced there would make one record of several.
+    The id is one column as text, or several columns as a JSON array, so that two different ids cannot collide. It is
+    null if one column is null or is not UTF-8, because replaced bytes would make one record of several.
     """
     parts: list[Column] = []
     for name in names:
@@ -195,7 +196,8 @@ def _record_id(expressions: Expressions, names: list[str]) -> tuple[Column, Colu
         parts.append(without_no_numbers(text) if isinstance(kind, T.StringType) else text)
     if not parts:
         return F.lit(None).cast("string"), F.lit(None).cast("string")
-    # Null for null, which `when` takes for no; the blank keeps bytes of two parts from making one character
+    # A null part makes the condition null, which `when` treats as false. The blank between two parts keeps their bytes
+    # from forming one character
     complete = reduce(lambda one, other: one & other, [is_utf8(part) for part in parts])
     whole = parts[0] if len(parts) == 1 else F.to_json(F.array(*parts), JSON_OPTIONS)
     return F.when(complete, whole), parts[0] if len(parts) == 1 else F.concat_ws(" ", *parts)

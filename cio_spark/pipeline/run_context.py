@@ -204,6 +204,6 @@ class RunContext:
         except CioSparkError as error:
             if self.progression.started and error.exit_status is ExitStatus.CONFIGURATION_ERROR:
                 raise RunInterruptedError(
-                    f"{error}; the run had begun to send: the next run settles what it sent, and goes on from there"
+                    f"{error}; the run had begun to send: the next run recovers it, and goes on from there"
                 ) from None
             raise

@@ -1,4 +1,4 @@
-"""Pure arithmetic: configuration + slots + counts → `DeliveryPlan`."""
+"""Computes a `DeliveryPlan` from configuration, task slots and counts, by pure arithmetic."""
 
 from cio_spark.planning.lease_times import longest_wave_seconds, send_window_seconds, survey_seconds
 from cio_spark.planning.plan import plan_delivery

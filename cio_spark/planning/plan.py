@@ -14,12 +14,12 @@ from cio_spark.planning.request_limits import (
     requests_needed,
 )
 
-# A task costs 0.2 s of CPU and its file as much, docs/decisions/0007-less-per-row.md
+# A task costs 0.2 s of CPU, its file included (docs/decisions/0007-less-per-row.md)
 BATCHES_PER_PARTITION = 200
 MOST_PARTITIONS_PER_SLOT = 8
-# A guess until a run has been measured: what a batch request to the real API takes.
+# Assumed seconds of a batch request to the real API, until a run has measured it
 ASSUMED_REQUEST_SECONDS = 0.25
-# What one core sends of 300-byte records, docs/performance.md
+# 300-byte records that one core sends in a second (docs/performance.md)
 RECORDS_PER_SECOND_PER_SLOT = 40_000
 
 
@@ -33,19 +33,20 @@ def plan_delivery(
     share_of_rate: float = 1.0,
     strict_mode: bool = True,
 ) -> DeliveryPlan:
-    """Plans one wave.
+    """Plan one wave.
 
     Args:
         batch: the batch configuration.
         slots: task slots of the Spark application.
-        records: records to send.
-        payload_bytes: their JSON bytes in all, message ids included.
-        one_item_per_request: device events: context applies to a whole batch (api_facts).
-        share_of_rate: this sync's part of `rate_limit_rps`; other jobs with the same key have the rest.
+        records: number of records to send.
+        payload_bytes: JSON bytes of all these records, message ids included.
+        one_item_per_request: True for device events, because their `context` might apply to a whole batch
+            (docs/delivery.md).
+        share_of_rate: this sync's part of `rate_limit_rps`, from 0 to 1; other jobs with the same key have the rest.
         strict_mode: `api.strict_mode`.
 
     Returns:
-        the plan; for 0 records one partition that sends nothing.
+        The plan; for 0 records, a plan without batches.
     """
     limits = RequestLimits(records_limit(batch, records, one_item_per_request=one_item_per_request), body_limit(batch))
     batches = requests_needed(records, payload_bytes, limits.records, limits.bytes)
@@ -84,14 +85,14 @@ def plan_delivery(
 def _expectation(
     batch: BatchConfiguration, share_of_rate: float, pacing: Pacing, running: int, records: int, batches: int
 ) -> tuple[float, str]:
-    """How long it takes, and which of rate, workers and cores is the reason."""
+    """Return the expected seconds of a delivery, and which of rate, workers and cores is the reason."""
     by_rate = batches / pacing.requests_per_second
     in_flight = max(1, min(batches, pacing.tasks * pacing.lanes))
     by_latency = batches * ASSUMED_REQUEST_SECONDS / in_flight
     share = "" if share_of_rate == 1.0 else f", of which api.share_of_rate = {share_of_rate:g}"
     workers = f"parallel_workers = {batch.parallel_workers}"
     if pacing.tasks * pacing.lanes < min(batches, batch.parallel_workers):
-        # One lane more in some partitions would be one too many as soon as these run together
+        # An additional lane in some partitions would exceed the limit as soon as these partitions run together
         workers += f", of which {pacing.tasks * pacing.lanes} are used: {pacing.tasks} task slots with {pacing.lanes} "
         workers += "request each" if pacing.lanes == 1 else "requests each"
     else:

@@ -1,4 +1,4 @@
-"""The effective limits of a request: what is configured, never above what the API takes."""
+"""Computes the limits of a request: the configured ones, but never above the limits of the API."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ENVELOPE_BYTES = len('{"batch":[]}')
 
 
 class RequestLimits(NamedTuple):
-    """Says how much a request may carry at most, and how many rows a task takes from Spark at a time.
+    """Says how much a request may carry, and how many rows a task takes from Spark at a time.
 
     Attributes:
-        records: at least 1.
-        bytes: of a body, before compression.
-        rows_per_chunk: at least 1.
+        records: largest number of records in a request, at least 1.
+        bytes: largest number of bytes in a request body, before compression.
+        rows_per_chunk: number of rows that a task takes at a time, at least 1.
     """
 
     records: int
@@ -33,14 +33,17 @@ class RequestLimits(NamedTuple):
     rows_per_chunk: int = ROWS_PER_CHUNK
 
     def within_budget(self, batch: BatchConfiguration, lanes: int) -> RequestLimits:
-        """The limits that also keep a worker process within `memory_budget_mb`, if the strategy is memory_based.
+        """Return limits that keep a worker process within `memory_budget_mb`, if the strategy is memory_based.
 
-        A lane holds several batches of one size at a time, and their records' ids; the chunk they are cut from is in
-        memory too.
+        A lane has several batches of one size in memory at the same time, with the ids of their records; the chunk from
+        which they are cut is in memory too.
 
         Args:
             batch: the batch configuration.
             lanes: requests in flight in one process.
+
+        Returns:
+            These limits unchanged for every other strategy.
         """
         if batch.strategy is not BatchStrategy.MEMORY_BASED:
             return self
@@ -55,7 +58,7 @@ class RequestLimits(NamedTuple):
 
 
 def describe_sizing(batch: BatchConfiguration) -> str:
-    """Say what the size of a request follows, and what to expect of it.
+    """Describe what decides the size of a request, as a text for people.
 
     Args:
         batch: the batch configuration.
@@ -70,17 +73,30 @@ def describe_sizing(batch: BatchConfiguration) -> str:
 
 
 def body_limit(batch: BatchConfiguration) -> int:
-    """Bytes a request body may have, before compression."""
+    """Return the bytes that a request body may have, before compression."""
     return min(batch.max_batch_bytes, MAX_BODY_BYTES)
 
 
 def records_limit(batch: BatchConfiguration, records: int, *, one_item_per_request: bool) -> int:
-    """Records a request may carry: the balanced batch size, so that a small sync still uses every worker."""
+    """Return the records that a request may carry: the balanced batch size, so that a small sync uses every worker.
+
+    Args:
+        batch: the batch configuration.
+        records: number of records to send.
+        one_item_per_request: True if a request must carry a single record.
+    """
     return 1 if one_item_per_request else batch.balanced_batch_size(records)
 
 
 def requests_needed(records: int, payload_bytes: int, max_records: int, max_bytes: int) -> int:
-    """Requests for so many records of so many JSON bytes in all, by count and by size, whichever needs more."""
+    """Return the number of requests for some records: by their count or by their bytes, whichever needs more.
+
+    Args:
+        records: number of records.
+        payload_bytes: JSON bytes of all these records.
+        max_records: largest number of records in a request.
+        max_bytes: largest number of bytes in a request body.
+    """
     if records == 0:
         return 0
     by_count = -(-records // max_records)
@@ -89,11 +105,11 @@ def requests_needed(records: int, payload_bytes: int, max_records: int, max_byte
 
 
 def compression_of(batch: BatchConfiguration, *, strict_mode: bool) -> str:
-    """Say what becomes of request bodies, and why.
+    """Say how request bodies are compressed, or why they are not.
 
     Args:
         batch: the batch configuration.
-        strict_mode: `api.strict_mode`; without it bodies go plain, see `delivery.compression`.
+        strict_mode: `api.strict_mode`; without it bodies are sent uncompressed, as `delivery.compression` explains.
     """
     if not batch.enable_compression:
         return "none"

@@ -1,4 +1,4 @@
-"""Touches the surroundings of a run: environment variables, secrets, signals, the process."""
+"""Reads and changes the environment of a run: environment variables, secrets, signals and the process."""
 
 from cio_spark.runtime.environment import (
     WAREHOUSE_VARIABLE,

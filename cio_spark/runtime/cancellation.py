@@ -1,4 +1,4 @@
-"""A request to stop: by a signal, or by whoever runs a sync in their own program."""
+"""Keeps the request to stop a run, made by a signal or by the program that runs a sync."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cio_spark.errors import ExitStatus
 
 
 class Cancellation:
-    """Says whether to stop, and since when; the wave under way may finish for a grace time.
+    """Says whether a run must stop, and since when; the wave under way may go on for a grace time.
 
     Args:
-        clock: time.
+        clock: clock that measures the grace time; None for the system's clock.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -25,7 +25,7 @@ class Cancellation:
         self._impatient = False
 
     def request(self, signal_number: int = signal.SIGTERM) -> None:
-        """Stop after this wave, or when the grace time is over; asked for twice: now."""
+        """Request a stop after this wave, or at the end of the grace time; a second request stops at once."""
         with self._lock:
             if self._signal is not None:
                 self._impatient = True
@@ -34,17 +34,17 @@ class Cancellation:
 
     @property
     def requested(self) -> bool:
-        """Whether to stop."""
+        """Tell whether a stop was requested."""
         return self._signal is not None
 
     @property
     def exit_status(self) -> ExitStatus:
-        """What a cancelled run ends with: 128 and the signal's number, as a shell has it."""
+        """Exit status of a cancelled run: 128 plus the signal's number, as in a shell."""
         interrupted = self._signal == signal.SIGINT
         return ExitStatus.CANCELLED_SIGINT if interrupted else ExitStatus.CANCELLED_SIGTERM
 
     def overdue(self, grace_seconds: float) -> bool:
-        """Whether the wave under way has had its grace time."""
+        """Tell whether the wave under way has used up its grace time."""
         if self._signal is None:
             return False
         return self._impatient or self._clock.monotonic() - self._requested_at >= grace_seconds

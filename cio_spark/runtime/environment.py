@@ -1,4 +1,4 @@
-"""Environment variables; Databricks secrets, widgets and task values."""
+"""Reads environment variables, Databricks secrets and widgets, and sets Databricks task values."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ KEY_VARIABLE = "CUSTOMERIO_API_KEY"
 URL_VARIABLE = "CUSTOMERIO_BASE_URL"
 WEBHOOK_VARIABLE = "CIO_SPARK_WEBHOOK_URL"
 DATABRICKS_VARIABLE = "DATABRICKS_RUNTIME_VERSION"
-"""Set in every process of Databricks compute, serverless too."""
+"""Environment variable that is set in every process of Databricks compute, serverless compute included."""
 WAREHOUSE_VARIABLE = "CIO_SPARK_WAREHOUSE"
-# Who sets one of these has a session for us: Databricks, spark-submit, a user of Spark Connect
+# Databricks, spark-submit and users of Spark Connect set one of these, and then provide a session
 _SESSION_VARIABLES = (DATABRICKS_VARIABLE, "PYSPARK_GATEWAY_PORT", "SPARK_REMOTE")
 ENVIRONMENT_WIDGET = "environment"
 WIDGETS: Final[Mapping[str, str]] = {
@@ -28,15 +28,15 @@ WIDGETS: Final[Mapping[str, str]] = {
     "database_name": "tables.database",
     "catalog_name": "tables.catalog",
 }
-"""The settings that widgets of these names stand for; the names are the prototype notebook's."""
+"""Settings by the widget that stands for each of them; the widgets have the names of the prototype notebook."""
 
 
 @dataclass(frozen=True)
 class WidgetSettings:
-    """What the widgets of a notebook, or the parameters of a notebook task, say.
+    """Holds the settings that the widgets of a notebook, or the parameters of a notebook task, give.
 
     Attributes:
-        environment: name of an environment file; None: no widget says so.
+        environment: name of an environment file; None if no widget names one.
         overrides: the other settings, in the form of `--set`.
     """
 
@@ -47,13 +47,13 @@ class WidgetSettings:
 def read_widgets() -> WidgetSettings:
     """Read the widgets `customerio_region`, `database_name`, `catalog_name` and `environment`.
 
-    One that is not there, or is blank, says nothing; nor does any outside of Databricks.
+    A widget that is missing or blank gives no setting. Outside of Databricks there are no settings.
     """
     dbutils = _dbutils() if is_on_databricks() else None
     if dbutils is None:
         return WidgetSettings()
     said = {name: _widget(dbutils, name) for name in (*WIDGETS, ENVIRONMENT_WIDGET)}
-    # In quotes: a database may be called `on` or `1`
+    # json.dumps adds quotes, because the name of a database may be `on` or `1`
     overrides = tuple(f"{key}={json.dumps(said[name])}" for name, key in WIDGETS.items() if said[name])
     return WidgetSettings(said[ENVIRONMENT_WIDGET] or None, overrides)
 
@@ -61,7 +61,7 @@ def read_widgets() -> WidgetSettings:
 def _widget(dbutils: Any, name: str) -> str:
     try:
         return str(dbutils.widgets.get(name) or "").strip()
-    except Exception:  # there is no such widget, which dbutils says by a Java exception
+    except Exception:  # there is no such widget; dbutils then raises a Java exception
         return ""
 
 
@@ -76,18 +76,18 @@ def has_session_elsewhere() -> bool:
 
 
 def warehouse_of_environment() -> Path | None:
-    """Return the folder of local tables that `CIO_SPARK_WAREHOUSE` names; None: it names none."""
+    """Return the folder of local tables that `CIO_SPARK_WAREHOUSE` names; None if it is not set."""
     named = os.environ.get(WAREHOUSE_VARIABLE)
     return Path(named) if named else None
 
 
 def cache_folder() -> Path:
-    """Return the folder that keeps between runs what local sessions have fetched."""
+    """Return the folder in which the files that local sessions have fetched are kept between runs."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cio-spark"
 
 
 def finds_java() -> bool:
-    """Tell whether Spark can find a Java."""
+    """Tell whether Spark can find Java."""
     return shutil.which("java") is not None or bool(os.environ.get("JAVA_HOME"))
 
 
@@ -97,22 +97,22 @@ def says_terminal_width() -> bool:
 
 
 def prepare_local_spark() -> None:
-    """Set the variables of a local session: workers run this Python, and Spark stays on loopback."""
+    """Set the environment variables of a local session: workers run this Python, and Spark stays on loopback."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
 
 def environment_overrides() -> list[str]:
-    """Overrides that come from environment variables, in the form of `--set`."""
+    """Return the overrides that come from environment variables, in the form of `--set`."""
     url = os.environ.get(URL_VARIABLE)
     return [f"api.base_url={url}"] if url else []
 
 
 def find_api_key(config: SyncConfig) -> ApiKey:
-    """The API key: from the environment, else from the Databricks secret the configuration names.
+    """Find the API key: in the environment, else in the Databricks secret that the configuration names.
 
     Raises:
-        ConfigurationError: it is in neither place; the message lists both.
+        ConfigurationError: the key is in neither place; the message lists both.
     """
     value = os.environ.get(KEY_VARIABLE)
     if value:
@@ -130,13 +130,13 @@ def find_api_key(config: SyncConfig) -> ApiKey:
 
 
 def find_webhook(config: SyncConfig) -> WebhookUrl | None:
-    """The webhook that alerts are told to: from the environment, else from the Databricks secret of `monitoring`.
+    """Find the webhook that alerts are sent to: in the environment, else in the Databricks secret of `monitoring`.
 
     Returns:
-        None where neither is there to be looked for.
+        None if the variable is not set and the configuration names no secret.
 
     Raises:
-        ConfigurationError: the secret cannot be read, or what was found is no address.
+        ConfigurationError: the secret cannot be read, or the value is not an address.
     """
     value = os.environ.get(WEBHOOK_VARIABLE)
     if value:
@@ -151,7 +151,7 @@ def find_webhook(config: SyncConfig) -> WebhookUrl | None:
 
 
 def _read_secret(secret: SecretRef) -> tuple[str | None, str]:
-    """What a Databricks secret holds, or why that cannot be read."""
+    """Return the value of a Databricks secret and an empty message, or None and the reason why it cannot be read."""
     dbutils = _dbutils()
     if dbutils is None:
         return None, f"the Databricks secret {secret.scope}/{secret.key} can only be read on Databricks"
@@ -162,10 +162,10 @@ def _read_secret(secret: SecretRef) -> tuple[str | None, str]:
 
 
 def set_task_values(values: Mapping[str, str | int]) -> None:
-    """Hands values to later tasks of a Databricks job; elsewhere nothing.
+    """Pass values to later tasks of a Databricks job; do nothing outside of Databricks.
 
     Args:
-        values: by key, read there with `{{tasks.<this task>.values.<key>}}`.
+        values: values by key; later tasks read them with `{{tasks.<this task>.values.<key>}}`.
     """
     dbutils = _dbutils()
     if dbutils is None:

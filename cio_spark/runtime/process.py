@@ -1,4 +1,4 @@
-"""This process: the signals it gets, and the name by which others can tell whether it is still there."""
+"""Handles the signals of this process, and names it so that other processes can tell whether it still exists."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from cio_spark.runtime.cancellation import Cancellation
 
 _PROC = Path("/proc")
 _GONE = frozenset("ZXx")
-"""States of a process that does nothing any more: a zombie, and dead (proc(5))."""
+"""States of a process that does nothing any more: zombie and dead (proc(5))."""
 
 
 @contextlib.contextmanager
 def cancel_on_signals(cancellation: Cancellation) -> Iterator[None]:
-    """SIGTERM and SIGINT (Ctrl-C, a cancelled job) ask for a stop while the block runs; in the main thread only.
+    """Request a stop when SIGTERM or SIGINT (Ctrl-C, a cancelled job) arrives while the block runs.
+
+    It does nothing outside of the main thread.
 
     Args:
-        cancellation: what is asked.
+        cancellation: the object on which the stop is requested.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -40,11 +42,12 @@ def cancel_on_signals(cancellation: Cancellation) -> Iterator[None]:
 
 
 def owner(*, ends_with_process: bool = True) -> str:
-    """Name this process, for claims: `host:pid`, and on Linux `/boot-namespace-start`, which no other process ever has.
+    """Name this process for claims: `host:pid`, on Linux followed by `/boot-namespace-start`, which is unique for ever.
 
     Args:
-        ends_with_process: whether what it has started ends with it. Else the end of the process says nothing, and the
-            name has only its first part, of which nobody is known to be dead.
+        ends_with_process: True if everything that the process has started ends with it. If False, the end of the
+            process proves nothing, so the name has only its first part, which `owner_is_dead` on Linux never takes for
+            that of a dead process.
     """
     place = _place() if ends_with_process else None
     unique = "" if place is None else f"/{place}-{_started(os.getpid())}"
@@ -52,20 +55,22 @@ def owner(*, ends_with_process: bool = True) -> str:
 
 
 def is_here(name: str) -> bool:
-    """Whether an `owner` is, or was, a process of a machine of this name."""
+    """Tell whether an `owner` is, or was, a process of a machine with this machine's name."""
     return _host_and_pid(name)[0] == socket.gethostname()
 
 
 def owner_is_dead(name: str) -> bool:
-    """Whether a claim's owner is a process of this machine that is gone.
+    """Tell whether a claim's owner is a process of this machine that no longer exists.
+
+    A zombie counts as gone: it was killed, but nobody has waited for it yet, as is usual for the first process of a
+    container.
 
     Args:
-        name: an `owner`.
-
-    A zombie is gone too: killed, and not yet waited for, as is usual for a container's first process.
+        name: name of the process, as `owner` made it.
 
     Returns:
-        False also where that cannot be known: another machine, or another container, where its number says nothing.
+        False also if the answer cannot be known: on another machine, or in another container, where process numbers
+        mean other processes.
     """
     pid = _host_and_pid(name)[1]
     if not is_here(name) or not pid.isdigit():
@@ -89,7 +94,7 @@ def _host_and_pid(name: str) -> tuple[str, str]:
 
 
 def _place() -> str | None:
-    """Where process numbers mean what they mean here: this boot of the kernel and this namespace; None if untold."""
+    """Name the boot of the kernel and the namespace in which process numbers mean the same as here; None if unknown."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}-{(_PROC / 'self/ns/pid').stat().st_ino}"
@@ -102,9 +107,9 @@ def _started(pid: int) -> str:
 
 
 def _state_and_start(pid: int) -> tuple[str, str]:
-    """Read a process's state, a letter, and when it started, in clock ticks since the boot; empty if untold."""
+    """Read a process's state (a letter) and its start in clock ticks since the boot; empty texts if unknown."""
     try:
-        # What follows the command's name, which may hold anything
+        # The fields after the command's name, which may contain any character
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         return fields[0], fields[19]
     except (OSError, IndexError):

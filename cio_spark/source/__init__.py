@@ -1,4 +1,4 @@
-"""Reads a table or path at one pinned version, or a query or view staged once; drops superseded duplicates."""
+"""Reads a table or path at one pinned version, or a query or view that is staged once; drops superseded duplicates."""
 
 from cio_spark.source.duplicates import count_superseded, drop_superseded, has_duplicates, order_columns, sort_value
 from cio_spark.source.expression_check import cannot_fail, try_expressions

@@ -1,4 +1,7 @@
-"""Of several rows with one record id, one is sent: the first by `order_by`, else the newest, else by content."""
+"""Keeps one of several rows with one record id: the first by `order_by`, else the newest.
+
+Of rows that are still equal, it keeps the one with the smallest payload hash.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,16 @@ from cio_spark.spark.expression_types import UnfitExpressionError, fixed_value_t
 
 
 def order_columns(rows: DataFrame, order_by: Sequence[str]) -> list[Column]:
-    """Make the columns that rank duplicates; they go along with the records, and never stand beside the user's own.
+    """Make the columns that rank duplicates.
+
+    They pass along with the prepared records, so they never stand beside the user's own columns.
 
     Args:
-        rows: the source's rows.
+        rows: rows of the source.
         order_by: SQL sort expressions.
 
     Raises:
-        ConfigurationError: an expression that Spark refuses, or that is no fixed value of one row.
+        ConfigurationError: Spark refuses an expression, or it is not a fixed value of one row.
     """
     columns: list[Column] = []
     for index, text in enumerate(order_by):
@@ -35,7 +40,7 @@ def order_columns(rows: DataFrame, order_by: Sequence[str]) -> list[Column]:
 
 
 def sort_value(text: str) -> str:
-    """Give a sort expression without its direction."""
+    """Return a sort expression without its direction."""
     return users_sql.read_sort_key(text).sql
 
 
@@ -57,9 +62,11 @@ def _sort_keys(order_by: Sequence[str]) -> list[Column]:
 
 
 def has_duplicates(records: DataFrame) -> bool:
-    """Whether any record id may stand in more than one row: exact, but for one chance in 2^64 to say yes in vain.
+    """Tell whether a record id may occur in more than one row.
 
-    Only 8-byte hashes are shuffled, so that the usual source, without duplicates, is spared a shuffle of payloads.
+    The answer False is exact; True is wrong only if two ids have the same 64-bit hash. Only 8-byte hashes are shuffled,
+    so that the usual source, which has no duplicates, needs no shuffle of payloads
+    (docs/decisions/0002-first-run-without-a-shuffle-for-duplicates.md).
     """
     hashes = records.where(F.col("record_id").isNotNull()).select(F.xxhash64("record_id").alias("id"))
     row = hashes.agg(F.count(F.lit(1)).alias("records"), F.countDistinct("id").alias("ids")).collect()[0]
@@ -72,10 +79,10 @@ def _ranked(records: DataFrame, order_by: Sequence[str]) -> DataFrame:
 
 
 def drop_superseded(records: DataFrame, order_by: Sequence[str]) -> DataFrame:
-    """Keeps one row of each record id; rows without one are all kept, for validation to refuse."""
+    """Keep one row of each record id; keep all rows without a record id, because validation refuses them."""
     return _ranked(records, order_by).where((F.col("__rank") == 1) | F.col("record_id").isNull()).drop("__rank")
 
 
 def count_superseded(records: DataFrame, order_by: Sequence[str]) -> int:
-    """How many rows `drop_superseded` drops."""
+    """Count the rows that `drop_superseded` drops."""
     return _ranked(records, order_by).where((F.col("__rank") > 1) & F.col("record_id").isNotNull()).count()

@@ -1,4 +1,7 @@
-"""Tries the user's expressions on the rows before anything else does: where one fails, it is counted, never quoted."""
+"""Tries the user's expressions on all rows before any other query evaluates them.
+
+It counts the rows on which an expression fails, and never quotes a value.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,23 @@ from cio_spark.spark import sql as users_sql
 from cio_spark.spark.conf import set_for_a_while
 from cio_spark.spark.expression_types import type_of
 
-# Spark would evaluate what two expressions have in common ahead of both, and from 4.2 on what BETWEEN is about ahead of
-# the rest, where nothing is caught
+# Without these settings Spark would evaluate common subexpressions, and from 4.2 on the operand of BETWEEN, ahead of
+# the rest, where no failure is caught
 _EACH_ALONE = {"spark.sql.subexpressionElimination.enabled": "false", "spark.sql.alwaysInlineCommonExpr": "true"}
 _TEXT_MAKERS = ("CONCAT", "UPPER", "LOWER", "TRIM")
 
 
 def try_expressions(rows: DataFrame, expressions: Mapping[str, str]) -> None:
-    """Evaluates expressions on every row, in one pass; a column or a text made of columns cannot fail, and needs none.
+    """Evaluate expressions on every row, in one pass, and count the rows on which they fail.
+
+    A column, or a text that is made of columns, cannot fail and is not tried.
 
     Args:
-        rows: the source's rows.
+        rows: rows of the source.
         expressions: SQL by configuration path; each is known to be a value of one row.
 
     Raises:
-        ExpressionError: one fails on some row; the text says which, and on how many.
+        ExpressionError: an expression fails on a row; the message says which expression, and on how many rows.
     """
     tried = {path: sql for path, sql in expressions.items() if not cannot_fail(sql, rows)}
     if not tried:
@@ -37,7 +42,7 @@ def try_expressions(rows: DataFrame, expressions: Mapping[str, str]) -> None:
     try:
         counted = _count(rows, list(tried.values()))
     except Exception as error:
-        # Spark's builder of maps is not fit for use once it has failed, and that is no exception which can be caught
+        # Spark's builder of maps is unusable after a failure; it then raises an assertion, which `try_` functions miss
         if "AssertionError" not in str(error):
             raise
         for path, sql in tried.items() if len(tried) > 1 else ():
@@ -53,16 +58,16 @@ def try_expressions(rows: DataFrame, expressions: Mapping[str, str]) -> None:
 
 
 def _count(rows: DataFrame, expressions: list[str]) -> tuple[int, ...]:
-    """On how many rows each expression fails."""
+    """Count for each expression the rows on which it fails."""
     texts = [F.coalesce(F.expr(sql).cast("string"), F.lit("")) for sql in expressions]
     with set_for_a_while(rows.sparkSession, _EACH_ALONE):
-        # Said of each row first: an aggregate of Spark 3.5 does not keep to the setting
+        # Failing rows are marked first and counted then, because an aggregate of Spark 3.5 ignores the setting
         failed = rows.select(*[null_on_failure(text).isNull().alias(str(number)) for number, text in enumerate(texts)])
         return tuple(failed.agg(*[F.count_if(F.col(name)).alias(name) for name in failed.columns]).collect()[0])
 
 
 def cannot_fail(sql: str, rows: DataFrame) -> bool:
-    """Tell whether an expression is a column, or a text that a function which takes any text makes of columns."""
+    """Tell whether an expression is a column, a constant text, or a text that a safe function makes of these."""
     try:
         tokens = users_sql.read_tokens(sql)
     except users_sql.UnreadableSqlError:
@@ -73,7 +78,7 @@ def cannot_fail(sql: str, rows: DataFrame) -> bool:
 
 
 def _makes_a_text(tokens: tuple[users_sql.Token, ...]) -> bool:
-    """Tell whether these are `concat(a, 'b')` or its like: names and texts, between commas, in one pair of brackets."""
+    """Tell whether these tokens are like `concat(a, 'b')`: one function call on names and texts only."""
     if len(tokens) < 4 or not tokens[0].says(*_TEXT_MAKERS) or not tokens[1].says("(") or not tokens[-1].says(")"):
         return False
     values, commas = tokens[2:-1:2], tokens[3:-1:2]

@@ -17,18 +17,19 @@ from cio_spark.spark.changing_values import changes_by_itself
 from cio_spark.spark.expression_types import UnfitExpressionError, analysed, row_value_type
 
 Attach = Callable[[str], str]
-"""Makes a table of the local warehouse known to the session, if there is one; gives the name by which SQL finds it."""
+"""Function that makes a table known to the session if the local warehouse has it, and returns its name for SQL."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Rows of the source, fixed for the run.
+    """Holds the rows of the source, fixed for the run.
 
     Attributes:
-        rows: the rows, `where` applied.
-        description: what was read, for people and for `sync_runs`.
-        version: the Delta version that pins the rows; None where none does: a query, a view, a changing condition.
-        repeatable: False while `rows` may differ between two queries, until `stage` made them a table.
+        rows: the rows, after `where`.
+        description: what was read, as a text for people and for `sync_runs`.
+        version: Delta version that pins the rows; None if no version does: for a query, a view, a table that is not
+            Delta, or a condition that changes.
+        repeatable: False while `rows` may differ between two queries; `staged` then writes them as a table.
     """
 
     rows: DataFrame
@@ -37,7 +38,7 @@ class Snapshot:
     repeatable: bool
 
     def staged(self, stage: Callable[[DataFrame], DataFrame], limit: int | None) -> Snapshot:
-        """The snapshot with rows that stay the same: written once where they are not pinned already."""
+        """Return the snapshot with rows that stay the same; rows that are limited or not pinned are written once."""
         if self.repeatable and limit is None:
             return self
         rows = self.rows if limit is None else self.rows.limit(limit)
@@ -45,16 +46,18 @@ class Snapshot:
 
 
 def open_source(spark: SparkSession, source: SourceSection, attach: Attach, *, version: int | None = None) -> Snapshot:
-    """Opens the source and checks that it exists, is readable, and that `where` makes sense; runs no job on it.
+    """Open the source and check that it exists, can be read, and has a valid `where`; run no job on its rows.
 
     Args:
         spark: the session.
         source: the source section.
-        attach: makes a table of the local warehouse known to the session's catalog, if there is such a table.
-        version: the version of a table or path to pin; None: its newest.
+        attach: function that makes a table of the local warehouse known to the session's catalog, if there is such a
+            table.
+        version: version of a table or path to pin; None for the newest.
 
     Raises:
-        ConfigurationError: no such table, path or view; not Delta; a bad query or condition.
+        ConfigurationError: there is no such table or view, there is no Delta table at the path, two columns have one
+            name, or the query or condition is wrong.
     """
     if source.query is not None:
         snapshot = _open_query(spark, source.query, attach)
@@ -90,10 +93,11 @@ def _filtered(snapshot: Snapshot, where: str, attach: Attach) -> Snapshot:
 
 
 def _with_attached(sql: str, attach: Attach) -> str:
-    """Makes tables of the local warehouse that a statement names known to the session's catalog.
+    """Make the tables of the local warehouse that a statement names known to the session's catalog.
 
     Returns:
-        the statement; a table whose name the catalog cannot have stands in it by its folder, under its own name.
+        The statement. If the catalog cannot have the name of a table, the statement names the table's folder instead,
+        with the table's own name as alias.
     """
     for name in reversed(users_sql.table_names(sql)):
         written = users_sql.quoted(*name.parts)
@@ -105,7 +109,10 @@ def _with_attached(sql: str, attach: Attach) -> str:
 
 
 def _open_query(spark: SparkSession, query: str, attach: Attach) -> Snapshot:
-    """Opens a query that only reads. Spark runs a command as soon as it sees one; in brackets, it takes none."""
+    """Open a query that only reads.
+
+    Spark runs a command as soon as it parses one, so the query is put into brackets, where Spark accepts no command.
+    """
     if problem := users_sql.query_problem(query):
         raise ConfigurationError.of("source.query", problem)
     attached = _with_attached(users_sql.without_semicolon(query), attach)
@@ -127,13 +134,13 @@ def _open_path(spark: SparkSession, path: str, version: int | None) -> Snapshot:
 
 
 def _open_table(spark: SparkSession, name: str, found: str, version: int | None) -> Snapshot:
-    """Opens a table or view.
+    """Open a table or view.
 
     Args:
         spark: the session.
-        name: its name, for people.
-        found: the name by which SQL finds it.
-        version: the version to pin; None: the newest.
+        name: name of the table, for people.
+        found: name by which SQL finds the table.
+        version: version to pin; None for the newest.
     """
     try:
         rows = analysed(spark.table(found))
@@ -151,16 +158,16 @@ def _open_table(spark: SparkSession, name: str, found: str, version: int | None)
 
 
 def _is_view(spark: SparkSession, name: str) -> bool:
-    """Tell whether a name is a view's, as the catalog says it: DESCRIBE mixes that with the columns."""
+    """Tell from the catalog whether a name is a view's; DESCRIBE would mix this answer with the columns."""
     try:
         entry = spark.catalog.getTable(name)
-    except AnalysisException:  # a table by its folder is in no catalog
+    except AnalysisException:  # a table that is named by its folder is in no catalog
         return False
     return entry.isTemporary or entry.tableType.upper().endswith("VIEW")
 
 
 def _version_of_delta(spark: SparkSession, name: str) -> int | None:
-    """Find the newest version of a table; None for a table without versions, which is no Delta table."""
+    """Return the newest version of a table; None for a table without versions, which is not a Delta table."""
     try:
         return _version(spark, name)
     except AnalysisException as error:

@@ -1,7 +1,8 @@
-"""`source.where` as Columns: it drops the rows it does not hold for, and never makes Spark quote a value.
+"""Turns `source.where` into Columns that drop the rows for which it is not true, and never make Spark quote a value.
 
-The whole condition always decides. What may fail is evaluated where nothing can be raised (`null_on_failure.py`), and
-then raises a text of ours.
+The whole condition always decides. Parts that may fail are evaluated inside a function that raises nothing
+(`null_on_failure.py`); if they fail, a text of cio_spark is raised instead. A condition with a subquery or a Python UDF
+cannot be guarded in this way (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -23,20 +24,21 @@ _MOST_DIGITS = 38
 
 
 def keep(rows: DataFrame, where: str) -> DataFrame:
-    """Keep the rows for which a condition holds.
+    """Keep the rows for which a condition is true.
 
-    Parts that compare columns with what is the same for all rows cannot fail; they come first, for Spark skips files by
-    them. Then the others are asked, in the order they are written, a later one only where the earlier ones hold, and
-    last the whole condition: a part that was cut wrongly could not let a row through.
+    Parts that compare columns with values that are the same for all rows cannot fail. They come first, because Spark
+    skips files by them. Then the other parts are evaluated in the order in which they are written, a later one only if
+    the earlier ones are true. The whole condition is evaluated last, so a part that was cut wrongly cannot let a row
+    through.
 
     Args:
-        rows: the source's rows.
-        where: the condition, known to be one.
+        rows: rows of the source.
+        where: the condition; it is known to be one.
 
     Raises:
-        AnalysisException: Spark finds that it is none after all.
+        AnalysisException: Spark refuses the condition after all.
     """
-    # A subquery becomes a join, and there is no putting a function around that
+    # A subquery becomes a join, and no function can be put around a join
     if users_sql.is_readable(where) and users_sql.has_subquery(where):
         return analysed(rows.where(F.expr(where)))
     parts = _parts(where, rows)
@@ -47,12 +49,12 @@ def keep(rows: DataFrame, where: str) -> DataFrame:
     others = [part for part in parts if part not in safe]
     try:
         return analysed(plain.where(_guarded(others, where, rows.columns)))
-    except AnalysisException:  # what may stand in no lambda: a Python UDF, a subquery of VALUES
+    except AnalysisException:  # a lambda must not contain some expressions: a Python UDF, a subquery of VALUES
         return analysed(rows.where(F.expr(where)))
 
 
 def _guarded(parts: list[str], where: str, columns: list[str]) -> Column:
-    # A comment at the end of a text ends with its line; a CASE takes nothing but conditions
+    # The line break ends a comment at the end of a text; CASE makes Spark refuse a text that is no condition
     asked = [*(parts if len(parts) > 1 else []), where]
     holds = reduce(lambda rest, part: f"CASE WHEN ({part}\n) THEN {rest} ELSE false END", reversed(asked), "true")
     failure = F.raise_error(F.lit(spark_errors.marked(f"source.where: `{where}`")))
@@ -62,8 +64,9 @@ def _guarded(parts: list[str], where: str, columns: list[str]) -> Column:
 
 
 def _parts(where: str, rows: DataFrame) -> list[str]:
-    """Find the parts that must hold at once, cut where Spark says that it means the same; else the whole condition."""
-    # What is asked twice of a row, and left out for another row, must not count the rows that it is asked about
+    """Cut a condition into parts that must all be true, if Spark confirms the cuts; else return it whole."""
+    # A condition such as `rand() < 0.5`, which counts or draws on each evaluation, is not cut: its parts are evaluated
+    # twice for some rows and not at all for others
     cuts = () if users_sql.is_random(where) else users_sql.and_cuts(where)
     if not cuts:
         return [where]
@@ -80,7 +83,7 @@ def _parts(where: str, rows: DataFrame) -> list[str]:
 
 
 def _without_those_of_between(where: str, cuts: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """Leave out the first cut behind each BETWEEN: a first guess, which saves asking about each."""
+    """Leave out the first cut after each BETWEEN, as a first guess that saves asking Spark about each cut."""
     betweens = [token.start for token in users_sql.read_tokens(where) if token.says("BETWEEN") and token.depth == 0]
     theirs = {next((cut for cut in cuts if cut[0] > start), None) for start in betweens}
     return tuple(cut for cut in cuts if cut not in theirs)
@@ -93,8 +96,8 @@ def _cut(where: str, cuts: tuple[tuple[int, int], ...]) -> list[str]:
 
 
 def _means(rows: DataFrame, whole: DataFrame, parts: list[str]) -> bool:
-    """Ask Spark whether a condition means that all these parts hold."""
-    # A comment at the end of a part ends with its line
+    """Ask Spark whether a condition means the same as all these parts together."""
+    # The line break ends a comment at the end of a part
     together = " AND ".join(f"({part}\n)" for part in parts)
     try:
         return whole.sameSemantics(rows.where(F.expr(together)))
@@ -103,23 +106,23 @@ def _means(rows: DataFrame, whole: DataFrame, parts: list[str]) -> bool:
 
 
 def _is_safe(part: str, rows: DataFrame) -> bool:
-    """Tell whether a part of a condition cannot fail because of a row, and is the same whenever it is asked."""
+    """Tell whether a part of a condition cannot fail because of a row, and has the same value on every evaluation."""
     comparisons = users_sql.read_comparisons(part)
     if comparisons is None or users_sql.is_random(part):
         return False
-    # What the reader takes for a function of the session is a column where there is one
+    # A word that the parser takes for a function of the session is a column if a column has this name
     if users_sql.find_changing_parts(part).words & {name.lower() for name in rows.columns}:
         return False
     return all(_is_comparable(comparison, rows) for comparison in comparisons)
 
 
 def _is_comparable(comparison: users_sql.Comparison, rows: DataFrame) -> bool:
-    """Tell whether no column of a comparison is made another type for it.
+    """Tell whether a comparison needs no cast of a column.
 
-    A text is made a number or a date to be compared with one, and that may fail.
+    A cast of a text to a number or a date, for a comparison with one, may fail.
     """
     columns = [_kind(column, rows) for column in comparison.columns]
-    # Where there is no column to name, what is the same for all rows remains
+    # Without any column in scope, only expressions that are the same for all rows have a type
     constants = [_kind(constant, rows.select()) for constant in comparison.constants]
     kinds = [kind for kind in (*columns, *constants) if not isinstance(kind, T.NullType)]
     if not columns or any(not isinstance(kind, T.AtomicType) for kind in kinds):
@@ -129,14 +132,14 @@ def _is_comparable(comparison: users_sql.Comparison, rows: DataFrame) -> bool:
         return texts == {True}
     if len(columns) == 1 and not constants and not comparison.is_null_test:
         return isinstance(columns[0], T.BooleanType)
-    # A constant that does not fit its column fails while the query is planned, for all rows alike
+    # A constant that does not fit its column fails while Spark plans the query, so no row matters
     if texts == {True}:
         return all(isinstance(kind, T.StringType) for kind in kinds)
     return texts == {False} and _fit_as_decimals(kinds)
 
 
 def _fit_as_decimals(kinds: list[T.DataType | None]) -> bool:
-    """Tell whether decimals are compared without losing a digit, which is an error where it happens."""
+    """Tell whether decimals can be compared without losing a digit; a lost digit is an error in Spark."""
     decimals = [kind for kind in kinds if isinstance(kind, T.DecimalType)]
     if not decimals:
         return True
@@ -146,7 +149,7 @@ def _fit_as_decimals(kinds: list[T.DataType | None]) -> bool:
 
 
 def _kind(sql: str, rows: DataFrame) -> T.DataType | None:
-    """Ask Spark for the type of an expression; None if it is none."""
+    """Return the type that Spark gives to an expression; None if Spark refuses it."""
     try:
         return type_of(rows, sql)
     except (AnalysisException, ParseException):

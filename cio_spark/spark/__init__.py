@@ -1,1 +1,1 @@
-"""Holds what concerns Spark itself: the session, its settings and versions, users' SQL, and what its errors mean."""
+"""Contains what concerns Spark itself: the session, its settings and versions, users' SQL, and Spark's errors."""

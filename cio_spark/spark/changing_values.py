@@ -1,7 +1,8 @@
-"""Decides whether an expression changes by itself: its text is read, and Spark is asked what the text cannot say.
+"""Decides whether an expression changes by itself, that is, has another value although its row is the same.
 
-Spark knows what is deterministic and which constants become times. Spark Connect tells neither: there, the types of
-what stands beside a text such as `now` decide (docs/decisions/0014-users-sql-is-read-by-a-parser.md).
+The text of the expression is read first; Spark is asked about what the text does not show. Spark knows which functions
+are deterministic, and which constants become times. Spark Connect tells neither: there, the types of the operands
+beside a text such as `now` decide (docs/decisions/0014-users-sql-is-read-by-a-parser.md).
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ _TIMES = ("date", "timestamp", "timestamp_ntz")
 
 
 def changes_by_itself(rows: DataFrame, sql: str) -> bool:
-    """Tell whether an expression has another value in another run, for another user or at another place. Runs no job.
+    """Tell whether an expression can have another value in another run, for another user or at another place.
+
+    It runs no job.
 
     Args:
-        rows: what the expression is about.
-        sql: an expression that Spark takes.
+        rows: rows that the expression is about.
+        sql: an expression that Spark accepts.
     """
     if users_sql.is_column_name(sql) and sql.strip().startswith("`"):
         return False
@@ -38,7 +41,7 @@ def changes_by_itself(rows: DataFrame, sql: str) -> bool:
 
 
 def _is_column(rows: DataFrame, word: str) -> bool:
-    """Tell whether a word that is also a function's is a column here; most settings let columns come first."""
+    """Tell whether a word that also names a function is a column here; with most settings columns take precedence."""
     from pyspark.sql import functions as F
 
     if word not in {name.lower() for name in rows.columns}:
@@ -47,21 +50,28 @@ def _is_column(rows: DataFrame, word: str) -> bool:
 
 
 def _told_by_plan(rows: DataFrame, sql: str) -> bool | None:
-    """Ask Spark's own analysis; None where it is out of reach: on Spark Connect, or in a guarded session."""
+    """Tell from Spark's analysed plan whether an expression changes by itself.
+
+    Returns:
+        None if the plan cannot be read: on Spark Connect, or in a guarded session.
+    """
     from pyspark.sql import functions as F
 
     inside: Any = rows.select(F.expr(sql).alias("x"))
     try:
         analysed = inside._jdf.queryExecution().analyzed()
         return any(_changes(node) for top in _each(analysed.expressions()) for node in _nodes(top))
-    except Exception:  # Connect has no such attribute, and each guard raises its own error
+    except Exception:  # Spark Connect has no such attribute, and each guard raises an error of its own class
         return None
 
 
 def _changes(node: Any) -> bool:
-    """Tell whether one node of an analysed expression is chance, or a constant text that becomes a time."""
+    """Tell whether one node of an analysed expression changes by itself.
+
+    Such a node is not deterministic, calls a changing function, or reads a constant text such as `now` as a time.
+    """
     if not node.deterministic() or users_sql.is_changing_function(str(node.prettyName())):
-        return True  # also inside a function that is written in SQL
+        return True  # the nodes include those inside a function that is written in SQL
     if node.dataType().simpleString() not in _TIMES:
         return False
     return any(
@@ -73,7 +83,7 @@ def _changes(node: Any) -> bool:
 def _is_special_constant(node: Any) -> bool:
     try:
         value = node.eval(None)
-    except Exception:  # it fails whenever it is asked: no row will ever see a value
+    except Exception:  # the constant fails on every evaluation, so no row ever gets a value
         return False
     return value is not None and users_sql.is_special_time(str(value))
 
@@ -91,7 +101,7 @@ def _each(sequence: Any) -> Iterator[Any]:
 
 
 def _reads_a_time(rows: DataFrame, sql: str) -> bool:
-    """Tell whether a text such as `now` may be read as a time: something beside it is no text."""
+    """Tell whether Spark may read a text such as `now` as a time: an operand beside it is not a text."""
     from pyspark.errors import AnalysisException, ParseException
     from pyspark.sql import functions as F
     from pyspark.sql import types as T

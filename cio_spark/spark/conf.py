@@ -1,4 +1,4 @@
-"""Settings of a session, for as long as a query needs them."""
+"""Changes settings of a session for as long as a query needs them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Holding:
-    """Keeps a setting that somebody needs: its value, who needs it, and what to put back once nobody does."""
+    """Keeps a setting that threads need: its value, these threads, and the value to restore after them."""
 
     value: str
     before: str | None
@@ -29,14 +29,14 @@ _FREED = threading.Condition()
 
 @contextlib.contextmanager
 def set_for_a_while(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
-    """Sets what the session lets us set, and sets it back; serverless compute refuses most settings.
+    """Set the settings that the session accepts, and restore them at the end; serverless compute refuses most settings.
 
-    Threads that need the same values share them, and the last one sets them back. One that needs other values waits
-    until those are free, for a setting is the whole session's; within one thread the inner value stands until its block
-    ends.
+    A setting belongs to the whole session. So threads that need the same values share them, and the last of these
+    threads restores the old ones. A thread that needs other values waits until those are free. Within one thread, the
+    inner value applies until its block ends.
 
     Args:
-        spark: the session; other queries that run in it meanwhile see the settings too.
+        spark: the session; other queries that run in it at the same time see the settings too.
         settings: values by name.
     """
     me = threading.get_ident()
@@ -58,7 +58,7 @@ def set_for_a_while(spark: SparkSession, settings: Mapping[str, str]) -> Iterato
 
 
 def _is_taken(spark: SparkSession, name: str, value: str, me: int) -> bool:
-    """Tell whether other threads, and not this one, need another value."""
+    """Tell whether other threads, and not this one, need another value of the setting."""
     holding = _holdings.get((id(spark), name))
     return holding is not None and holding.value != value and me not in holding.threads
 
@@ -75,7 +75,7 @@ def _take(spark: SparkSession, name: str, value: str, me: int) -> None:
 
 
 def _default(spark: SparkSession, name: str) -> str | None:
-    with contextlib.suppress(Exception):  # it has none
+    with contextlib.suppress(Exception):  # the setting has no default
         return spark.conf.get(name)
     return None
 
@@ -83,12 +83,12 @@ def _default(spark: SparkSession, name: str) -> str | None:
 def _give_back(spark: SparkSession, name: str, me: int) -> None:
     innermost = holding = _holdings[id(spark), name]
     inner: _Holding | None = None
-    while me not in holding.threads and holding.outer is not None:  # another thread has nested a value in ours
+    while me not in holding.threads and holding.outer is not None:  # another thread has set an inner value over ours
         inner, holding = holding, holding.outer
     holding.threads.remove(me)
     if holding.threads:
         return
-    if inner is not None:  # what stands now is another thread's, which puts back what was before ours
+    if inner is not None:  # the inner value is another thread's, which later restores what was before ours
         inner.outer, inner.before = holding.outer, holding.before
         inner.is_changed = inner.is_changed or holding.is_changed
         return

@@ -1,4 +1,4 @@
-"""Finds the type of a user's expression, and refuses what is no value of one row or does not stay the same."""
+"""Finds the type of a user's expression, and refuses one that is no value of one row or changes by itself."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from cio_spark.spark import sql as users_sql
 from cio_spark.spark.changing_values import changes_by_itself
 from cio_spark.spark.failures import NO_ROW_VALUE, NO_STAR_HERE, ONCE, analysis_problem, error_class
 
-if TYPE_CHECKING:  # the commands import this module where pyspark may be missing
+if TYPE_CHECKING:  # commands import this module even if pyspark is not installed
     from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType
 
 
 class UnfitExpressionError(Exception):
-    """A user's expression cannot be used; the text says why, for whoever knows its path."""
+    """Says that a user's expression cannot be used, and why; the caller adds the path of the expression."""
 
 
 def fixed_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataType:
-    """Find the type of an expression that is a value of one row, the same for the whole run. Runs no job.
+    """Find the type of an expression whose value depends on one row only and stays the same for the whole run.
+
+    It runs no job.
 
     Args:
-        rows: what the expression is about.
+        rows: rows that the expression is about.
         sql: the user's expression.
-        columns: the columns there are.
+        columns: names of the existing columns.
 
     Raises:
-        UnfitExpressionError: Spark refuses it, or it is no such value.
+        UnfitExpressionError: Spark refuses the expression, or it is no such value.
     """
     if users_sql.has_subquery(sql):
         raise UnfitExpressionError(f"has a subquery, whose rows may change during the run; join them {ONCE}")
@@ -40,7 +42,7 @@ def fixed_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataT
 
 
 def row_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataType:
-    """Find the type of an expression that is a value of one row; arguments and errors as of `fixed_value_type`."""
+    """Find the type of an expression that is a value of one row; arguments and errors as in `fixed_value_type`."""
     from pyspark.errors import AnalysisException, ParseException
     from pyspark.sql import functions as F
 
@@ -50,18 +52,18 @@ def row_value_type(rows: DataFrame, sql: str, columns: Sequence[str]) -> DataTyp
         raise UnfitExpressionError(analysis_problem(error, columns)) from None
     if "(" in sql:
         try:
-            # Alone in a SELECT, aggregates, generators and windows pass; a WHERE takes values of one row only
+            # A SELECT of one expression accepts aggregates, generators and windows; a WHERE accepts values of one row
             analysed(rows.where(F.expr(sql).isNotNull()))
         except AnalysisException as error:
-            if error_class(error) != NO_STAR_HERE:  # Spark 3.5 takes none there, and what there is besides is unknown
+            if error_class(error) != NO_STAR_HERE:  # Spark 3.5 refuses stars in a WHERE; other problems stay unknown
                 raise UnfitExpressionError(NO_ROW_VALUE) from None
     return kind
 
 
 def analysed(rows: DataFrame) -> DataFrame:
-    """Give back the rows of a query, once Spark has found nothing wrong with it; raises what Spark raises. Runs no job.
+    """Return the rows of a query after Spark has analysed it; raise what Spark raises, and run no job.
 
-    Spark Connect looks at a query when it is run, and takes the schema of a filter from what it filters.
+    Spark Connect analyses a query only when it runs, and takes the schema of a filter from the filter's input.
     """
     from pyspark.sql import functions as F
 
@@ -70,7 +72,7 @@ def analysed(rows: DataFrame) -> DataFrame:
 
 
 def type_of(rows: DataFrame, sql: str) -> DataType:
-    """Ask Spark for the type of an expression; raises what Spark raises. Runs no job."""
+    """Return the type that Spark gives to an expression; raise what Spark raises, and run no job."""
     from pyspark.sql import functions as F
 
     return rows.select(F.expr(sql).alias("x")).schema[0].dataType

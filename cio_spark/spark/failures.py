@@ -1,4 +1,4 @@
-"""What is wrong with a user's SQL, in one sentence: error class and expression, never a value of a row."""
+"""Says in one sentence what is wrong with a user's SQL: error class and expression, never a value of a row."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _DENIED = (
 
 
 def error_class(error: BaseException) -> str:
-    """Spark's error class (`DIVIDE_BY_ZERO`), or the exception's own name."""
+    """Return Spark's error class (`DIVIDE_BY_ZERO`), or the name of the exception's class."""
     for name in ("getCondition", "getErrorClass"):
         getter = getattr(error, name, None)
         if getter is not None:
@@ -56,11 +56,11 @@ def error_class(error: BaseException) -> str:
 
 
 def analysis_problem(error: BaseException, columns: Sequence[str]) -> str:
-    """What is wrong with a user's expression, found while Spark analysed it.
+    """Say what is wrong with a user's expression that Spark could not analyse.
 
     Args:
         error: Spark's AnalysisException or ParseException.
-        columns: the columns there are, for the hint.
+        columns: names of the existing columns, for the hint.
     """
     kind = error_class(error)
     parameters: dict[str, str] = {}
@@ -93,7 +93,7 @@ def _ambiguous(name: str, columns: Sequence[str]) -> str:
 
 
 def unknown_column(name: str, columns: Sequence[str]) -> str:
-    """`there is no column X; did you mean Y`."""
+    """Write the message `there is no column X; did you mean Y`."""
     if not columns:
         return f"there is no column `{name}`"
     close = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
@@ -102,25 +102,27 @@ def unknown_column(name: str, columns: Sequence[str]) -> str:
 
 
 def _fragments(error: BaseException) -> list[str]:
-    """Texts of the user's SQL that Spark names as the place of a run-time error."""
+    """Return the parts of the user's SQL that Spark names as the place of a run-time error."""
     getter = getattr(error, "getQueryContext", None)
     try:
         return [context.fragment() for context in getter()] if getter is not None else []
-    except Exception:  # the context is decoration: without it the message is only shorter
+    except Exception:  # the context is optional: without it the message is only shorter
         return []
 
 
 def marked(expression: str) -> str:
-    """What Spark shall raise for an expression that fails on a row, for `explain_failure` to find; it has no value.
+    """Write the text that Spark raises for an expression that fails on a row; it contains no value.
+
+    `explain_failure` finds the text in Spark's error.
 
     Args:
-        expression: its configuration path and SQL.
+        expression: configuration path and SQL of the expression.
     """
     return f"[cio_spark] {expression} fails on a row of the source; {ADVICE} [/cio_spark]"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it: Spark wraps what happens in a task that writes."""
+    """Yield the error and its causes: Spark wraps an error that is raised in a task that writes."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -133,7 +135,7 @@ def is_second_evaluation(error: BaseException) -> bool:
 
 
 def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSparkError:
-    """The error a command shows when a Spark job failed.
+    """Make the error that a command shows when a Spark job failed.
 
     Args:
         error: what Spark raised.
@@ -172,5 +174,5 @@ def _expression_that_failed(error: BaseException, expressions: dict[str, str]) -
 
 
 def of(path: str, error: BaseException, columns: Sequence[str]) -> ConfigurationError:
-    """The configuration error for an expression at `path`."""
+    """Make the configuration error for an expression at `path`."""
     return ConfigurationError.of(path, analysis_problem(error, columns))

@@ -1,6 +1,6 @@
-"""Fixes the settings of a session that reach a byte of what is sent, and records what was fixed.
+"""Fixes the settings of a session on which the sent bytes depend, and records their values.
 
-Two sessions would otherwise send two versions of one row, and so everything again
+Without that, two sessions would send two versions of one row, and therefore send everything again
 (docs/decisions/0015-what-reaches-a-byte.md).
 """
 
@@ -23,12 +23,12 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 BYTES_FORMAT = 2
-"""The version of what a row becomes on the wire; a run that recorded none had format 1."""
+"""Version of the bytes that the package makes of a row; a run that recorded no version had format 1."""
 
 TIME_ZONE = "spark.sql.session.timeZone"
-# As Spark 4 has them unless told otherwise
+# The defaults of Spark 4
 FIXED = {
-    # Times: what a literal, a cast or a pattern makes of them
+    # Times: the results of literals, casts and patterns
     "spark.sql.timestampType": "TIMESTAMP_LTZ",
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.legacy.typeCoercion.datetimeToString.enabled": "false",
@@ -41,7 +41,7 @@ FIXED = {
     "spark.sql.json.enableExactStringParsing": "true",
     "spark.sql.legacy.json.allowEmptyString.enabled": "false",
     "spark.sql.variant.allowDuplicateKeys": "false",
-    # Numbers: which type an expression has, and what becomes of what does not fit into it
+    # Numbers: the type of an expression, and the treatment of values that do not fit into it
     "spark.sql.ansi.enabled": "true",
     "spark.sql.decimalOperations.allowPrecisionLoss": "true",
     "spark.sql.legacy.decimal.retainFractionDigitsOnTruncate": "false",
@@ -74,7 +74,7 @@ FIXED = {
     "spark.sql.legacy.allowNullComparisonResultInArraySort": "false",
     "spark.sql.legacy.collationAwareHashFunctions": "false",
     "spark.sql.legacy.allowHashOnMapType": "false",
-    # How SQL is read
+    # Parsing of SQL
     "spark.sql.ansi.doubleQuotedIdentifiers": "false",
     "spark.sql.parser.escapedStringLiterals": "false",
     "spark.sql.parser.quotedRegexColumnNames": "false",
@@ -84,7 +84,7 @@ FIXED = {
     "spark.sql.legacy.duplicateBetweenInput": "false",
     "spark.sql.legacy.setopsPrecedence.enabled": "false",
 }
-# The table decides what these must be (its columns, and who wrote its files), so the session's word stands
+# The right values depend on the table (its columns, and the program that wrote its files), so the session's values stay
 RECORDED = (
     "spark.sql.caseSensitive",
     "spark.sql.parquet.datetimeRebaseModeInRead",
@@ -97,8 +97,8 @@ class SessionSettings:
     """Holds the settings that a run's bytes depend on.
 
     Attributes:
-        values: what is in force, by name; settings that this Spark does not know, or does not show, are missing.
-        replaced: what the session itself says, where the run has put another value in its place.
+        values: values in force, by name; settings that this Spark does not know or does not show are missing.
+        replaced: values that the session itself had, for settings that the run has changed.
         bytes_format: `BYTES_FORMAT` of the package.
     """
 
@@ -107,12 +107,12 @@ class SessionSettings:
     bytes_format: int = BYTES_FORMAT
 
     def to_json(self) -> str:
-        """Write the text that `sync_runs` keeps."""
+        """Write the settings as the JSON text that `sync_runs` keeps."""
         return json.dumps({"bytes_format": self.bytes_format, "settings": self.values}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | None) -> SessionSettings:
-        """Read the settings that a run recorded; format 1 and no settings for one that recorded none."""
+        """Read the settings that a run recorded; for a run that recorded none, return format 1 and no settings."""
         try:
             said: dict[str, Any] = json.loads(text or "")
             return cls(dict(said["settings"]), bytes_format=int(said["bytes_format"]))
@@ -125,20 +125,20 @@ _in_force: dict[int, list[SessionSettings]] = {}
 
 @contextlib.contextmanager
 def fix_settings(spark: SparkSession, time_zone: str) -> Iterator[SessionSettings]:
-    """Fix the settings that reach a byte, for as long as the block lasts.
+    """Fix the settings on which the sent bytes depend, for as long as the block lasts.
 
-    Where a session refuses one, its own value stays and is told as what is in force.
+    If a session refuses to change a setting, its own value stays, and is reported as the value in force.
 
     Args:
         spark: the session; a block for another time zone waits for the end of this one.
-        time_zone: the sync's.
+        time_zone: time zone of the sync.
 
     Raises:
         ConfigurationError: Spark knows no such time zone.
     """
     before = {name: value for name in (TIME_ZONE, *FIXED, *RECORDED) if (value := _value(spark, name)) is not None}
     known = {name: value for name, value in {TIME_ZONE: time_zone, **FIXED}.items() if name in before}
-    # On Spark Connect every look is a round trip: only at what had to be changed
+    # On Spark Connect every read of a setting is a round trip, so only the changed settings are read again
     others = [name for name, value in known.items() if not _same(before[name], value)]
     with set_for_a_while(spark, known):
         values = {**before, **{name: value for name in others if (value := _value(spark, name)) is not None}}
@@ -154,7 +154,7 @@ def fix_settings(spark: SparkSession, time_zone: str) -> Iterator[SessionSetting
 
 
 def settings_in_force(spark: SparkSession) -> SessionSettings:
-    """Give the settings that the innermost `fix_settings` of a session has fixed."""
+    """Return the settings that the innermost `fix_settings` block of a session has fixed."""
     return _in_force[id(spark)][-1]
 
 
@@ -172,7 +172,7 @@ def with_fixed_settings(run: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def _value(spark: SparkSession, name: str) -> str | None:
-    with contextlib.suppress(Exception):  # this Spark does not know it, or does not show it
+    with contextlib.suppress(Exception):  # this Spark does not know the setting, or does not show it
         return spark.conf.get(name)
     return None
 
@@ -182,7 +182,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _check_time_zone(spark: SparkSession, time_zone: str) -> None:
-    """Tell a time zone that Spark does not know from a setting that a session keeps to itself."""
+    """Raise an error if Spark does not know a time zone, but not if the session refuses to change the setting."""
     try:
         spark.conf.set(TIME_ZONE, time_zone)
     except Exception as error:

@@ -1,7 +1,8 @@
-"""Delta's jars for local sessions: to_arrow once from Maven Central, then passed as files.
+"""Finds Delta's jars for local sessions: they are fetched once from Maven Central, and then passed as files.
 
-Files, because Ivy's resolution costs seconds at every start, and because what `spark.jars.packages` names ends up on
-the import path of every Python worker, whose archives are read again before each task.
+They are passed as files for two reasons. Ivy's resolution costs seconds at every start. And what `spark.jars.packages`
+names ends up on the import path of every Python worker, which reads these archives again before each task
+(docs/decisions/0004-jars-as-files.md).
 """
 
 from __future__ import annotations
@@ -31,21 +32,21 @@ _FETCH_TIMEOUT_SECONDS = 600
 
 
 def delta_jars(cache: Path, log: Path) -> list[str]:
-    """The jars a local session with Delta needs.
+    """Return the paths of the jars that a local session with Delta needs.
 
     Args:
-        cache: folder for the list of jars, kept between runs.
-        log: file that gets what the fetching prints.
+        cache: folder for the list of jars, which is kept between runs.
+        log: file that gets the output of the fetching.
 
     Raises:
-        CioSparkError: they could not be to_arrow.
+        CioSparkError: the jars could not be fetched.
     """
     versions = f"{pyspark.__version__}-{getattr(delta, '__version__', '')}"
     listing = cache / f"delta-jars-{versions}.json"
     if jars := _listed(listing):
         return jars
     cache.mkdir(parents=True, exist_ok=True)
-    # Processes that start at the same moment on an empty cache: Ivy must not fetch twice at once
+    # Several processes may start at the same moment on an empty cache, but Ivy must not fetch twice at the same time
     with (cache / f"{listing.stem}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if jars := _listed(listing):
@@ -53,18 +54,18 @@ def delta_jars(cache: Path, log: Path) -> list[str]:
         unfinished = cache / f"{listing.stem}.resolved"
         jars = _fetched(unfinished, log)
         unfinished.write_text(json.dumps(jars))
-        unfinished.replace(listing)  # whole at once: it is read without the lock
+        unfinished.replace(listing)  # one atomic step, because the file is read without the lock
     return jars
 
 
 def _listed(listing: Path) -> list[str]:
-    """The jars of an earlier fetching; empty if there was none, or one of them is gone."""
+    """Return the jars of an earlier fetch; an empty list if there was none, or if one of the jars is gone."""
     jars: list[str] = json.loads(listing.read_text()) if listing.is_file() else []
     return jars if all(Path(jar).is_file() for jar in jars) else []
 
 
 def _fetched(found: Path, log: Path) -> list[str]:
-    """The jars as Ivy finds or fetches them; `found` is the file it names them in."""
+    """Return the jars that Ivy finds or fetches; `found` is the file into which it writes their names."""
     with log.open("ab") as output:
         try:
             subprocess.run(
@@ -76,6 +77,6 @@ def _fetched(found: Path, log: Path) -> list[str]:
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
             raise CioSparkError(
-                f"Delta's jars could not be to_arrow from Maven Central; check the network, see {log}"
+                f"Delta's jars could not be fetched from Maven Central; check the network, see {log}"
             ) from None
     return [jar.removeprefix("file://").removeprefix("file:") for jar in found.read_text().split(",") if jar]

@@ -1,4 +1,4 @@
-"""The Spark session a command works with: a cluster's own, or a local one with Delta."""
+"""Opens the Spark session that a command works with: a cluster's own, or a local one with Delta."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _QUIET_LOGGING = Path(__file__).with_name("log4j2-quiet.properties")
 
 @dataclass(frozen=True)
 class CommandSession:
-    """What a command works with.
+    """Holds the session that a command works with.
 
     Attributes:
         spark: the session.
-        warehouse: folder of local tables; None where a catalog knows them.
-        log: file with Spark's own messages; None where the cluster keeps them.
+        warehouse: folder of local tables; None if a catalog knows the tables.
+        log: file with Spark's own messages; None if the cluster keeps them, or if they go to the terminal.
     """
 
     spark: SparkSession
@@ -39,11 +39,11 @@ class CommandSession:
 
 
 def open_session(warehouse: Path | None, *, debug: bool = False) -> CommandSession:
-    """The session a command works with: a cluster's own, or a local one with Delta and tables in a warehouse folder.
+    """Open the session that a command works with: a cluster's own, or a local one with Delta and a warehouse folder.
 
     Args:
-        warehouse: `--warehouse`; None: `CIO_SPARK_WAREHOUSE`, else the catalog on clusters that have one which
-            outlives the session, and the default folder anywhere else.
+        warehouse: folder that `--warehouse` names. If None, `CIO_SPARK_WAREHOUSE` decides. If that is not set either,
+            the catalog is used on clusters whose catalog outlives the session, and the default folder everywhere else.
         debug: leave Spark's messages on the terminal.
 
     Raises:
@@ -61,9 +61,10 @@ def open_session(warehouse: Path | None, *, debug: bool = False) -> CommandSessi
 
 
 def silence_quoting_loggers() -> None:
-    """Keeps pyspark from logging whole plans, which quote values, for errors that get a sentence of ours.
+    """Stop pyspark and py4j from logging values and the key.
 
-    And py4j from logging every byte it exchanges with the JVM: the tasks' closure, which has the key, is among them.
+    Pyspark would log whole plans, which quote values, for errors that get a sentence of ours. Py4j would log every byte
+    that it exchanges with the JVM, and these bytes include the tasks' closure, which contains the key.
     """
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(name).disabled = True
@@ -90,7 +91,7 @@ def _cluster_session(warehouse: Path | None) -> CommandSession:
 
 
 def _forgets_tables(spark: SparkSession) -> bool:
-    """Whether the session's only catalog lives in memory, so that the next session would find no table."""
+    """Tell whether the session's only catalog is in memory, so that the next session would not find its tables."""
     if spark.conf.get("spark.sql.catalogImplementation", "in-memory") != "in-memory":
         return False
     settings = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
@@ -100,16 +101,16 @@ def _forgets_tables(spark: SparkSession) -> bool:
 
 
 def log_file(warehouse: Path) -> Path:
-    """Where a local session's own messages go."""
+    """Return the file for the messages of a local session."""
     return warehouse.parent / "spark.log"
 
 
 def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool = False) -> SparkSession:
-    """A local session with Delta, its messages in a file beside the warehouse.
+    """Build a local session with Delta; its messages go to a file beside the warehouse.
 
     Args:
         warehouse: folder of local tables.
-        app_name: shown in Spark's UI.
+        app_name: name that Spark's UI shows.
         debug: leave Spark's messages on the terminal.
 
     Raises:
@@ -142,15 +143,15 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.warehouse.dir": str(warehouse.resolve()),
         "spark.sql.session.timeZone": "UTC",
-        # As Spark 4 has it unless told otherwise: what cannot be cast is an error on 3.5 too
+        # The default of Spark 4: a failing cast is then an error on Spark 3.5 too
         "spark.sql.ansi.enabled": "true",
         "spark.sql.shuffle.partitions": "4",
-        # VACUUM lists files in so many tasks; the default is 10,000
+        # Number of tasks in which VACUUM lists files; the default is 10,000
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
-        # A sync compiles about 110 classes; with Spark's room for 100, each one evicts what the next sync needs
+        # A sync compiles about 110 classes; Spark's default cache of 100 would evict classes that the next sync needs
         "spark.sql.codegen.cache.maxEntries": "1000",
         "spark.databricks.delta.snapshotPartitions": "1",
-        # Every query's plan is written out for the UI, which is off: in the shortest way
+        # Spark writes the plan of every query for the UI, although the UI is off; `simple` is the shortest form
         "spark.sql.ui.explainMode": "simple",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -163,7 +164,7 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
     with contextlib.nullcontext() if debug else _standard_error_to(log):
         try:
             return builder.getOrCreate()
-        except Exception as error:  # a JVM that does not start says so in many ways
+        except Exception as error:  # a JVM that does not start leads to many kinds of errors
             raise CioSparkError(
                 f"Spark did not start ({type(error).__name__}): Java 17 is needed; see {log} for what Java said"
             ) from None
@@ -171,7 +172,10 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
 
 @contextlib.contextmanager
 def _standard_error_to(log: Path) -> Iterator[None]:
-    """Points this process's standard error at a file while the JVM starts: the JVM keeps it, we get ours back."""
+    """Redirect standard error to a file while the JVM starts.
+
+    The JVM keeps writing to the file; this process gets its own standard error back.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     try:

@@ -1,4 +1,4 @@
-"""What Spark 3.5 and Spark Connect lack, or do otherwise than a classic session of Spark 4."""
+"""Handles what Spark 3.5 and Spark Connect lack, or do differently from a classic session of Spark 4."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ IS_SPARK_4 = int(pyspark.__version__.split(".")[0]) >= 4
 
 
 def classic_context(spark: SparkSession) -> SparkContext | None:
-    """The session's context; None on Spark Connect, and so on serverless compute."""
+    """Return the session's context; None on Spark Connect, and therefore on serverless compute."""
     try:
         return spark.sparkContext
-    except Exception:  # each kind of Connect raises its own
+    except Exception:  # each kind of Spark Connect raises an error of its own class
         return None
 
 
@@ -43,7 +43,7 @@ def is_local(context: SparkContext) -> bool:
 
 
 def to_arrow(rows: DataFrame) -> pa.Table:
-    """Evaluates a query and brings its rows into the driver's memory; instants are in the session's time zone."""
+    """Run a query and bring its rows into the driver's memory; instants are in the session's time zone."""
     if IS_SPARK_4:
         return rows.toArrow()
     inside: Any = rows
@@ -52,10 +52,13 @@ def to_arrow(rows: DataFrame) -> pa.Table:
 
 
 def from_arrow(spark: SparkSession, rows: pa.Table) -> DataFrame:
-    """A few rows in memory as a DataFrame; from Spark 4 on a local relation, which starts no Python workers."""
+    """Make a DataFrame of a few rows in memory.
+
+    From Spark 4 on it is a local relation, which starts no Python workers.
+    """
     if IS_SPARK_4 and rows.num_rows:
         return spark.createDataFrame(rows)
-    # Spark Connect takes no empty table either
+    # Spark Connect does not accept an empty table either
     values: list[Any] = rows.to_pylist()
     for name in (field.name for field in rows.schema if pa.types.is_map(field.type)):
         for row in values:
@@ -64,18 +67,18 @@ def from_arrow(spark: SparkSession, rows: pa.Table) -> DataFrame:
 
 
 def enter_session(spark: SparkSession) -> None:
-    """Makes a session that of this new thread: Spark 3.5 reads SQL expressions by the settings of the thread's own."""
+    """Make a session the active one of this new thread; Spark 3.5 reads SQL by the settings of the active session."""
     if not IS_SPARK_4:
         inside: Any = spark
         inside._jvm.SparkSession.setActiveSession(inside._jsparkSession)
 
 
 def cancel_jobs(context: Any, group: str) -> None:
-    """Cancels the jobs of a group, from Spark 4 on also those that Spark keeps waiting for slots.
+    """Cancel the jobs of a group; from Spark 4 on, also those jobs that are still waiting for slots.
 
     Args:
-        context: the JVM's SparkContext.
-        group: job group.
+        context: SparkContext of the JVM.
+        group: name of the job group.
     """
     if IS_SPARK_4:
         context.cancelJobGroupAndFutureJobs(group)

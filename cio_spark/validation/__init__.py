@@ -1,4 +1,4 @@
-"""The API's limits and rules as Columns: a code and a sentence for every record that must not be sent."""
+"""Expresses the API's limits and rules as Columns: a code and a sentence for every record that must not be sent."""
 
 from cio_spark.validation.validate import validate_records
 

@@ -1,4 +1,4 @@
-"""Marks every prepared record valid or invalid; the first rule it breaks gives its code."""
+"""Marks every prepared record as valid or invalid; the first rule that a record breaks gives its code."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ Rule = tuple[str, str, Column]
 
 
 def validate_records(records: DataFrame, call: Call) -> DataFrame:
-    """Adds `error_code` and `error_message` (null for valid records) and drops what only validation needed.
+    """Add `error_code` and `error_message` (null for valid records) and drop the columns that only validation needed.
 
     Args:
         records: output of the payload stage: `record_id`, `payload`, `payload_bytes`, `ids`, `objects`, `originals` and
-            the rest.
+            the other columns.
         call: the configured call.
 
     Returns:
-        the records without `ids`, `objects` and `originals`, with `error_code`, `error_message`.
+        The records with `error_code` and `error_message`, without `ids`, `objects` and `originals`.
     """
     ids, objects, originals = (_struct(records, name) for name in ("ids", "objects", "originals"))
-    # A record id that is no UTF-8 is null by now: that it is missing would be said of it
+    # A record id that is not UTF-8 is already null here; without this rule it would be reported as missing
     verdicts = [_verdict([_not_utf8("record_id", F.col("record_id").isNull() & ~is_utf8(F.col("ids.record_id")))])]
     if encoding_rules := _encoding_rules(ids, objects, originals):
-        # In the payload a replacement stands for each byte that is none: only where there is one, texts are looked at
+        # The payload has a replacement for each byte that is not UTF-8; the texts are checked only if it contains one
         verdicts.append(F.when(F.col("payload").contains(REPLACED), _verdict(encoding_rules)))
     rules = [*_identity_rules(call, ids), *_original_rules(originals), *_object_rules(objects), *_size_rules()]
     return (
@@ -59,20 +59,20 @@ def _struct(records: DataFrame, name: str) -> T.StructType:
 
 
 def _verdict(rules: list[Rule]) -> Column:
-    """Give code and sentence of the first rule that a record breaks; null for none."""
+    """Return code and sentence of the first rule that a record breaks; null if it breaks none."""
     return F.coalesce(
         *[F.when(broken, F.struct(F.lit(code).alias("c"), F.lit(text).alias("m"))) for code, text, broken in rules]
     )
 
 
 def _encoding_rules(ids: T.StructType, objects: T.StructType, originals: T.StructType) -> list[Rule]:
-    """Make the rules for texts that are no UTF-8, of all but the record id."""
+    """Make the rules for texts that are not UTF-8, except for the record id."""
     rules = [
         _not_utf8(item.name, ~is_utf8(F.col(f"ids.{item.name}")))
         for item in ids.fields
         if item.name != "record_id" and isinstance(item.dataType, T.StringType)
     ]
-    # JSON text that could not be read is null among the objects
+    # JSON text that could not be read is null in `objects`, so its original is checked
     texts = [("originals", item) for item in originals.fields if isinstance(item.dataType, T.StringType)]
     for parent, item in [*texts, *(("objects", item) for item in objects.fields)]:
         broken = values.any_value(F.col(f"{parent}.{item.name}"), item.dataType, values.not_utf8)
@@ -86,7 +86,10 @@ def _not_utf8(name: str, broken: Column) -> Rule:
 
 
 def _identity_rules(call: Call, ids: T.StructType) -> list[Rule]:
-    """Rules of scalars; a constant (VOID) was looked at when the configuration was, so no record is asked about it."""
+    """Make the rules for scalars.
+
+    Constants (VOID) were checked with the configuration, so no record is checked for them.
+    """
     constants = {item.name for item in ids.fields if isinstance(item.dataType, T.NullType)}
     given = set(ids.fieldNames()) - constants - {"record_id"}
     rules: list[Rule] = [("missing_record_id", "record_id is null", F.col("record_id").isNull())]
@@ -126,7 +129,7 @@ def _identity_rules(call: Call, ids: T.StructType) -> list[Rule]:
 
 
 def _original_rules(originals: T.StructType) -> list[Rule]:
-    """Make the rules for what is no longer seen once a value is ready for JSON."""
+    """Make the rules for problems that are no longer visible once a value is ready for JSON."""
     rules: list[Rule] = []
     for item in originals.fields:
         column, kind = F.col(f"originals.{item.name}"), item.dataType
@@ -184,9 +187,9 @@ def _key_rules(name: str, keys: Column) -> list[Rule]:
 
 
 def _json_text_rules(name: str, text: Column) -> list[Rule]:
-    """Make the rules for JSON text that is a whole object, as it was read: it must keep to the same limits."""
+    """Make the rules for an object of JSON text after it was read; it must keep the same limits as others."""
     fields = F.from_json(text, "map<string,string>")
-    # nested objects and arrays come out as JSON text; the limit is on texts, and on what a value adds up to
+    # Nested objects and arrays come out as JSON text and are not checked: the limit is on texts
     long_value = F.exists(
         F.map_values(fields), lambda value: (F.octet_length(value) > limits.MAX_VALUE_BYTES) & ~value.rlike(r"^[\[{]")
     )

@@ -1,4 +1,4 @@
-"""Checks inside properties, traits and context, at any depth, driven by the object's type."""
+"""Checks values inside properties, traits and context at any depth, guided by the type of the object."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _FIRST, _AFTER_LAST = "0001-01-01", "+10000-01-01"
 
 
 def any_of(conditions: list[Column]) -> Column | None:
-    """Whether any condition holds; None without conditions."""
+    """Return a condition that is true if any of the conditions is; None if there are no conditions."""
     return reduce(lambda one, other: one | other, conditions) if conditions else None
 
 
 def any_value(column: Column, kind: T.DataType, check: Check) -> Column | None:
-    """Tell whether a value anywhere inside fulfils `check`; None where no value's type can.
+    """Return a condition that is true if any value inside fulfils `check`; None if no value's type can.
 
     Args:
         column: the value; its type is `kind`.
-        kind: a type `to_json` carries.
-        check: gives a condition for a value, or None for types it has nothing to say about. It is asked about structs,
-            arrays and maps, and about what is inside them.
+        kind: a type that `to_json` can write.
+        check: function that returns a condition for a value, or None for types that it does not concern. It is called
+            for structs, arrays and maps, and for what is inside them.
     """
     condition = check(column, kind)
     found = [None if condition is None else F.coalesce(condition, F.lit(False))]
@@ -59,19 +59,22 @@ def _any_element(column: Column, kind: T.DataType, check: Check) -> Column | Non
 
 
 def not_json_number(column: Column, kind: T.DataType) -> Column | None:
-    """NaN and infinities are no JSON; `to_json` would write them as text, a silently wrong value."""
+    """Find NaN and infinities, which are not JSON; `to_json` would silently write them as texts, a wrong value."""
     if isinstance(kind, (T.FloatType, T.DoubleType)):
         return F.isnan(column) | (F.abs(column) == F.lit(float("inf")))
     return None
 
 
 def value_too_long(column: Column, kind: T.DataType) -> Column | None:
-    """Texts above the limit of an attribute's value."""
+    """Find texts above the limit of an attribute's value."""
     return F.octet_length(column) > MAX_VALUE_BYTES if isinstance(kind, T.StringType) else None
 
 
 def not_utf8(column: Column, kind: T.DataType) -> Column | None:
-    """Find texts, and keys of maps, that are no UTF-8: `to_json` would replace bytes, and make one text of several."""
+    """Find texts, and keys of maps, that are not UTF-8.
+
+    `to_json` would replace bytes in them, and make one text of several.
+    """
     if isinstance(kind, T.StringType):
         return ~is_utf8(column)
     if isinstance(kind, T.MapType) and isinstance(kind.keyType, T.StringType):
@@ -80,7 +83,7 @@ def not_utf8(column: Column, kind: T.DataType) -> Column | None:
 
 
 def key_twice(column: Column, kind: T.DataType) -> Column | None:
-    """Find maps that have a key twice, as `from_json` makes them."""
+    """Find maps in which a key occurs twice, as `from_json` makes them."""
     if not isinstance(kind, T.MapType):
         return None
     keys = F.map_keys(column)
@@ -88,9 +91,9 @@ def key_twice(column: Column, kind: T.DataType) -> Column | None:
 
 
 def out_of_range(column: Column, kind: T.DataType) -> Column | None:
-    """Find times, also as keys of maps, outside of the years 1 to 9999, which ISO 8601 has no four digits for.
+    """Find times, also as keys of maps, outside of the years 1 to 9999, for which the four digits of ISO 8601 suffice.
 
-    Milliseconds read as seconds give years around 57,000.
+    Milliseconds that are read as seconds give years around 57,000.
     """
     if isinstance(kind, T.TimestampType):
         first, after_last = F.timestamp_seconds(F.lit(EARLIEST_SECOND)), F.timestamp_seconds(F.lit(LATEST_SECOND))
@@ -110,7 +113,7 @@ def _constant(text: str, kind: str) -> Column:
 
 
 def map_keys_of(column: Column, kind: T.DataType) -> list[Column]:
-    """Names that only the data knows: keys of maps that are an object or a field of one."""
+    """Return the names that only the data knows: keys of maps that are an object, or a field of one."""
     if isinstance(kind, T.MapType):
         return [F.map_keys(column).cast("array<string>")]
     if isinstance(kind, T.StructType):
@@ -119,15 +122,15 @@ def map_keys_of(column: Column, kind: T.DataType) -> list[Column]:
 
 
 def name_too_long(keys: Column) -> Column:
-    """Whether a name is above the limit."""
+    """Return a condition that is true if a name is above the limit."""
     return F.coalesce(F.exists(keys, lambda key: F.octet_length(key) > MAX_NAME_BYTES), F.lit(False))
 
 
 def reserved_name(keys: Column) -> Column:
-    """Whether a name starts with `_`."""
+    """Return a condition that is true if a name starts with `_`."""
     return F.coalesce(F.exists(keys, lambda key: key.startswith("_")), F.lit(False))
 
 
 def too_many(keys: Column) -> Column:
-    """Whether there are more attributes than a call may carry."""
+    """Return a condition that is true if there are more attributes than a call may carry."""
     return F.coalesce(F.size(keys) > MAX_ATTRIBUTES, F.lit(False))

@@ -1,4 +1,4 @@
-"""Reads users' SQL with a parser: the names, conditions, changing values and sort keys in a text. Knows no Spark."""
+"""Reads users' SQL with a parser and without Spark: names, conditions, changing values and sort keys in a text."""
 
 from cio_spark.spark.sql.changing import (
     ChangingParts,

@@ -1,4 +1,4 @@
-"""Finds what changes by itself in an expression: functions of time, session and chance, and texts such as `today`."""
+"""Finds the parts that make an expression change by itself: functions of time, session and chance, and `today`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from cio_spark.spark.sql.tokens import Token, UnreadableSqlError, read_tokens
 
-# They give another value for each row, or each time within one query
+# These functions give another value for each row, or for each evaluation within one query
 _RANDOM = frozenset(
     {"rand", "randn", "random", "randstr", "uniform", "uuid", "shuffle", "monotonically_increasing_id"}
     | {"spark_partition_id", "input_file_name", "input_file_block_start", "input_file_block_length"}
     | {"reflect", "java_method", "try_reflect"}
 )
-# They give another value in another run, or to another user
+# These functions give another value in another run, or for another user
 _CHANGING = _RANDOM | frozenset(
     {
         "curdate",
@@ -36,7 +36,7 @@ _OF_NOW_WITHOUT_ARGUMENTS = frozenset({"unix_timestamp", "to_unix_timestamp"})
 _TIMES = frozenset({"date", "timestamp", "timestamp_ntz", "timestamp_ltz"})
 _SPECIAL_TIME = re.compile(r"\s*(?:now|today|tomorrow|yesterday)(?:\s+\S+)?\s*", re.IGNORECASE)
 FILE_COLUMN = "_metadata"
-"""The column that every file source has, of the files that rows happen to be in."""
+"""Column that every file source has; it describes the file that a row happens to be in."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class ChangingParts:
     """Lists what may make an expression change by itself.
 
     Attributes:
-        surely: something does, whatever the columns are.
-        words: words that do where there is no such column, in lower case.
-        has_special_times: a text such as `now` is in it, which changes where it is read as a time.
+        surely: True if the expression changes by itself, whatever the columns are.
+        words: words in lower case that make it change unless a column has the same name.
+        has_special_times: True if the expression contains a text such as `now`, which changes if it is read as a time.
     """
 
     surely: bool
@@ -60,12 +60,12 @@ def is_changing_function(name: str) -> bool:
 
 
 def is_special_time(text: str) -> bool:
-    """Tell whether Spark reads a text as the time at which it reads it."""
+    """Tell whether a text means a time that depends on the moment at which Spark reads it, such as `now` or `today`."""
     return _SPECIAL_TIME.fullmatch(text) is not None
 
 
 def find_changing_parts(sql: str) -> ChangingParts:
-    """Find what may make an expression change by itself; a text that cannot be read surely does."""
+    """Find what may make an expression change by itself; a text that cannot be read counts as changing."""
     try:
         tokens = read_tokens(sql)
     except UnreadableSqlError:
@@ -89,7 +89,7 @@ def find_changing_parts(sql: str) -> ChangingParts:
 
 
 def is_random(sql: str) -> bool:
-    """Tell whether an expression may give another value for each row, or each time within one query."""
+    """Tell whether an expression may have another value for each row, or for each evaluation within one query."""
     try:
         tokens = read_tokens(sql)
     except UnreadableSqlError:
@@ -98,7 +98,7 @@ def is_random(sql: str) -> bool:
 
 
 def _calls(tokens: tuple[Token, ...], place: int, functions: frozenset[str]) -> bool:
-    """Tell whether one of these functions is called here; Spark takes its name in backticks too."""
+    """Tell whether one of these functions is called here; Spark also accepts its name in backticks."""
     token = tokens[place]
     return token.is_name and token.text.lower() in functions and _precedes(tokens, place, "(")
 
@@ -109,14 +109,14 @@ def _asks_for_now(tokens: tuple[Token, ...], place: int) -> bool:
 
 
 def _is_special_literal(tokens: tuple[Token, ...], place: int) -> bool:
-    """Tell whether this is `date'today'` or its like, which the reader of the query itself replaces."""
+    """Tell whether this is `date'today'` or a similar literal, which Spark replaces while it parses the query."""
     after = tokens[place + 1] if place + 1 < len(tokens) else None
     is_time = tokens[place].kind == "word" and tokens[place].text.lower() in _TIMES
     return is_time and after is not None and after.kind == "text" and is_special_time(after.text)
 
 
 def _lambda_parameters(tokens: tuple[Token, ...]) -> set[str]:
-    """The names that `x -> …` and `(x, y) -> …` give to what they are called with."""
+    """Return the names of the parameters of all lambdas `x -> …` and `(x, y) -> …`."""
     found: set[str] = set()
     for place, token in enumerate(tokens):
         if not token.says("->") or not place:

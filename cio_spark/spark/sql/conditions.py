@@ -1,6 +1,6 @@
-"""Proposes where a condition may be cut at AND, and reads which of its parts only compare columns with constants.
+"""Proposes where to cut a condition at AND, and reads which of its parts only compare columns with constants.
 
-A cut is a proposal: Spark itself confirms it, or it is none (`source/where.py`).
+A cut is only a proposal; it is made only if Spark confirms it (`source/where.py`).
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 AND_CUTS = 40
-"""A condition with more places to cut is left whole: Spark is asked about each."""
+"""Largest number of places at which a condition is cut.
+
+A condition with more places stays whole, because Spark is asked about each of them.
+"""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison of a condition.
+    """Describes one comparison of a condition.
 
     Attributes:
-        columns: the columns in it, in SQL.
-        constants: what they are compared with, in SQL; the type of it is right, the text may not be the user's own.
-        is_pattern: a text is compared with a pattern.
-        is_null_test: a column is null or is not.
+        columns: the columns in the comparison, as SQL.
+        constants: the constants that the columns are compared with, as SQL of the right type; the text may differ from
+            the user's.
+        is_pattern: True if a text is compared with a pattern.
+        is_null_test: True if the comparison tests whether a column is null, or is not null.
     """
 
     columns: tuple[str, ...]
@@ -37,13 +41,16 @@ class Comparison:
 
 
 def and_cuts(sql: str) -> tuple[tuple[int, int], ...]:
-    """Propose the places where a condition may be cut: every AND outside of brackets, but that of a BETWEEN first.
+    """Propose the places at which a condition may be cut: every AND outside of brackets.
+
+    An AND that belongs to a BETWEEN is proposed too.
 
     Args:
         sql: a condition.
 
     Returns:
-        start and end of each AND; none where the text cannot be read.
+        Start and end of each AND, as places in the text; nothing if the text cannot be read, or has more than
+        `AND_CUTS` of them.
     """
     try:
         tokens = read_tokens(sql)
@@ -58,16 +65,16 @@ def _is_and(token: Token) -> bool:
 
 
 def read_comparisons(part: str) -> tuple[Comparison, ...] | None:
-    """Read a part of a condition that is made of comparisons only: no row can make it fail, if the types fit.
+    """Read a part of a condition that consists of comparisons only; if their types fit, no row can make it fail.
 
-    What is taken is a short list: columns, constants, the signs of comparison, IN, BETWEEN, IS NULL, LIKE with a plain
+    The accepted list is short: columns, constants, comparison operators, IN, BETWEEN, IS NULL, LIKE with a plain
     pattern, AND, OR, NOT and brackets.
 
     Args:
         part: a part of a condition.
 
     Returns:
-        the comparisons; None where there is anything else in it, or the reader is not sure.
+        The comparisons; None if the part contains anything else, or if the reader is not sure.
     """
     from sqlglot import exp, parse_one
     from sqlglot.errors import SqlglotError
@@ -85,7 +92,7 @@ def read_comparisons(part: str) -> tuple[Comparison, ...] | None:
 
 
 def _comparisons(node: exp.Condition | exp.Expression | None) -> Iterator[Comparison | None]:
-    """The comparisons below a node; None for what is none."""
+    """Yield the comparisons below a node, and None for every node that is not an accepted comparison."""
     from sqlglot import exp
 
     compared = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)

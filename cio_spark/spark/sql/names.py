@@ -1,4 +1,4 @@
-"""Finds names in SQL: those of tables, those that may be columns, and the parts of one name."""
+"""Finds names in SQL: names of tables, names that may be columns, and the parts of a name."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from cio_spark.spark.sql.tokens import Token, UnreadableSqlError, read_tokens
 
 @dataclass(frozen=True)
 class TableName:
-    """A name in a statement that may be a table's.
+    """Describes a name in a statement that may be the name of a table.
 
     Attributes:
-        parts: catalog, database, table, as far as they are given.
-        start: the place of its first character.
-        end: the place behind its last character.
-        follows_from: it stands where a statement names a table, so that it is one.
-        has_alias: the statement gives it another name.
+        parts: catalog, database and table, as far as they are given.
+        start: place of the first character of the name.
+        end: place after the last character of the name.
+        follows_from: True if the name stands where a statement names a table, so that it is surely a table.
+        has_alias: True if the statement gives the name an alias.
     """
 
     parts: tuple[str, ...]
@@ -32,7 +32,7 @@ def quoted(*parts: str) -> str:
 
 
 def identifier_parts(name: str) -> tuple[str, ...] | None:
-    """Read the parts of one name, such as `` `shop-x`.orders ``; None where the text is not one name.
+    """Return the parts of one name, such as `` `shop-x`.orders ``; None if the text is not exactly one name.
 
     Args:
         name: the name as it is written in SQL.
@@ -52,13 +52,13 @@ def is_column_name(sql: str) -> bool:
 
 
 def table_names(sql: str) -> tuple[TableName, ...]:
-    """Find every name in a statement that could be a table's; too many rather than too few.
+    """Find every name in a statement that could be a table's; the result rather has too many names than too few.
 
     Args:
         sql: a query, or an expression with a subquery.
 
     Returns:
-        the names in the order of the text; none where the text cannot be read.
+        The names in the order of the text; nothing if the text cannot be read.
     """
     try:
         tokens = read_tokens(sql)
@@ -78,8 +78,8 @@ def words_in(sql: str) -> frozenset[str] | None:
     """Collect every word of an expression that may name a column, in lower case.
 
     Returns:
-        more words than there are columns (functions, keywords, fields); None where only the columns themselves say
-        which are meant: `*`, or a text that cannot be read.
+        The words, which also include functions, keywords and fields. None if only the columns themselves can tell which
+        of them are meant: the expression contains `*`, or the text cannot be read.
     """
     try:
         tokens = read_tokens(sql)
@@ -93,7 +93,7 @@ def words_in(sql: str) -> frozenset[str] | None:
 
 
 def _chains(tokens: tuple[Token, ...]) -> list[tuple[tuple[str, ...], int, int]]:
-    """The names joined by dots, each with the places of its first token and of the one behind it."""
+    """Return the names joined by dots, each with the index of its first token and the index after its last token."""
     chains: list[tuple[tuple[str, ...], int, int]] = []
     place = 0
     while place < len(tokens):
@@ -110,7 +110,7 @@ def _chains(tokens: tuple[Token, ...]) -> list[tuple[tuple[str, ...], int, int]]
 
 
 def _lists_tables(tokens: tuple[Token, ...], first: int) -> bool:
-    """Tell whether a comma in a FROM is before the name: the last clause that began at its depth is FROM."""
+    """Tell whether the name follows a comma in a FROM clause: the last clause that began at its depth is FROM."""
     if not tokens[first - 1].says(","):
         return False
     depth = tokens[first].depth

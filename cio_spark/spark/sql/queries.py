@@ -1,4 +1,4 @@
-"""Says what is wrong with a text that shall be a query: it must be one statement, and only read."""
+"""Says what is wrong with a text that should be a query: it must be one statement that only reads."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ _OPERATORS = ("=", "==", "<", ">", "<=", ">=", "<=>", "<>", "!=", "+", "-", "/",
 
 
 def query_problem(sql: str) -> str | None:
-    """Say why a text is no query that only reads; None where it may be one.
+    """Return the reason why a text is not a query that only reads; None if it may be one.
 
-    Spark has the last word: whoever runs the query puts it into brackets, where Spark takes a query and nothing else.
+    Spark has the last word: the code that runs the query puts it into brackets, where Spark accepts a query and nothing
+    else.
 
     Args:
-        sql: the text of `source.query`.
+        sql: text of `source.query`.
     """
     try:
         tokens = read_tokens(without_semicolon(sql))
@@ -59,7 +60,7 @@ def query_problem(sql: str) -> str | None:
 
 
 def without_semicolon(sql: str) -> str:
-    """Leave out the semicolons that end a statement, and what comments come behind them."""
+    """Remove the semicolons that end a statement, and the comments after them."""
     try:
         tokens = read_tokens(sql)
     except UnreadableSqlError:
@@ -73,10 +74,10 @@ def without_semicolon(sql: str) -> str:
 
 
 def has_subquery(sql: str) -> bool:
-    """Tell whether an expression reads rows of its own.
+    """Tell whether an expression contains a subquery, which reads rows of its own.
 
     Args:
-        sql: an expression. A text that cannot be read is taken for one that does.
+        sql: an expression. The answer for a text that cannot be read is True.
     """
     try:
         tokens = read_tokens(sql)
@@ -87,7 +88,7 @@ def has_subquery(sql: str) -> bool:
         after = tokens[place + 1] if place + 1 < len(tokens) else None
         if before is None or not before.says("(") or not token.says(*_QUERIES, *_SCRIPTS):
             continue
-        # Spark lets a column be called `select`, and a function `values` or `table` is none of ours
+        # In Spark a column may have the name `select`, and the functions `values` and `table` are not meant here
         if (
             after is not None
             and not after.says(*_OPERATORS, *_WORDS_BEHIND_A_VALUE)

@@ -1,4 +1,4 @@
-"""Takes a sort expression apart: the value, its direction and where nulls go."""
+"""Splits a sort expression into the value, its direction and the place of nulls."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from cio_spark.spark.sql.tokens import UnreadableSqlError, read_tokens
 
 @dataclass(frozen=True)
 class SortKey:
-    """One sort expression.
+    """Describes one sort expression.
 
     Attributes:
         sql: the value that rows are sorted by.
-        descending: the largest comes first.
-        nulls_first: where nulls go; None: where Spark puts them.
+        descending: True if the largest value comes first.
+        nulls_first: True if nulls come first, False if they come last; None for Spark's default.
     """
 
     sql: str
@@ -23,10 +23,11 @@ class SortKey:
 
 
 def read_sort_key(text: str) -> SortKey:
-    """Read a sort expression; the words at its end that say the order are none of its value.
+    """Read a sort expression; the words for the order at its end do not belong to its value.
 
     Args:
-        text: such as `updated_at DESC NULLS LAST`. A column may be called `desc`: one word is always the value.
+        text: a text such as `updated_at DESC NULLS LAST`. A column may have the name `desc`, so a single word is always
+            the value.
     """
     try:
         tokens = list(read_tokens(text))

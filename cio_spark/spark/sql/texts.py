@@ -1,4 +1,4 @@
-"""Finds what a text such as `now` meets in an expression: only beside times does Spark read it as one."""
+"""Finds the operands beside a text such as `now`: Spark reads it as a time only if they are times."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 
 def string_contexts(sql: str) -> tuple[str, ...] | None:
-    """Collect what the special texts of an expression stand beside: if all of it is text, they are plain texts.
+    """Collect the expressions beside the special texts of an expression.
+
+    If all these expressions are texts, the special texts are plain texts too.
 
     Args:
-        sql: an expression with a text such as `now` in it.
+        sql: an expression that contains a text such as `now`.
 
     Returns:
-        expressions whose types decide; None where one of the texts is read as a time, or may be.
+        Expressions whose types decide; None if one of the special texts is, or may be, read as a time.
     """
     from sqlglot import exp, parse_one
     from sqlglot.errors import SqlglotError
@@ -60,14 +62,14 @@ def _beside(literal: exp.Literal) -> list[str] | None:
 
 
 def _is_time(cast: exp.Cast) -> bool:
-    """Tell whether a cast makes a time, or what may be one."""
+    """Tell whether a cast makes a time, or a value that may be one."""
     from sqlglot import exp
 
     return not cast.to.is_type(*exp.DataType.TEXT_TYPES, *exp.DataType.NUMERIC_TYPES, "boolean", "binary")
 
 
 def _values(node: exp.Expression) -> list[exp.Expression]:
-    """The values of a comparison or choice, without its conditions."""
+    """Return the values of a comparison or choice, without its conditions."""
     from sqlglot import exp
 
     if isinstance(node, exp.If) and isinstance(node.parent, exp.Case):

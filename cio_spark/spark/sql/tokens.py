@@ -1,11 +1,14 @@
-"""Cuts a text of SQL into words, texts and signs as Spark does, each with its place (docs/decisions/0014)."""
+"""Cuts SQL into words, texts and signs with their places, as Spark does.
+
+docs/decisions/0014-users-sql-is-read-by-a-parser.md explains the use of a parser.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
 
-# The reader is large: only the driver needs it, and only where there is SQL to read
+# sqlglot is large, so functions import it themselves: only the driver needs it, and only if there is SQL to read
 DIALECT = "databricks"
 _BEFORE = "SELECT "
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
@@ -13,19 +16,19 @@ _TEXTS = frozenset({"STRING", "RAW_STRING", "NATIONAL_STRING", "HEX_STRING", "BY
 
 
 class UnreadableSqlError(Exception):
-    """A text that is no SQL to the reader: a quote or a comment does not end; Spark may think otherwise."""
+    """Says that a text cannot be read as SQL: a quote or a comment has no end; Spark may still accept it."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """One word, text or sign of a statement.
+    """Describes one word, text or sign of a statement.
 
     Attributes:
         text: a word or sign as it is written; a quoted name or text without its quotes.
         kind: `word`, `name` (in backticks), `text`, `number` or `sign`.
-        start: the place of its first character.
-        end: the place behind its last character.
-        depth: how many brackets are open around it.
+        start: place of its first character.
+        end: place after its last character.
+        depth: number of brackets that are open around it.
     """
 
     text: str
@@ -36,16 +39,16 @@ class Token:
 
     @property
     def is_name(self) -> bool:
-        """Tell whether this may be part of a name: Spark lets most of its keywords be names."""
+        """Tell whether the token may be part of a name: Spark allows most of its keywords as names."""
         return self.kind in ("word", "name")
 
     def says(self, *words: str) -> bool:
-        """Tell whether this is one of these words (upper case), unquoted, or one of these signs."""
+        """Tell whether the token is one of these words (in upper case), unquoted, or one of these signs."""
         return self.kind in ("word", "sign") and self.text.upper() in words
 
 
 def is_readable(sql: str) -> bool:
-    """Tell whether a text can be read at all."""
+    """Tell whether a text can be read as SQL."""
     try:
         read_tokens(sql)
     except UnreadableSqlError:
@@ -67,7 +70,7 @@ def read_tokens(sql: str) -> tuple[Token, ...]:
     from sqlglot.errors import SqlglotError
 
     try:
-        # Behind a first word such as `show` or `call` the reader takes the rest of a statement for one text
+        # After a first word such as `show` or `call`, sqlglot takes the rest of a statement as one text
         read = Dialect.get_or_raise(DIALECT).tokenize(_BEFORE + sql)[1:]
     except SqlglotError:
         raise UnreadableSqlError from None
@@ -77,7 +80,7 @@ def read_tokens(sql: str) -> tuple[Token, ...]:
         start, end = token.start - len(_BEFORE), token.end + 1 - len(_BEFORE)
         written = sql[start:end]
         kind = _kind(token.token_type.name, token.text, written)
-        if kind is None:  # the reader takes `5L` for a number that is cast: one place, three tokens
+        if kind is None:  # sqlglot makes three tokens of `5L`, a number that is cast, at one place
             continue
         if kind == "sign" and written in _CLOSING:
             depth -= 1
