@@ -80,5 +80,5 @@ class WebhookUrl(_Secret):
     def __init__(self, value: str) -> None:
         value = value.strip()
         if not value.lower().startswith(("http://", "https://")) or not value.isascii() or not value.isprintable():
-            raise ConfigurationError.of("webhook", "must be an address that starts with https://")
+            raise ConfigurationError.of("webhook", "must be an address that starts with https:// or http://")
         super().__init__(value)
