@@ -1,4 +1,7 @@
-"""Delivery: batching, HTTP, retry and rate; iterator in, iterator out, and no pyspark but in `engine.py`."""
+"""Delivers records to the API: builds batches, sends them over HTTP, retries them and keeps the rate.
+
+It works on iterators: prepared records in, outcomes out. Only `engine.py` imports pyspark.
+"""
 
 from cio_spark.delivery.classification import ErrorCategory, Outcome, Verdict
 from cio_spark.delivery.outcome import BatchFacts, OutcomeGroup, RecordOutcome

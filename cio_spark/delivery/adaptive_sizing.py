@@ -1,4 +1,4 @@
-"""Lets the size of requests follow the API's answers: `batch.strategy` adaptive."""
+"""Adapts the size of requests to the API's answers, for `batch.strategy: adaptive`."""
 
 from __future__ import annotations
 
@@ -11,31 +11,38 @@ from cio_spark.delivery.classification import ErrorCategory, Verdict
 HURTS: Final = frozenset(
     {ErrorCategory.TOO_LARGE, ErrorCategory.RATE_LIMIT, ErrorCategory.TIMEOUT, ErrorCategory.SERVER}
 )
-"""Answers that may come of the size: 413, 429, time-outs and 5xx."""
+"""Categories of answers that the size of a request may have caused: 413, 429, time-outs (408 too), and 5xx.
+
+The category `server` has 409, 423 and 425 too.
+"""
 LEAST_SHARE: Final = 1 / 64
 STEPS: Final = 32
-"""From nothing to where it hurt last."""
+"""Number of growth steps from 0 to the size that failed last, or to the ceiling if no such size is remembered."""
 STEPS_BACK: Final = 4
-"""From the half of a size that was clean back to it: an error now and then has other reasons than the size."""
+"""Number of growth steps from the half of a failed size back to that size.
+
+They are few, because the size is not the reason for an occasional error.
+"""
 WAIT_SECONDS: Final = 4.0
-"""What a request that hurt costs a lane beside its own time: about the wait before the next try."""
+"""Seconds that a failed request costs a lane besides its own time: about the wait before the next try."""
 SHARE_FOR_PROBES: Final = 1 / 20
-"""Of the time may be spent on finding out whether larger requests work again."""
+"""Share of the time that may be spent on finding out whether larger requests work again."""
 
 
 class AdaptiveSizing:
-    """Grows step by step while requests are fast and clean, halves when the API complains, remembers where it hurt.
+    """Grows requests step by step while they are fast and accepted, and shrinks them when the API complains.
 
     This is additive increase and multiplicative decrease, as in TCP's congestion avoidance (RFC 5681), with a memory:
-    a size above a clean one that hurt is not tried again for twenty times as long as finding out takes. A size that was
-    clean and fails is halved, but not remembered as bad: mostly the failure has nothing to do with it. The first
-    request is as large as is allowed, so an API that never complains never sees less.
+    if a size fails that is above one that was accepted, requests go back to the accepted size, and the failed one is
+    not tried again for twenty times as long as this failure took. If a size fails that was accepted before, it is
+    halved but not remembered as bad: mostly the size is not the reason for such a failure. The first request is as
+    large as is allowed, so an API that never complains never gets smaller requests.
 
-    Sizes are parts of the ceiling, of records and bytes alike.
+    A size is a share of the ceiling (the largest request that is allowed), and the share holds for records and bytes.
 
     Args:
-        timeout_seconds: of a request; one that takes more than half of it is not fast.
-        clock: time.
+        timeout_seconds: time-out of a request in seconds; a request that takes more than half of it is not fast.
+        clock: tells the time.
     """
 
     def __init__(self, timeout_seconds: float, clock: Clock) -> None:
@@ -49,16 +56,16 @@ class AdaptiveSizing:
         self._probe_at = 0.0
 
     def share(self) -> float:
-        """The part that the API is expected to take."""
+        """Return the share of the ceiling that the API is expected to accept."""
         return self._share
 
     def record(self, load: float, verdict: Verdict, *, full: bool) -> None:
-        """Learn from an answer; one that is neither clean nor a sign of too much changes nothing.
+        """Learn from an answer; an answer that neither accepts the request nor may be caused by its size is ignored.
 
         Args:
-            load: the part of the ceiling that the request was allowed, or filled where it was not full.
-            verdict: on the answer.
-            full: whether it filled what it was allowed.
+            load: share of the ceiling that the request was allowed; if it was not full, the share that it filled.
+            verdict: verdict on the answer.
+            full: whether the request was as large as it was allowed to be.
         """
         with self._lock:
             if verdict.category in HURTS:
@@ -67,8 +74,8 @@ class AdaptiveSizing:
                 self._grow(load, verdict.answer.elapsed_seconds)
 
     def _shrink(self, load: float, elapsed_seconds: float) -> None:
-        # It was cut before another lane's answer led to a smaller share, which is one sign and not two; or it is so
-        # small that its size is no reason
+        # Ignore a request that was cut before another lane's answer made the share smaller: the two answers are one
+        # sign, not two. Ignore also a request that is so small that its size cannot be the reason
         if load > self._share or load < self._share / 2:
             return
         if 0.0 < self._clean < load:
@@ -86,8 +93,8 @@ class AdaptiveSizing:
             return
         if self._hurt is not None:
             if self._share >= self._hurt:
-                self._hurt = None  # it works again
-            # Half a step less is as good as the size that hurt
+                self._hurt = None  # this size works again
+            # A size that is at most half a step below the failed one counts as the failed one
             elif self._share + 1.5 * self._step >= self._hurt and self._clock.monotonic() < self._probe_at:
                 return
         else:

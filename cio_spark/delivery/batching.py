@@ -1,4 +1,4 @@
-"""Batches that keep the API's limits, counted as the body will really be."""
+"""Builds batches that keep the API's limits; sizes are those of the real request body."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ENVELOPE_BYTES = len(HEAD) + len(TAIL)
 
 @dataclass(frozen=True)
 class Batch:
-    """Records that go into one request.
+    """Holds the records that go into one request.
 
     Attributes:
-        records: prepared records, none of them refused.
-        is_full: whether what came next would not have fitted, under the limit that it was cut with.
+        records: prepared records that passed validation.
+        is_full: whether the next record would not have fitted, under the limit with which the batch was cut.
     """
 
     records: pa.RecordBatch
@@ -29,57 +29,58 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """How many records."""
+        """Return the number of records."""
         return int(self.records.num_rows)
 
     @property
     def body_bytes(self) -> int:
-        """Bytes of the request's body."""
+        """Return the length of the request's body in bytes."""
         ends = text_ends(self.records.column("payload"))
         return int(ends[-1] - ends[0]) + ENVELOPE_BYTES - 1
 
     def body(self) -> bytes:
-        """The request's body: payloads are cut out of the Arrow buffer as they stand, commas and all."""
+        """Return the request's body; the payloads are copied from the Arrow buffer as they are, with their commas."""
         return b"".join((HEAD, text_bytes(self.records.column("payload"))[:-1], TAIL))
 
     def chosen(self, which: pa.Array) -> Batch:
-        """The part whose place in `which` is true."""
+        """Return a batch of the records at whose position `which` is true."""
         return Batch(self.records.filter(which))
 
     def part(self, first: int, records: int) -> Batch:
-        """So many records from the first on."""
+        """Return a batch of `records` records, beginning at position `first`."""
         return Batch(self.records.slice(first, records))
 
 
 class BatchLimit(NamedTuple):
-    """Says how much a request may carry.
+    """Limits the size of a request.
 
     Attributes:
-        records: at most, at least 1.
-        bytes: of its body, envelope and commas included; a single record may have more.
+        records: most records, at least 1.
+        bytes: most bytes of the body, with envelope and commas; a request with a single record may have more.
     """
 
     records: int
     bytes: int
 
     def times(self, share: float) -> BatchLimit:
-        """The limit for a part of it, of at least one record."""
+        """Return a share of this limit, of at least one record."""
         return self if share >= 1.0 else BatchLimit(max(1, int(self.records * share)), int(self.bytes * share))
 
     def load_of(self, batch: Batch) -> float:
-        """The part of this limit that a batch fills, by records or by bytes, whichever is more."""
+        """Return the share of this limit that a batch fills, by records or by bytes, whichever share is larger."""
         return max(batch.size / self.records, batch.body_bytes / max(1, self.bytes))
 
     def requests_for(self, batch: Batch) -> int:
-        """Count the requests that a batch takes under this limit, if its records were of one size."""
+        """Count the requests that a batch takes under this limit, as if all its records had the same size."""
         by_bytes = -(-batch.body_bytes // max(1, self.bytes))
         return min(batch.size, max(1, -(-batch.size // self.records), by_bytes))
 
 
 class BatchBuilder:
-    """Fills one batch after the other, in the order the records come.
+    """Fills one batch after the other and keeps the order of the records.
 
-    A record that is too large for any batch gets one of its own: validation has refused what the API would not take.
+    A record that is too large for the limit gets a batch of its own: validation has already refused the records that
+    the API would not accept.
     """
 
     def __init__(self) -> None:
@@ -88,10 +89,10 @@ class BatchBuilder:
         self._bytes = 0
 
     def add(self, records: pa.RecordBatch) -> None:
-        """Take records.
+        """Add records to those that wait for a batch.
 
         Args:
-            records: prepared records, none of them refused.
+            records: prepared records that passed validation.
         """
         ends = text_ends(records.column("payload"))
         self._waiting.append(records)
@@ -100,27 +101,30 @@ class BatchBuilder:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there is nothing."""
+        """Tell whether no records wait."""
         return not self._records
 
     def is_full(self, limit: BatchLimit) -> bool:
-        """Tell whether there is at least one full batch: what comes next would not fit into it."""
+        """Tell whether the waiting records fill at least one batch, so that further records would not fit into it."""
         return self._records >= limit.records or self._bytes > _payload_bytes(limit)
 
     def full(self, limit: BatchLimit) -> Iterator[Batch]:
-        """Cut off the batches that are full.
+        """Cut off the full batches and yield them.
 
         Args:
-            limit: of each batch.
+            limit: limit of each batch.
         """
         while self.is_full(limit) and (batch := self.take(limit)) is not None:
             yield Batch(batch.records, is_full=True)
 
     def take(self, limit: BatchLimit) -> Batch | None:
-        """Cut off one batch, as full as what is there makes it; None if there is nothing.
+        """Cut off one batch, which is not full if too few records wait.
 
         Args:
-            limit: of the batch.
+            limit: limit of the batch.
+
+        Returns:
+            The batch; None if no records wait.
         """
         if not self._records:
             return None
@@ -140,5 +144,5 @@ class BatchBuilder:
 
 
 def _payload_bytes(limit: BatchLimit) -> int:
-    """Bytes of payloads that fit into a body; the last one's comma is counted, but not sent."""
+    """Return the bytes of payloads that fit into a body; the last payload's comma is counted, but not sent."""
     return limit.bytes - ENVELOPE_BYTES + 1

@@ -1,4 +1,4 @@
-"""Divides a refused batch until each bad record stands alone, and a failed one that has become too large."""
+"""Divides a refused batch until each bad record is alone, and a failed batch that has become too large."""
 
 from __future__ import annotations
 
@@ -14,34 +14,42 @@ from cio_spark.delivery.sending import Sending
 from cio_spark.delivery.settlement import Decision, Piece, Settlement
 
 MAX_EXTRA_REQUESTS: Final = 64
-"""HTTP requests that may be made for the parts of one root batch, their retries included."""
+"""Most HTTP requests that may be made for the parts of one root batch, retries of the parts included."""
 
 Send: TypeAlias = Callable[[Batch, "int | None", int], Sending]
-"""Sends a batch, with retries. The numbers: the most HTTP requests, None: as many as the retry policy allows; and the
-tries that its records had before, in a larger batch."""
+"""Type of the function that sends a batch, with retries.
+
+Its numbers are the most HTTP requests (None for as many as the retry policy allows), and the tries that the records of
+the batch have already had in a larger batch.
+"""
 
 
 class Bisection:
-    """Settles root batches.
+    """Sends root batches, and divides those that are refused or have become too large.
 
-    A 400 tells neither which record was bad nor whether the good ones were kept, a 413 only that it was too much. So a
-    refused batch is divided in halves, and these are sent with the same message ids, the first half first and settled
-    down to its last record before the second, so that each person's records keep their order. A record refused alone
-    is rejected. Parts that are refused when the limits are reached stay undecided; so does what was not sent by then.
+    A 400 tells neither which record was bad nor whether the API kept the good ones; a 413 only tells that the request
+    was too large. So a refused batch is divided into halves, which are sent with the same message ids. The first half
+    is finished, down to its last record, before the second half is sent, so that each person's records keep their
+    order. A record that is refused alone is rejected. When the limits are reached, refused parts stay undecided, and so
+    do the parts that were not sent by then.
 
     A batch that fails transiently while the size of requests shrinks (`batch.strategy`) is divided into as many parts
-    as fit by then. Its tries count for the parts: dividing gives no record more tries than `retry_attempts` allows.
+    as the new size demands. Its tries count as tries of its parts: by division, no record gets more tries than
+    `retry_attempts` allows.
 
-    Bounded: at most `MAX_EXTRA_REQUESTS` a root batch, and no part is started more than `RETRY_BUDGET_SECONDS` after
-    the root. While almost everything the process has sent was refused, it ends with the first single record.
+    The work is bounded: at most `MAX_EXTRA_REQUESTS` requests for the parts of a root batch, and no part is started
+    more than `RETRY_BUDGET_SECONDS` after the root. If almost everything that the process has sent was refused, the
+    division ends with the first record that is refused alone.
 
     Args:
-        send: sends.
-        held: persons whose records wait; those of a part that was not accepted join them before the next part.
-        clock: time.
-        divides: False: a refused batch of several records just fails.
-        nearly_everything_refused: whether one more refused record is enough, see `refusals`.
-        parts_of: into how many requests a batch would be cut by now.
+        send: sends a batch, see `Send`.
+        held: persons whose records must wait; the persons of a part that was not accepted are added before the next
+            part is sent.
+        clock: tells the time.
+        divides: whether refused batches are divided; if False, a refused batch of several records fails.
+        nearly_everything_refused: tells whether one more refused record would prove that the API refuses everything,
+            see `refusal_quarantine`.
+        parts_of: counts the requests into which a batch would be cut now.
     """
 
     def __init__(
@@ -62,7 +70,7 @@ class Bisection:
         self._parts_of = parts_of
 
     def settle(self, root: Batch) -> Settlement:
-        """Send a batch, and its parts as far as needed."""
+        """Send a batch and, if necessary, its parts, until there is a decision about every record."""
         settlement = Settlement()
         until = self._clock.monotonic() + RETRY_BUDGET_SECONDS
         whole = self._attempt(Piece(root), settlement, None)
@@ -97,7 +105,11 @@ class Bisection:
         )
 
     def _settle(self, piece: Piece, settlement: Settlement) -> list[Piece]:
-        """Note what is decided; gives the halves of what is not, the first one last."""
+        """Add a decided piece to the settlement, or divide a piece that is not decided yet.
+
+        Returns:
+            The parts that are still to be sent, the first part last; none if the piece is decided.
+        """
         several = piece.batch.size > 1
         if several and piece.decision is Decision.OUTGROWN:
             return _divided(piece, max(2, self._parts_of(piece.batch)))
@@ -122,12 +134,12 @@ class Bisection:
 
 
 def _left(piece: Piece, if_refused: Decision) -> Decision:
-    """Decide about a part that is not sent any more: what failed before stays failed."""
+    """Decide about a part that is not sent any more: a part that failed before stays failed."""
     return Decision.FAILED if piece.decision is Decision.OUTGROWN else if_refused
 
 
 def _divided(piece: Piece, parts: int) -> list[Piece]:
-    """Divide a piece evenly; gives the last part first."""
+    """Divide a piece into parts of about equal size, and return the last part first."""
     records = -(-piece.batch.size // parts)
     firsts = range(0, piece.batch.size, records)
     return [piece._replace(batch=piece.batch.part(first, records)) for first in reversed(firsts)]

@@ -1,4 +1,4 @@
-"""The circuit breaker: leaves an API alone that has failed several times in a row, and in the end gives it up."""
+"""Implements the circuit breaker, which pauses requests to an API that fails repeatedly, and finally gives it up."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LONGEST_COOL_DOWN_SECONDS: Final = 60.0
 
 
 class Permit(Enum):
-    """The circuit's answer to a lane that wants to send."""
+    """Lists the circuit's answers to a lane that wants to send."""
 
     SEND = "send"
     TRIAL = "trial"
-    """Send, for everybody: all other lanes wait for what comes of it."""
+    """Send a trial request; all other lanes wait for its result."""
     REFUSED = "refused"
-    """Do not send: the API is given up, or the partition has stopped."""
+    """Do not send: the circuit has given the API up, or the partition has stopped."""
 
 
 class CircuitChange(Enum):
-    """Says what an answer has made the circuit do."""
+    """Lists the changes of the circuit that an answer can cause."""
 
     OPENED = "opened"
     CLOSED = "closed"
@@ -41,20 +41,25 @@ class _State(Enum):
 
 
 class Circuit:
-    """One for all lanes of a process, for one run. (Nygard, "Release It!", "Circuit Breaker".)
+    """Decides whether the lanes of a process may send, for one run (Nygard, "Release It!", "Circuit Breaker").
 
-    Closed: everybody sends. After so many failed requests with no sign of life between, or once the budget since the
-    first of them is used up, it opens: lanes wait for a cool-down, which starts at 5 s, doubles with every failed trial
-    up to 60 s, and is no shorter than what the API asked for. Then it is half-open: one lane sends a trial, the others
-    wait. An answer that shows a working API closes it; a failure opens it again, or, once the budget is used up, gives
-    the API up for the rest of the run. The last cool-down ends with the budget, so every outage ends with a trial.
+    While the circuit is closed, every lane may send. It opens after `failures` failed requests without a sign of life
+    between them: lanes then wait for a cool-down. The cool-down is 5 s at first, doubles with every failed trial up to
+    60 s, and is at least the wait that the API asked for, but ends with the budget at the latest. After the cool-down
+    the circuit is half-open: one lane sends a trial, and the others wait. If the budget since the first failure is used
+    up while the circuit is closed, it becomes half-open at once.
 
-    What counts as a failure or as a sign of life stands in the table of statuses (`classification`).
+    An answer that shows a working API closes the circuit. A failed trial opens it again, or, once the budget is used
+    up, gives the API up for the rest of the run. The last cool-down ends with the budget, so every outage ends with a
+    trial.
+
+    The table of statuses (`classification`) says which answers are failures and which are signs of life.
 
     Args:
-        failures: failed requests that open it; 0: it never opens.
-        budget_seconds: from the first of the failures to giving up; no wait of a lane is longer than what is left.
-        clock: time.
+        failures: number of failed requests that opens the circuit; with 0 it never opens.
+        budget_seconds: seconds from the first of these failures until the API is given up; no lane waits longer than
+            the rest of it.
+        clock: tells the time.
     """
 
     def __init__(self, failures: int, budget_seconds: float, clock: Clock) -> None:
@@ -70,10 +75,10 @@ class Circuit:
         self._last_reason = ""
 
     def ask(self, stop: Stop) -> Permit:
-        """Wait until a request may be sent; every permit is to be handed back with `record`.
+        """Wait until a request may be sent; the caller must hand back every permit with `record`.
 
         Args:
-            stop: of the lane's partition; ends the wait.
+            stop: stop flag of the lane's partition; it ends the wait.
         """
         while True:
             with self._changed:
@@ -87,7 +92,7 @@ class Circuit:
                 if self._state is _State.GIVEN_UP or stop.is_set():
                     return Permit.REFUSED
                 if self._state is _State.HALF_OPEN:
-                    # For another lane's answer, not for time to pass: hence not the clock
+                    # This waits for another lane's answer and not for time to pass, so it does not use the clock
                     self._changed.wait(LONGEST_NAP_SECONDS)
                     continue
                 left = self._trial_at - self._clock.monotonic()
@@ -97,18 +102,19 @@ class Circuit:
             stop.pause(min(left, LONGEST_NAP_SECONDS))
 
     def record(self, permit: Permit, verdict: Verdict | None) -> CircuitChange | None:
-        """Say what came of a permit.
+        """Hand back a permit, with the verdict on the request that it allowed.
 
         Args:
-            permit: what `ask` gave.
-            verdict: on the answer; None: no request was made after all.
+            permit: the permit that `ask` returned.
+            verdict: verdict on the answer; None if no request was made after all.
 
         Returns:
-            What the circuit did because of it; None: it is as it was. A trial that fails leaves it open.
+            The change of the circuit that the answer caused; None if there is none. A failed trial leaves it open,
+            which is no change.
         """
         with self._changed:
             was_closed = self._state is _State.CLOSED
-            # An answer from before the circuit opened may have closed it meanwhile
+            # The answer to a request that was sent before the circuit opened may have closed it in the meantime
             trial = permit is Permit.TRIAL and self._state is _State.HALF_OPEN
             sign = verdict.rule.sign if verdict is not None else ApiSign.SILENT
             if verdict is not None and sign is ApiSign.FAILING:
@@ -128,13 +134,13 @@ class Circuit:
 
     @property
     def seconds_until_trial(self) -> float:
-        """Tells how long it will stay open; 0 where it is not."""
+        """Return the seconds until the next trial; 0 if the circuit is not open."""
         with self._changed:
             return max(0.0, self._trial_at - self._clock.monotonic()) if self._state is _State.OPEN else 0.0
 
     @property
     def given_up(self) -> str | None:
-        """Why the API is not tried any more in this run, a sentence; None: it is."""
+        """Return a sentence that says why the API is not tried any more in this run; None if it is still tried."""
         if self._state is not _State.GIVEN_UP:
             return None
         reason = f" ({self._last_reason})" if self._last_reason else ""
@@ -142,7 +148,7 @@ class Circuit:
 
     @property
     def seconds_left(self) -> float:
-        """Tells what is left of the budget: infinite while there is no failure to count from."""
+        """Return the seconds that are left of the budget: infinite while there is no failure."""
         with self._changed:
             return self._seconds_left()
 
@@ -152,7 +158,7 @@ class Circuit:
         return self._first_failure_at + self._budget_seconds - self._clock.monotonic()
 
     def _has_been_idle(self) -> bool:
-        """Say whether nothing was sent for so long that failures before it say nothing: a pause between two waves."""
+        """Tell whether the last failure is so long ago that it no longer counts, as after a pause between two waves."""
         return self._clock.monotonic() > self._last_failure_at + self._budget_seconds + LONGEST_COOL_DOWN_SECONDS
 
     def _fail(self, trial: bool, asked_seconds: float) -> None:
@@ -162,7 +168,7 @@ class Circuit:
                 self._state = _State.GIVEN_UP
             else:
                 self._open(asked_seconds)
-        elif self._state is _State.CLOSED:  # else: it was under way when the circuit opened
+        elif self._state is _State.CLOSED:  # else the request was under way when the circuit opened
             self._count += 1
             if self._count == 1:
                 self._first_failure_at = self._clock.monotonic()

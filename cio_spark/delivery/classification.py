@@ -1,4 +1,4 @@
-"""Says what an answer means: decided by one table of statuses and the kind of failure, never by words in a message."""
+"""Decides what an answer means, by one table of statuses and the kind of failure, never by words in a message."""
 
 from __future__ import annotations
 
@@ -12,21 +12,33 @@ from cio_spark.delivery.stop import StopCode
 
 
 class Outcome(Enum):
-    """Says what happens next to the request, and what becomes of its records."""
+    """Lists what an answer can mean for its request and for the records in it."""
 
     ACCEPTED = "accepted"
     TRANSIENT = "transient"
-    """Says nothing of the records. The same request goes again; in the end its records are `failed`."""
+    """The answer says nothing about the records.
+
+    The same request is sent again; after the last try its records are `failed`.
+    """
     REFUSED = "refused"
-    """Says that a record is bad. The batch is halved; a record that is refused alone is `rejected`, and held."""
+    """A record of the request is bad.
+
+    The batch is halved; a record that is refused alone is `rejected`, and for the ledger it is then held.
+    """
     TERMINAL = "terminal"
-    """Another try would end the same way, but nothing is known of other requests. The records are `failed`."""
+    """Another try would end in the same way, but the answer says nothing about other requests.
+
+    The records are `failed`.
+    """
     STOP = "stop"
-    """Every other request would end the same way. The run stops; the records are `failed`, the rest not attempted."""
+    """Every other request would end in the same way.
+
+    The run stops; the records are `failed`, and the remaining records are not attempted.
+    """
 
 
 class ErrorCategory(str, Enum):
-    """Kinds of error, as they are written to the tables."""
+    """Lists the kinds of error, as they are written to the tables."""
 
     RATE_LIMIT = "rate_limit"
     NETWORK = "network"
@@ -39,26 +51,26 @@ class ErrorCategory(str, Enum):
 
 
 class ApiSign(Enum):
-    """Tells what an answer says of the API itself, for the circuit breaker."""
+    """Lists what an answer can say about the API itself, for the circuit breaker."""
 
     ALIVE = "alive"
-    """It is there, and does its work."""
+    """The API is there and does its work."""
     FAILING = "failing"
-    """It does not do its work now."""
+    """The API does not do its work now."""
     SILENT = "silent"
-    """Nothing: somebody else may have answered, such as a proxy."""
+    """The answer says nothing about the API: somebody else may have sent it, such as a proxy."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Says what an answer of one kind means.
+    """Describes the meaning of one kind of answer.
 
     Attributes:
-        outcome: of the request and its records.
-        category: kind of error, None when accepted.
-        sign: of the API.
-        code: short, stable word for it; None: `http_<status>`.
-        stop_code: why the run stops; None: it goes on.
+        outcome: what happens to the request and its records.
+        category: kind of error; None if the request was accepted.
+        sign: what the answer says about the API.
+        code: short, stable word for the error; None for `http_<status>`.
+        stop_code: reason why the run stops; None if the run goes on.
     """
 
     outcome: Outcome
@@ -70,26 +82,26 @@ class Rule:
 
 STATUS_TABLE: Final[tuple[tuple[Container[int], Rule], ...]] = (
     (range(200, 300), Rule(Outcome.ACCEPTED, None, ApiSign.ALIVE)),
-    # Of the record
+    # About the record
     ({400, 422}, Rule(Outcome.REFUSED, ErrorCategory.VALIDATION, ApiSign.ALIVE)),
     ({413}, Rule(Outcome.REFUSED, ErrorCategory.TOO_LARGE, ApiSign.ALIVE)),
-    # Of the key
+    # About the key
     ({401, 403}, Rule(Outcome.STOP, ErrorCategory.AUTHENTICATION, ApiSign.ALIVE, stop_code=StopCode.KEY_REFUSED)),
-    # Of the moment
+    # About the moment
     ({408}, Rule(Outcome.TRANSIENT, ErrorCategory.TIMEOUT, ApiSign.FAILING)),
     ({429}, Rule(Outcome.TRANSIENT, ErrorCategory.RATE_LIMIT, ApiSign.FAILING)),
     ({409, 423, 425}, Rule(Outcome.TRANSIENT, ErrorCategory.SERVER, ApiSign.FAILING)),
-    # Of the address, the account, the way there: no request of this run fares better
+    # About the address, the account or the network path: no other request of this run would have a better result
     (range(300, 400), Rule(Outcome.STOP, ErrorCategory.UNKNOWN, ApiSign.SILENT, "redirect", StopCode.STOPPED)),
     (
         range(400, 500),
         Rule(Outcome.STOP, ErrorCategory.UNKNOWN, ApiSign.SILENT, "refused_by_api", StopCode.REFUSED_BY_API),
     ),
-    # Of the moment: 5xx, those of an edge in front of the API included (520 to 530). A status that HTTP does not have
-    # is read as a 5xx (RFC 9110, section 15), and so is a 1xx, after which the answer should have come
+    # About the moment: 5xx, including those of an edge in front of the API (520 to 530). A status that HTTP does not
+    # define is read as a 5xx (RFC 9110, section 15), and so is a 1xx, after which the final answer should have come
     (range(1000), Rule(Outcome.TRANSIENT, ErrorCategory.SERVER, ApiSign.FAILING)),
 )
-"""Says what each HTTP status means: the first row that has it counts (docs/decisions/0013-one-table-of-statuses.md)."""
+"""Meaning of each HTTP status: the first row with the status applies (docs/decisions/0013-one-table-of-statuses.md)."""
 
 _FAILURES: Final = {
     Failure.CONNECTION: Rule(Outcome.TRANSIENT, ErrorCategory.NETWORK, ApiSign.FAILING, "connection"),
@@ -100,11 +112,11 @@ _FAILURES: Final = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """An answer, judged.
+    """Holds an answer and the rule that applies to it.
 
     Attributes:
-        rule: that the answer falls under.
-        answer: what was judged.
+        rule: the rule that applies.
+        answer: the answer.
     """
 
     rule: Rule
@@ -112,32 +124,32 @@ class Verdict:
 
     @property
     def outcome(self) -> Outcome:
-        """Says what happens next."""
+        """Return what happens to the request and its records."""
         return self.rule.outcome
 
     @property
     def category(self) -> ErrorCategory | None:
-        """Gives the kind of error, None when accepted."""
+        """Return the kind of error; None if the request was accepted."""
         return self.rule.category
 
     @property
     def code(self) -> str | None:
-        """Gives a short, stable word for the error, None when accepted."""
+        """Return a short, stable word for the error; None if the request was accepted."""
         return None if self.accepted else self.rule.code or f"http_{self.answer.status}"
 
     @property
     def accepted(self) -> bool:
-        """Says that the API took the request."""
+        """Tell whether the API accepted the request."""
         return self.rule.outcome is Outcome.ACCEPTED
 
     @property
     def transient(self) -> bool:
-        """Says that another try is worth it."""
+        """Tell whether another try is worth it."""
         return self.rule.outcome is Outcome.TRANSIENT
 
 
 def classify(answer: Answer) -> Verdict:
-    """Judge an answer."""
+    """Find the rule for an answer, by its status or, without a status, by its kind of failure."""
     status = answer.status
     if status is None:
         return Verdict(_FAILURES[answer.failure or Failure.REQUEST], answer)

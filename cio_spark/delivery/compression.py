@@ -1,4 +1,4 @@
-"""Whether bodies go compressed: tried first, given up when the API turns out not to take it."""
+"""Decides whether bodies are compressed: gzip is tried first, and given up if the API does not accept it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from cio_spark.delivery.exchange import Answer
 
 
 class Compression:
-    """What a process has learned about gzip; shared by its lanes.
+    """Keeps what a process has learned about gzip; its lanes share it.
 
-    Whether the API takes compressed bodies is not documented. Until it has taken one, a 400 or 415 may mean the
-    encoding, so the same body is sent again plain; if that is accepted, everything goes plain from then on.
+    It is not documented whether the API accepts compressed bodies. A 415 may be about the encoding, and so may a 400 as
+    long as the API has accepted no compressed body. The same body is then sent again uncompressed; if that is accepted,
+    all later bodies are sent uncompressed.
 
     Args:
-        wanted: whether it was configured.
-        strict_mode: without it the API answers 200 to what it drops, so no answer could ever show that it reads gzip:
-            bodies go plain.
+        wanted: whether compression is configured.
+        strict_mode: whether the API is asked for errors instead of silent drops. Without strict mode the API answers
+            200 also to what it drops, so no answer could show that it reads gzip: bodies are sent uncompressed.
     """
 
     def __init__(self, wanted: bool, strict_mode: bool) -> None:
@@ -22,13 +23,13 @@ class Compression:
         self._proven = False
 
     def accepted(self) -> None:
-        """The API has taken a compressed body."""
+        """Record that the API has accepted a compressed body."""
         self._proven = True
 
     def doubtful(self, answer: Answer) -> bool:
-        """Whether this answer to a compressed body may be about the compression."""
+        """Tell whether this answer to a compressed body may be about the compression."""
         return answer.status == 415 or (answer.status == 400 and not self._proven)
 
     def give_up(self) -> None:
-        """The same body was accepted plain."""
+        """Stop compressing, because the API accepted the same body only uncompressed."""
         self.active = False

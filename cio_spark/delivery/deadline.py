@@ -1,4 +1,4 @@
-"""A watchdog that ends exchanges at their deadline, from outside: a read timeout starts anew with every byte."""
+"""Ends HTTP exchanges at their deadline from another thread, because a read timeout starts again with every byte."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ IDLE_SECONDS = 10.0
 
 
 class Watchdog:
-    """Calls what it was given when a deadline passes before its block has ended.
+    """Calls a function when a deadline passes before the block under that deadline has ended.
 
     One thread serves all lanes of a process; it starts with the first deadline and ends when it has been idle.
-    Deadlines are of real time whatever clock the rest runs on, because a socket knows no other.
+    Deadlines are in real time, whatever clock the other code uses, because a socket knows only real time.
     """
 
     def __init__(self) -> None:
@@ -31,8 +31,8 @@ class Watchdog:
         """Run a block under a deadline.
 
         Args:
-            seconds: from now.
-            act: called once, from another thread, unless the block has ended before; must not block.
+            seconds: seconds from now to the deadline.
+            act: function that another thread calls once, unless the block has ended before; it must not block.
         """
         number = next(self._numbers)
         due = self._clock.monotonic() + seconds

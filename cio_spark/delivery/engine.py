@@ -1,4 +1,7 @@
-"""The only place where Spark and delivery meet: partitions in, statuses out, nothing sent until somebody acts on it."""
+"""Connects delivery to Spark: turns partitions of records into their statuses.
+
+It is the only file of this folder that imports pyspark. Nothing is sent until an action evaluates the result.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +34,22 @@ from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_
 from cio_spark.spark.conf import set_for_a_while
 from cio_spark.spark.versions import IS_SPARK_4, classic_context, is_local, task_slots
 
-# repartition() places by Murmur3; lanes need another hash, or a partition's persons would share a lane
+# repartition() places rows by Murmur3; lanes need another hash, or the persons of a partition would share a lane
 _LANE_SEED = 17
 
 
 def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
-    """The task slots there are, and whether more may appear; Spark Connect does not tell.
+    """Count the task slots of a session, and tell whether more may appear.
+
+    Spark Connect does not tell its slots: there the result is the largest number of workers that may be configured.
 
     Args:
         spark: the session.
         engine: how records are to reach the Python workers.
 
     Raises:
-        ConfigurationError: speculation is on: a speculative task would send everything a second time; or this session
-            has no such engine, or is not fit for any.
+        ConfigurationError: speculation is on, so that a speculative task would send everything a second time; or the
+            session is Spark Connect of version 3.5; or it is Spark Connect and `engine` is `rdd`.
     """
     context = classic_context(spark)
     settings: Any = spark.conf if context is None else context.getConf()
@@ -65,15 +70,15 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
                 "delivery.engine", "is rdd, which there is none of on Spark Connect and serverless compute: use arrow"
             )
         return Slots(MOST_PARALLEL_WORKERS, fixed=False)
-    # On a cluster executors may still be registering: what is seen now is no upper bound
+    # On a cluster, executors may still be registering: the number of slots seen now is no upper bound
     return Slots(task_slots(context) or max(1, context.defaultParallelism), fixed=is_local(context))
 
 
 def ends_with_process(spark: SparkSession) -> bool:
-    """Tell whether a delivery ends with the driver's Python process.
+    """Tell whether a delivery ends when the driver's Python process ends.
 
-    Not so on Spark Connect, where the server goes on with what a client that is gone has started, nor on a cluster of
-    Databricks, whose JVM was there before this process.
+    It does not on Spark Connect, where the server goes on with what a client has started that is gone, nor on a
+    Databricks cluster, whose JVM was there before this process.
     """
     context = classic_context(spark)
     if context is None:
@@ -82,13 +87,13 @@ def ends_with_process(spark: SparkSession) -> bool:
 
 
 def arrange_records(records: DataFrame, plan: DeliveryPlan) -> DataFrame:
-    """Places records: a person in one lane of one partition, in order of time.
+    """Place each person's records in one lane of one partition, in order of time.
 
     Args:
-        records: records to deliver, with `person_key`, `occurred_at` and the columns of `PREPARED_COLUMNS` but `lane`.
-        plan: partitions and lanes.
+        records: records to deliver, with `person_key`, `occurred_at` and all of `PREPARED_COLUMNS` except `lane`.
+        plan: gives the number of partitions and lanes.
     """
-    # Invalid records may have no person; their own id spreads them
+    # Invalid records may have no person; their record id spreads them over the partitions
     place = F.coalesce("person_key", "record_id")
     return (
         records.repartition(plan.partitions, place)
@@ -99,7 +104,7 @@ def arrange_records(records: DataFrame, plan: DeliveryPlan) -> DataFrame:
 
 
 class _Union(AccumulatorParam[frozenset[int]]):
-    """Adds up sets of numbers."""
+    """Unites sets of numbers in a Spark accumulator."""
 
     def zero(self, value: frozenset[int]) -> frozenset[int]:
         return value - value
@@ -109,10 +114,11 @@ class _Union(AccumulatorParam[frozenset[int]]):
 
 
 class Evaluation:
-    """Lets one stage of Spark evaluate a delivery, and counts the stages that did (docs/decisions/0016).
+    """Allows only one Spark stage to evaluate a delivery, and counts the stages that did.
 
-    A writer may evaluate what it writes twice: one that samples its rows first does. The tasks of a second evaluation
-    refuse to send, where their executor saw the first one; where it did not, the driver counts two stages.
+    A writer may evaluate what it writes twice: a writer that samples its rows first does. The tasks of a second
+    evaluation refuse to send if their executor saw the first one; if it did not, the driver counts two stages
+    (docs/decisions/0016-a-second-evaluation-is-refused.md).
 
     Args:
         spark: the session.
@@ -125,11 +131,11 @@ class Evaluation:
 
     @property
     def times(self) -> int:
-        """Tell how many stages have evaluated it to their end; on Spark Connect, which has no accumulators, 1."""
+        """Return the number of stages of which a task has ended; 1 on Spark Connect, which has no accumulators."""
         return 1 if self._stages is None else len(self._stages.value)
 
     def enter(self) -> int:
-        """The stage of this task.
+        """Return the id of this task's stage, unless another stage has evaluated the delivery first.
 
         Raises:
             SecondEvaluationError: another stage has evaluated the delivery before.
@@ -141,7 +147,7 @@ class Evaluation:
         return stage
 
     def leave(self, stage: int) -> None:
-        """Tells the driver that a task of the stage has come to its end."""
+        """Tell the driver that a task of the stage has ended."""
         if self._stages is not None:
             self._stages.add(frozenset([stage]))
 
@@ -156,19 +162,21 @@ def deliver_records(
     barrier: bool = False,
     engine: DeliveryEngine = DeliveryEngine.ARROW,
 ) -> DataFrame:
-    """The statuses of a wave, lazily; one action on the result sends it, every further one fails.
+    """Return the statuses of a wave as a lazy DataFrame.
+
+    The first action on the result sends the wave; every further action fails.
 
     Args:
         arranged: output of `arrange_records`.
-        settings: what the tasks need.
+        settings: settings that the tasks need.
         sync: the sync's name.
-        evaluation: made for this very call.
-        completed: told of completed tasks; None: nobody is.
-        barrier: whether it is a barrier stage: all its tasks at once, ended as a whole.
+        evaluation: guard that was made for this call only.
+        completed: accumulator that counts completed tasks; None if nobody counts them.
+        barrier: whether the delivery is a barrier stage: all its tasks run at once, and end as a whole.
         engine: how records reach the Python workers.
 
     Returns:
-        rows of `record_status`.
+        Rows of `record_status`.
     """
     if engine is DeliveryEngine.ARROW:
         outcomes = arranged.mapInArrow(_arrow_task(settings, evaluation, completed), OUTCOMES, barrier=barrier)
@@ -185,17 +193,18 @@ def deliver_records(
 
 
 def arrow_chunks(spark: SparkSession, rows: int) -> contextlib.AbstractContextManager[None]:
-    """Keeps the chunks that Arrow hands over small while a delivery runs, so that memory is flat for any payload.
+    """Keep Arrow's chunks small while a delivery runs, so that memory stays flat for payloads of any size.
 
     Args:
         spark: the session.
-        rows: of a chunk.
+        rows: most rows of a chunk.
     """
     return set_for_a_while(
         spark,
         {
             "spark.sql.execution.arrow.maxRecordsPerBatch": str(rows),
-            # Rows alone bound a chunk, for each has a limit: Spark would add up all columns' bytes again for every row
+            # A limit of rows alone is enough, because each row has a limit of its own. With a limit of bytes, Spark
+            # would add up the bytes of all columns again for every row
             "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
         },
     )
@@ -204,7 +213,7 @@ def arrow_chunks(spark: SparkSession, rows: int) -> contextlib.AbstractContextMa
 def _arrow_task(
     settings: DeliverySettings, evaluation: Evaluation, completed: Accumulator[int] | None
 ) -> Callable[[Any], Iterable[pa.RecordBatch]]:
-    """The function that `mapInArrow` runs in the executors' Python workers."""
+    """Return the function that `mapInArrow` runs in the executors' Python workers."""
 
     def run(chunks: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         stage = evaluation.enter()
@@ -222,7 +231,7 @@ def _arrow_task(
 def _row_task(
     settings: DeliverySettings, evaluation: Evaluation, completed: Accumulator[int] | None
 ) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
-    """The function that `rdd.mapPartitions` runs in the executors' Python workers."""
+    """Return the function that `rdd.mapPartitions` runs in the executors' Python workers."""
 
     def run(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         stage = evaluation.enter()
@@ -245,18 +254,20 @@ def _partition() -> int:
 
 
 def _warm_up_worker() -> None:
-    """Makes the worker process fit for many tasks: pyspark does much between two of them that is of no use to us."""
+    """Prepare the worker process for many tasks: avoid work that pyspark does between tasks without use for us."""
     _forget_archives()
     if not gc.get_freeze_count():
-        # Garbage is collected after each task; what is imported by now never is any, and takes 0.1 s to look at
+        # Garbage is collected after each task. What is imported by now never becomes garbage, and checking it takes
+        # 0.1 s
         gc.freeze()
 
 
 def _forget_archives() -> None:
-    """Takes jars off the worker's import path, and forgets what was read of zip files.
+    """Remove jars from the worker's import path, and forget what was read from zip files.
 
-    A reused worker reads the directory of every archive it has imported from again before each task: 0.2 s of CPU a
-    task for Spark's own jar and pyspark.zip (docs/decisions/0004-jars-as-files.md). Imports read what they need anew.
+    Before each task, a reused worker reads again the directory of every archive from which it has imported: 0.2 s of
+    CPU a task for Spark's own jar and pyspark.zip (docs/decisions/0004-jars-as-files.md). Later imports read again what
+    they need.
     """
     sys.path[:] = [entry for entry in sys.path if not entry.endswith(".jar")]
     for entry, finder in list(sys.path_importer_cache.items()):

@@ -1,4 +1,4 @@
-"""What came of one HTTP exchange."""
+"""Describes the result of one HTTP exchange."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from enum import Enum
 
 
 class Failure(Enum):
-    """Why there is no status."""
+    """Lists the reasons why an exchange has no status."""
 
     CONNECTION = "connection"
     TIMEOUT = "timeout"
     REQUEST = "request"
-    """The request could not even be made: an impossible address, a broken proxy setting."""
+    """The request could not be made at all, because of an impossible address or a broken proxy setting."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One exchange; data, never an exception.
+    """Holds the result of one exchange: a failure is data here, never an exception.
 
     Attributes:
-        status: the HTTP status, None when none came.
-        reason: what went wrong, for people; bounded, without the key. The API's own words may echo what was sent: they
-            are only for the row of the one record they speak of. Empty for a 2xx.
-        retry_after_seconds: what the API asked for, clamped; None: nothing.
-        failure: why there is no status.
-        elapsed_seconds: the whole exchange.
-        compressed_bytes: the body on the wire, None if it went plain.
+        status: the HTTP status; None if none came.
+        reason: what went wrong, for people; bounded in length, without the key. Words of the API may repeat what was
+            sent: they belong only in the row of the one record that they are about. Empty for a 2xx.
+        retry_after_seconds: the wait that the API asked for, from 0 to 300 s; None if it asked for none.
+        failure: reason why there is no status; None if there is one.
+        elapsed_seconds: duration of the whole exchange.
+        compressed_bytes: bytes of the compressed body; None if it was sent uncompressed.
     """
 
     status: int | None
@@ -38,15 +38,15 @@ class Answer:
 
     @property
     def brief(self) -> str:
-        """Says in words of ours alone what went wrong, for every place but the record's own row."""
+        """Return what went wrong without any words of the API, for every place except the record's own row."""
         return self.reason if self.status is None or self.is_redirect else f"HTTP {self.status}"
 
     @property
     def is_success(self) -> bool:
-        """Any 2xx, whatever its body says."""
+        """Tell whether the status is a 2xx, whatever the body says."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def is_redirect(self) -> bool:
-        """Any 3xx; none is ever followed."""
+        """Tell whether the status is a 3xx; redirects are never followed."""
         return self.status is not None and 300 <= self.status < 400

@@ -1,4 +1,4 @@
-"""One HTTP exchange with the Data Pipelines API; the only file that knows `requests`."""
+"""Makes HTTP exchanges with the Data Pipelines API; it is the only file of this folder that imports `requests`."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ except PackageNotFoundError:  # run from a folder that was never installed
 
 
 class BatchClient(Protocol):
-    """What a lane sends through."""
+    """Describes the client that a lane uses to send."""
 
     def post_batch(
         self, body: bytes, deadline_seconds: float, *, compress: bool = False, retry_count: int = 0
     ) -> Answer:
-        """Make one exchange."""
+        """Send a batch in one exchange."""
         ...
 
     def abort(self) -> None:
-        """End the exchange under way; callable from another thread."""
+        """End the current exchange; another thread may call this."""
         ...
 
     def close(self) -> None:
@@ -46,16 +46,16 @@ class BatchClient(Protocol):
 
 
 class PipelinesClient:
-    """Sends bodies over one kept-alive connection; for one thread at a time.
+    """Sends bodies over one kept-alive connection; only one thread at a time may send.
 
     The environment's proxies and certificate bundle are honoured; a netrc file cannot replace the key.
 
     Args:
         base_url: the API's address, ending in `/v1`.
-        api_key: the key: user name of HTTP basic authentication, with a blank password.
-        strict_mode: whether to ask for errors instead of silent drops.
-        clock: measures, and reads Retry-After dates.
-        watchdog: ends exchanges at their deadline; shared by the clients of a process.
+        api_key: the key, sent as the user name of HTTP basic authentication with an empty password.
+        strict_mode: whether to ask the API for errors instead of silent drops.
+        clock: measures durations, and gives the time from which Retry-After dates are counted.
+        watchdog: ends exchanges at their deadline; the clients of a process share it.
     """
 
     def __init__(
@@ -84,18 +84,18 @@ class PipelinesClient:
     def post(
         self, call: str, body: bytes, deadline_seconds: float, *, compress: bool = False, retry_count: int = 0
     ) -> Answer:
-        """Make one exchange.
+        """Send a body in one exchange.
 
         Args:
-            call: the last part of the path.
+            call: last part of the path, for example `batch`.
             body: UTF-8 JSON.
-            deadline_seconds: hard limit from connecting to the last byte of the answer (the look-up of the host's
-                name excepted, which only the system's resolver ends).
-            compress: send it with gzip.
-            retry_count: retries of this body before this one.
+            deadline_seconds: hard limit from connecting to the last byte of the answer. Only the look-up of the host's
+                name may take longer, because only the system's resolver can end it.
+            compress: whether to send the body with gzip.
+            retry_count: earlier tries of this body.
 
         Returns:
-            What came of it. A status that has arrived counts, even if its body then breaks off.
+            The answer. A status that has arrived counts, even if its body then breaks off.
         """
         sent = gzip.compress(body, GZIP_LEVEL, mtime=0) if compress else body
         headers = {"Content-Encoding": "gzip"} if compress else {}
@@ -107,7 +107,7 @@ class PipelinesClient:
             with self._watchdog.watch(deadline_seconds, self._cord.cut):
                 status, reason, wait = self._exchange(call, sent, headers, deadline_seconds)
                 failure = None
-        except OSError as error:  # of requests' own kind, but for certificates that are not where they should be
+        except OSError as error:  # an error of `requests`, or a plain one if a certificate file is missing
             status, wait = None, None
             failure, reason = self._failure_of(error, deadline_seconds)
         finally:
@@ -122,7 +122,7 @@ class PipelinesClient:
         )
 
     def abort(self) -> None:
-        """End the exchange under way, if any; from another thread."""
+        """End the current exchange, if there is one; another thread may call this."""
         self._cord.cut()
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class PipelinesClient:
     def _exchange(
         self, call: str, sent: bytes, headers: Mapping[str, str], deadline_seconds: float
     ) -> tuple[int, str, float | None]:
-        """Status, reason and Retry-After."""
+        """Make the exchange, and return its status, its reason and the wait of Retry-After in seconds."""
         ready = self._ready.get(call) or self._make_ready(call)
         request = ready.request.copy()
         request.headers.update(headers)
@@ -141,7 +141,7 @@ class PipelinesClient:
         with self._session.send(
             request, timeout=(deadline_seconds, deadline_seconds), allow_redirects=False, **ready.settings
         ) as response:
-            if self._cord.is_cut:  # http.client takes headers that break off for complete ones
+            if self._cord.is_cut:  # http.client accepts headers that break off as complete
                 raise requests.Timeout
             status = response.status_code
             body = _read_bounded(response)
@@ -153,7 +153,7 @@ class PipelinesClient:
             return status, describe(status, body).replace(self._api_key.reveal(), str(self._api_key)), wait
 
     def _make_ready(self, call: str) -> _Ready:
-        """Prepares what all requests of a call have in common, once: it takes as long as sending one."""
+        """Prepare once what all requests of a call have in common: preparing takes as long as sending a request."""
         url = f"{self._base_url}/{call}"
         # Authentication is explicit, so it wins over a netrc file
         prepared = self._session.prepare_request(requests.Request("POST", url, auth=(self._api_key.reveal(), "")))
@@ -162,8 +162,8 @@ class PipelinesClient:
         return self._ready[call]
 
     def _failure_of(self, error: OSError, deadline_seconds: float) -> tuple[Failure, str]:
-        """Kind and reason by type alone: the messages of such errors may quote anything."""
-        # A time-out while sending comes as a ConnectionError.
+        """Return kind and reason of a failure by the error's type alone: messages of such errors may quote anything."""
+        # A time-out while sending is raised as a ConnectionError.
         if isinstance(error, requests.Timeout) or self._cord.is_cut or self._cord.seconds_left <= 0:
             return Failure.TIMEOUT, f"no answer within {deadline_seconds:g} s"
         cause = _deepest_cause(error)
@@ -174,11 +174,11 @@ class PipelinesClient:
 
 
 class _Ready(NamedTuple):
-    """A request without its body, and how the environment wants it sent.
+    """Holds a request without its body, and the environment's settings for sending it.
 
     Attributes:
-        request: with all headers that do not depend on the body.
-        settings: proxies, certificates, and that the answer is read by us.
+        request: the request, with all headers that do not depend on the body.
+        settings: proxies, certificates, and `stream`, so that this file reads the answer's body itself.
     """
 
     request: requests.PreparedRequest
@@ -186,22 +186,22 @@ class _Ready(NamedTuple):
 
 
 class _Session(requests.Session):
-    """A session that follows nothing; `allow_redirects=False` alone still reads a redirect's whole body."""
+    """Follows no redirect; with `allow_redirects=False` alone, `requests` would still read a redirect's whole body."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  the base class's signature
-        """Nowhere."""
+        """Return None: no redirect is followed."""
         return None
 
 
 class _TiedAdapter(HTTPAdapter):
-    """Makes its connections hang on a cord."""
+    """Opens connections that an `AbortHandle` can cut."""
 
     def __init__(self, cord: AbortHandle) -> None:
         self._cord = cord
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """The pool for a request, with or without a proxy."""
+        """Return the connection pool for a request, with or without a proxy; its connections can be cut."""
         pool = super().get_connection_with_tls_context(*args, **kwargs)
         if "ConnectionCls" not in vars(pool):
             pool.ConnectionCls = abortable(self._cord, pool.ConnectionCls)  # type: ignore[attr-defined]
@@ -223,7 +223,10 @@ def _open_session(cord: AbortHandle, strict_mode: bool) -> requests.Session:
 
 
 def _read_bounded(response: requests.Response) -> bytes:
-    """The body, or as much as is allowed and comes; leaving the `with` block then abandons the connection."""
+    """Read the body, or as much of it as is allowed and arrives.
+
+    If the body is not read to its end, leaving the `with` block abandons the connection.
+    """
     body = b""
     try:
         for chunk in response.iter_content(MAX_ANSWER_BYTES):
@@ -231,12 +234,12 @@ def _read_bounded(response: requests.Response) -> bytes:
             if len(body) >= MAX_ANSWER_BYTES:
                 break
     except requests.RequestException:
-        pass  # the status has come, and it decides
+        pass  # the status has arrived, and it decides
     return body
 
 
 def _deepest_cause(error: BaseException) -> str:
-    """The type at the end of the chain of causes."""
+    """Return the name of the error type at the end of the chain of causes."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return type(error).__name__

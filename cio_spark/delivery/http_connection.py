@@ -1,4 +1,4 @@
-"""HTTP connections that another thread can cut, whatever they are doing."""
+"""Makes HTTP connections that another thread can cut in every phase of an exchange."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cio_spark.clock import SystemClock
 
 
 class AbortHandle:
-    """Holds on to the socket of the exchange under way.
+    """Keeps the socket of the current exchange, so that another thread can cut the exchange.
 
-    It keeps a duplicate of the socket: shutting that down reaches the connection itself, also in the middle of a TLS
-    handshake, a proxy's CONNECT, an upload or an answer, and when http.client has let go of the original.
+    It keeps a duplicate of the socket: shutting down the duplicate reaches the connection itself, also in the middle of
+    a TLS handshake, a proxy's CONNECT, an upload or an answer, and also after http.client has released the original.
     """
 
     def __init__(self) -> None:
@@ -30,13 +30,13 @@ class AbortHandle:
         self._cut = False
 
     def begin(self, seconds: float) -> None:
-        """A new exchange starts, to last so long at most."""
+        """Start a new exchange that may last `seconds` at most."""
         with self._lock:
             self._cut = False
             self._deadline = self._clock.monotonic() + seconds
 
     def attach(self, connection: HTTPConnection, sock: socket.socket) -> None:
-        """The exchange goes over this new socket."""
+        """Register the new socket over which the exchange goes."""
         with self._lock:
             self._drop_handle()
             self._connection, self._handle = connection, sock.dup()
@@ -50,19 +50,19 @@ class AbortHandle:
             self._shut_down()
 
     def end(self) -> None:
-        """The exchange is over; a connection that is not kept alive is really closed."""
+        """End the bookkeeping of an exchange; a connection that is not kept alive is really closed."""
         with self._lock:
             if self._connection is not None and self._connection.sock is None:
                 self._drop_handle()
 
     @property
     def is_cut(self) -> bool:
-        """Whether the exchange was ended by `cut`."""
+        """Tell whether `cut` has ended the exchange."""
         return self._cut
 
     @property
     def seconds_left(self) -> float:
-        """Until the deadline."""
+        """Return the seconds until the deadline."""
         return self._deadline - self._clock.monotonic()
 
     def _shut_down(self) -> None:
@@ -77,16 +77,16 @@ class AbortHandle:
 
 
 def abortable(cord: AbortHandle, kind: type[HTTPConnection]) -> type[HTTPConnection]:
-    """A kind of connection whose sockets hang on the cord.
+    """Return a connection class whose sockets a handle can cut.
 
     Args:
-        cord: of the one lane that uses the connections.
-        kind: urllib3's connection for http or https.
+        cord: handle of the one lane that uses the connections.
+        kind: urllib3's connection class for http or https.
     """
 
     class TiedConnection(kind):  # type: ignore[misc,valid-type]  # a base class known at run time only
         def _new_conn(self) -> socket.socket:
-            """Connect within the deadline; urllib3 would grant each of a host's addresses the whole time."""
+            """Connect within the deadline; urllib3 would allow the whole time for each address of a host."""
             error: OSError | None = None
             try:
                 found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""One lane: a thread that cuts its records into requests, and sends one after the other."""
+"""Runs one lane: a thread that cuts its records into requests and sends one request after the other."""
 
 from __future__ import annotations
 
@@ -30,31 +30,38 @@ from cio_spark.delivery.sizing import LaneSizer
 from cio_spark.delivery.stop import Stop, StopCode
 
 QUEUE_DEPTH: Final = 2
-"""Full batches that wait for a lane; with what it has not sent, and the one being filled, all that is in memory."""
+"""Most batches that wait in a lane's inbox.
+
+With the lane's unsent records and the batch that is being filled, they are all that is in memory.
+"""
 
 
 @dataclass(frozen=True)
 class LaneEnd:
-    """A lane has ended; with an error, not as it should have."""
+    """Reports that a lane has ended.
+
+    Attributes:
+        error: error with which it ended; None if it ended as it should.
+    """
 
     error: BaseException | None = None
 
 
 Finished: TypeAlias = "queue.SimpleQueue[OutcomeGroup | RefusedBatch | LaneEnd | None]"
-"""What the lanes of a partition report; None: one has taken a batch from its inbox."""
+"""Type of the queue of the lanes' reports; None reports that a lane has taken a batch from its inbox."""
 
 
 class Lane:
-    """Sends batches from its inbox and puts what became of them into the outbox.
+    """Sends batches from its inbox, and puts the outcomes of their records into the outbox.
 
     Args:
-        number: of the lane in its partition.
-        partition_index: of the partition.
+        number: number of the lane in its partition.
+        partition_index: number of the partition.
         settings: how to deliver.
         process: connections, time slots, and what is known about the API.
-        stop: shared by the partition's lanes.
-        sampler: memory and CPU; None: not wanted.
-        finished: the outbox, shared by the partition's lanes.
+        stop: stop flag that the partition's lanes share.
+        sampler: samples memory and CPU; None if this is not wanted.
+        finished: outbox that the partition's lanes share.
     """
 
     def __init__(
@@ -86,8 +93,8 @@ class Lane:
         self._thread.start()
 
     def cancel(self) -> None:
-        """Make the thread end although there is work left; the partition's stop must be set."""
-        while True:  # ends: the lane takes from the inbox too, or has crashed and nobody fills it
+        """Make the thread end although there is work left; the partition's stop flag must be set before."""
+        while True:  # this ends: the lane empties its inbox too, or it has crashed and nobody fills the inbox
             try:
                 self.inbox.put_nowait(None)
                 break
@@ -101,7 +108,7 @@ class Lane:
             client.abort()
 
     def join(self, seconds: float) -> None:
-        """Wait for the thread's end, so long at most."""
+        """Wait for the thread's end, for `seconds` at most."""
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -121,15 +128,15 @@ class Lane:
             self._finished.put(LaneEnd())
 
     def _batches(self) -> Iterator[Batch]:
-        """Cut the next request when it is to be sent, under the limit of that moment."""
+        """Yield one batch after the other, each cut when it is to be sent, under the limit of that moment."""
         for parcel in iter(self.inbox.get, None):
             self._finished.put(None)
             limit = self._sizer.next_limit()
             if parcel.is_full and self._unsent.is_empty and limit == self._settings.ceiling:
-                yield parcel  # it was cut under this very limit
+                yield parcel  # it was cut under the same limit
                 continue
             self._unsent.add(parcel.records)
-            # What is full under a limit may not be so under the next one
+            # Records that fill a batch under one limit may not fill a batch under the next limit
             while self._unsent.is_full(limit) and (batch := self._unsent.take(limit)) is not None:
                 yield batch
                 limit = self._sizer.next_limit()
@@ -161,7 +168,7 @@ class Lane:
         )
 
     def _between_tries(self, sending: Sending, wait_seconds: float) -> AbstractContextManager[object]:
-        """Tell whoever watches that the batch under way waits for its next try."""
+        """Tell the retry watch, if there is one, that the current batch waits for its next try."""
         watch = self._process.retry_watch
         if watch is None:
             return nullcontext()
@@ -175,7 +182,7 @@ class Lane:
         return f"{settings.operation_type}-{settings.run_id}-{place}-{sequence}"
 
     def _send(self, sender: Sender, batch: Batch, most_requests: int | None, tried: int) -> Sending:
-        """Send a batch or a part of one, and draw the conclusions that hold for the whole partition."""
+        """Send a batch or a part of one, and stop the partition if the answer demands it."""
         sending = sender.send(
             batch.body(),
             most_requests,
@@ -195,7 +202,7 @@ class Lane:
         return sending
 
     def _deliver(self, batch: Batch, bisection: Bisection) -> Iterator[OutcomeGroup | RefusedBatch]:
-        """Settle a batch, without the records of persons that are held."""
+        """Send a batch without the records of blocked persons, and yield the outcomes of all its records."""
         batch, held = self._person_order.take_out(batch)
         if held is not None:
             yield group_of(HELD, held.records)
@@ -217,7 +224,7 @@ class Lane:
         yield RefusedBatch(groups)
 
     def _groups(self, batch: Batch, settlement: Settlement) -> list[OutcomeGroup]:
-        """What became of a root batch's records, once all of them are settled; the first to be in it has the facts."""
+        """Return the groups of a finished root batch; the first group that was in a request has the batch's facts."""
         facts, batch_id = None, ""
         if settlement.attempted:
             self._sequence += 1

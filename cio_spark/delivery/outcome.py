@@ -1,4 +1,4 @@
-"""What delivery gives back: groups of records that share one fate."""
+"""Describes what delivery returns: groups of records that share one outcome."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ NOT_ATTEMPTED: Final = Status.NOT_ATTEMPTED.value
 REJECTED: Final = Status.REJECTED.value
 
 HELD_BACK: Final = "held_back_after_failure"
-"""Code of records that wait because an earlier one of the same person failed or was rejected."""
+"""Code of records that wait because an earlier record of the same person was not accepted."""
 
 BISECTION_LIMIT: Final = "bisection_limit"
-"""Code of records whose batch was refused, and dividing it ended before it was clear which ones were bad."""
+"""Code of records whose batch was refused, and whose division ended before it was clear which records were bad."""
 
 
 class BatchFacts(NamedTuple):
-    """How the sending of one root batch went; said once, on one of its records, so that sums over records are right.
+    """Describes how the sending of one root batch went.
+
+    The facts stand on only one of the batch's records, so that sums over records are right.
 
     Attributes:
-        wave, partition, lane: where it was sent.
+        wave, partition, lane: numbers of the place that sent the batch.
         worker: host and process id of the Python worker.
-        started_at, completed_at: UTC, from the first turn waited for to the last answer.
-        records: records in it.
-        bytes: its body before compression, as it was before any division.
-        compressed_bytes: the same on the wire, None where it was sent plain.
-        requests: HTTP requests made for it and its parts.
-        attempts: tries of it and its parts; a compressed body sent again plain is one try with two requests.
-        splits: how often it or a part of it was divided.
-        request_seconds: spent in requests.
-        throttled_seconds: spent waiting for rate slots, between retries, after a 429 and for an open circuit.
-        memory_usage_mb: resident memory of the process at the end, if sampled.
-        cpu_usage_percent: of one core, since the sample before, if sampled.
-        limit_records: records that it was allowed to have when it was cut.
-        limit_bytes: bytes that its body was allowed to have.
+        started_at, completed_at: UTC, from the beginning of the first wait for a turn to the last answer.
+        records: number of records.
+        bytes: bytes of the body before compression and before any division.
+        compressed_bytes: bytes of the compressed body; None if it was sent uncompressed.
+        requests: HTTP requests for the batch and its parts.
+        attempts: tries of the batch and its parts; a compressed body that is sent again uncompressed is one try with
+            two requests.
+        splits: how often the batch or a part of it was divided because it was refused.
+        request_seconds: seconds spent in requests.
+        throttled_seconds: seconds spent waiting for rate slots, between retries, after a 429 and for an open circuit.
+        memory_usage_mb: resident memory of the process at the end, in MiB; None if not sampled.
+        cpu_usage_percent: CPU since the previous sample, in percent of one core; None if not sampled.
+        limit_records: most records that the batch was allowed to have when it was cut.
+        limit_bytes: most bytes that its body was allowed to have.
     """
 
     wave: int
@@ -66,18 +69,18 @@ class BatchFacts(NamedTuple):
 
 
 class RecordOutcome(NamedTuple):
-    """What all records of a group have in common: the first fields of `OutcomeGroup`.
+    """Describes what all records of a group have in common: the first fields of `OutcomeGroup`.
 
     Attributes:
         status: accepted, invalid, rejected, failed or not_attempted.
-        error_category: of the failure; None for what was accepted or never sent.
-        error_code: short, stable word.
-        error_message: the same for people, without payload.
-        http_status: of the last answer.
-        batch_id: the root batch; None for what was never in a request.
+        error_category: kind of error; None for accepted and for not attempted records.
+        error_code: short, stable word for the reason; None for accepted records.
+        error_message: the reason for people, without payload.
+        http_status: status of the last answer; None if none came.
+        batch_id: id of the root batch; None for records that were never in a request.
         attempts: tries of the requests that carried the record.
-        attempted_at: UTC, when the last request started.
-        batch: facts of the root batch, for the first record of one of its groups.
+        attempted_at: UTC start of the last of these requests.
+        batch: facts of the root batch, for the first record of one of its groups; None for its other groups.
     """
 
     status: str
@@ -92,11 +95,11 @@ class RecordOutcome(NamedTuple):
 
 
 class OutcomeGroup(NamedTuple):
-    """A fate and the records that share it; the first fields are those of `RecordOutcome`.
+    """Holds an outcome and the records that share it; its first fields are those of `RecordOutcome`.
 
     Attributes:
-        records: Arrow columns, at least those of `IDENTITY`; for invalid records also `error_code` and
-            `error_message`, which then differ from record to record and stand there only.
+        records: Arrow columns, at least those of `IDENTITY`. Invalid records also have `error_code` and
+            `error_message`, which differ from record to record and stand only there.
     """
 
     status: str
@@ -111,7 +114,7 @@ class OutcomeGroup(NamedTuple):
     records: pa.RecordBatch
 
     def as_arrow(self) -> pa.RecordBatch:
-        """Rows of `record_status`, but for what is the same in the whole run: the columns of `OUTCOMES`."""
+        """Return the columns of `OUTCOMES`: rows of `record_status` without what is the same in the whole run."""
         columns = []
         for field in OUTCOMES:
             if field.name in IDENTITY or (self.status == INVALID and field.name in PER_RECORD):
@@ -123,7 +126,7 @@ class OutcomeGroup(NamedTuple):
 
 
 def group_of(fate: RecordOutcome, records: pa.RecordBatch) -> OutcomeGroup:
-    """Make the group of these records; of their columns only those that go on are kept, so that payloads can go."""
+    """Make a group of records; it keeps only the columns that are still needed, so that payloads can be freed."""
     columns = (*IDENTITY, *PER_RECORD) if fate.status == INVALID else IDENTITY
     return OutcomeGroup(*fate, records.select(list(columns)))
 
@@ -159,16 +162,19 @@ OUTCOMES: Final = pa.schema(
         ("batch", BATCH_STRUCT),
     ]
 )
-"""Columns of `schemas.OUTCOMES`, in its order; a test holds them equal."""
+"""Columns of `schemas.OUTCOMES`, in the same order; a test checks that they are equal."""
 
 
 def _repeated(value: Any, kind: pa.DataType, times: int) -> pa.Array:
-    """A column of one value."""
+    """Return a column that repeats one value."""
     return pa.nulls(times, kind) if value is None else pa.repeat(pa.scalar(value, kind), times)
 
 
 def _once(facts: BatchFacts | None, kind: pa.DataType, rows: int) -> pa.Array:
-    """A column with the facts in its first row: in every row, their leaves cost as much as all other columns."""
+    """Return a column with the facts in its first row only.
+
+    In every row, their fields would cost as much as all other columns.
+    """
     if facts is None or not rows:
         return pa.nulls(rows, kind)
     return pa.concat_arrays([pa.array([facts._asdict()], kind), pa.nulls(rows - 1, kind)])

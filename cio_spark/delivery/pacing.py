@@ -1,4 +1,4 @@
-"""Paces requests: time slots that the lanes of a process share, and a lane's own gap after the API has said 429."""
+"""Paces requests, by time slots that the lanes of a process share and by a lane's own gap after a 429."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cio_spark.delivery.stop import Stop
 
 LEAST_GAP_SECONDS: Final = 0.125
 MOST_GAP_SECONDS: Final = 3.0
-"""The window over which the API counts requests (OpenAPI, "Rate and payload limits")."""
+"""Window over which the API counts requests (OpenAPI, "Rate and payload limits")."""
 
 
 class RateSchedule:
     """Spaces requests: no two grants are closer than the interval, measured between the grants that really happened.
 
-    Nothing is caught up, so there are no bursts: in any half-open window of w seconds there are at most
-    ceil(w / interval) grants. Lanes queue up for the next slot, so none is left unused while one waits. The first
-    grant comes one interval after the schedule was made, for a worker process before this one may have sent just now.
+    Missed slots are not made up for, so there are no bursts: in any half-open window of w seconds there are at most
+    ceil(w / interval) grants. Lanes queue for the next slot, so no slot is unused while a lane waits. The first grant
+    comes one interval after the schedule was made, because an earlier worker process may have just sent a request.
 
     Args:
         seconds_between_requests: the interval.
-        clock: time.
+        clock: tells the time.
     """
 
     def __init__(self, seconds_between_requests: float, clock: Clock) -> None:
@@ -37,7 +37,8 @@ class RateSchedule:
         """Wait for a slot and take it.
 
         Args:
-            stopped: whoever queues leaves without a slot once this is true; ask it again after the call.
+            stopped: tells whether to give up; the lane then leaves the queue without a slot. The caller must ask it
+                again after the call.
 
         Returns:
             Seconds waited.
@@ -55,13 +56,14 @@ class RateSchedule:
 
 
 class Throttle:
-    """Keeps a gap between an answer and the lane's next request: wider with every 429, gone after some successes.
+    """Keeps a gap between an answer and the lane's next request; every 429 widens the gap, and successes remove it.
 
-    The schedule that all lanes share stays as it is; this only makes one lane leave slots to the others.
+    The schedule that all lanes share stays as it is; the gap only makes one lane leave slots to the others.
 
     Args:
-        seconds_between_requests: what the plan gives the task; the first gap is no shorter.
-        clock: time.
+        seconds_between_requests: interval that the plan gives the task; the first gap is as long, but at least
+            `LEAST_GAP_SECONDS` and at most `MOST_GAP_SECONDS`.
+        clock: tells the time.
     """
 
     def __init__(self, seconds_between_requests: float, clock: Clock) -> None:
@@ -71,7 +73,7 @@ class Throttle:
         self.gap_seconds = 0.0
 
     def record(self, verdict: Verdict) -> None:
-        """An answer has come: a 429 doubles the gap, a success halves it, anything else leaves it."""
+        """Adapt the gap to an answer: a 429 doubles it, a success halves it, any other answer leaves it unchanged."""
         self._answered_at = self._clock.monotonic()
         if verdict.category is ErrorCategory.RATE_LIMIT:
             self.gap_seconds = min(max(2 * self.gap_seconds, self._first_gap), MOST_GAP_SECONDS)

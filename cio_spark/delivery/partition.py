@@ -1,4 +1,4 @@
-"""Delivers one partition: rows in, groups of outcomes out, memory flat whatever its size."""
+"""Delivers one partition: takes rows, yields groups of outcomes, and keeps memory flat for partitions of any size."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def deliver_partition(
     """Send the records of one partition.
 
     Args:
-        partition_index: of the partition, for batch ids.
-        chunks: prepared records, columns as in `records.PREPARED`; read as they are needed.
+        partition_index: number of the partition, for batch ids.
+        chunks: prepared records with the columns of `records.PREPARED`; a chunk is read when it is needed.
         settings: how to deliver.
-        clock: time.
-        process: connections and time slots; None: those of this worker process, kept for its next task.
+        clock: tells the time.
+        process: connections and time slots; None for those of this worker process, which are kept for its next task.
 
     Yields:
-        Groups of records that share one fate, as they are finished; every record is in exactly one.
+        Groups of records that share one outcome, as soon as they are finished; every record is in exactly one group.
 
     Raises:
-        Exception: what a lane's thread raised; outcomes of the API never are exceptions.
+        Exception: the error that a lane's thread raised; outcomes of the API are never exceptions.
     """
     lanes = _Lanes(partition_index, settings, clock, process)
     builders = [BatchBuilder() for _ in range(settings.lanes)]
@@ -57,7 +57,7 @@ def deliver_partition(
             for number, part in _by_lane(fit, builders):
                 builders[number].add(part)
                 full.append([(number, batch) for batch in builders[number].full(ceiling)])
-            # Turn and turn about, so that no lane waits while another one's inbox is full
+            # Serve the lanes in turn, so that no lane waits while the inbox of another one is full
             for turn in zip_longest(*full):
                 for number, batch in filter(None, turn):
                     yield from lanes.hand_over(number, batch)
@@ -79,7 +79,7 @@ def _by_lane(records: pa.RecordBatch, lanes: Sequence[object]) -> Iterator[tuple
 
 
 class _Lanes:
-    """The lanes of one partition, started when they get their first batch."""
+    """Manages the lanes of one partition; a lane is started when it gets its first batch."""
 
     def __init__(
         self, partition_index: int, settings: DeliverySettings, clock: Clock, process: ProcessState | None
@@ -96,7 +96,7 @@ class _Lanes:
         self._running = 0
 
     def hand_over(self, number: int, batch: Batch) -> Iterator[OutcomeGroup]:
-        """Give a lane a batch, waiting while its inbox is full; yields what is finished meanwhile."""
+        """Give a lane a batch, wait while its inbox is full, and yield what is finished in the meantime."""
         lane = self._lanes.get(number) or self._start(number)
         while not self._finished.empty():
             yield from self._next()
@@ -105,11 +105,11 @@ class _Lanes:
                 lane.inbox.put_nowait(batch)
                 return
             except queue.Full:
-                # Whatever a lane reports may mean room; one with a full inbox will report something.
+                # Any report may mean that there is room again; a lane with a full inbox will report something.
                 yield from self._next()
 
     def drain(self) -> Iterator[OutcomeGroup]:
-        """Let the lanes finish; yields the rest."""
+        """Let the lanes finish their work, and yield the remaining groups."""
         waiting = list(self._lanes.values())
         while waiting or self._running:
             waiting = [lane for lane in waiting if not _told_to_end(lane)]
@@ -119,7 +119,7 @@ class _Lanes:
             yield from self._quarantine.release(at_end=True)
 
     def close(self) -> None:
-        """End the threads, also when the consumer has left or a lane has crashed."""
+        """End the threads, also if the consumer has stopped reading or a lane has crashed."""
         if self._running:
             self._stop.set(StopCode.STOPPED, "the task was cancelled")
             for lane in self._lanes.values():
@@ -142,7 +142,7 @@ class _Lanes:
         return lane
 
     def _next(self) -> Iterator[OutcomeGroup]:
-        """The lanes' next report, waited for: groups that are finished, or nothing to yield."""
+        """Wait for the next report of a lane, and yield the groups that it finishes, if any."""
         report = self._finished.get()
         if isinstance(report, LaneEnd):
             self._running -= 1

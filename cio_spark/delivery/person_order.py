@@ -1,4 +1,4 @@
-"""Persons whose later records wait, because an earlier one was not accepted."""
+"""Keeps the persons whose later records must wait because an earlier record was not accepted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from cio_spark.delivery.batching import Batch
 
 
 class BlockedPersons:
-    """Of one lane, which has all records of its persons; for the rest of the partition.
+    """Keeps the blocked persons of one lane until the partition ends; a lane has all records of its persons.
 
     Args:
-        active: whether the call overwrites state, so that order matters; otherwise nobody is ever held.
+        active: whether the call overwrites state, so that order matters; if False, no person is ever blocked.
     """
 
     def __init__(self, active: bool) -> None:
@@ -20,12 +20,16 @@ class BlockedPersons:
         self._persons: set[str] = set()
 
     def add(self, batch: Batch) -> None:
-        """These records failed or were rejected."""
+        """Block the persons of these records, which were not accepted."""
         if self._active:
             self._persons.update(batch.records.column("person_key").drop_null().to_pylist())
 
     def take_out(self, batch: Batch) -> tuple[Batch, Batch | None]:
-        """What may be sent (it can be empty), and what is held; None: nothing is."""
+        """Separate the records of blocked persons from those that may be sent.
+
+        Returns:
+            The records that may be sent (there may be none), and those of blocked persons; None if there are none.
+        """
         if not self._persons:
             return batch, None
         held = pc.is_in(batch.records.column("person_key"), pa.array(self._persons, pa.string()))

@@ -1,4 +1,4 @@
-"""The driver's look at the API before a run: is it there, and does it take the key."""
+"""Checks from the driver, before a run, that the API can be reached and accepts the key."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from cio_spark.errors import ApiRefusedError, AuthenticationError, Configuration
 
 MOST_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
-"""Before the second request: what ends a connection, such as a restart of a proxy, takes a moment."""
+"""Seconds before the second request: the cause of a lost connection, such as a restart of a proxy, takes a moment."""
 EMPTY_BATCH = b'{"batch":[]}'
 
 _WRONG_ADDRESS: Final = frozenset({404, 405, 410, 421})
-"""Statuses that say of an empty batch that nobody takes batches at this address."""
+"""Statuses that, as answers to an empty batch, say that nobody accepts batches at this address."""
 
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """Says where the API is, and how it is asked.
+    """Describes where the API is and how to probe it.
 
     Attributes:
         base_url: the API's address, ending in `/v1`.
         api_key: the key.
-        strict_mode: whether the API is asked to refuse aloud what it would drop silently.
-        timeout_seconds: hard deadline of one request; no more than `MOST_SECONDS` is used.
+        strict_mode: whether to ask the API for errors instead of silent drops.
+        timeout_seconds: hard deadline of one request; at most `MOST_SECONDS` is used.
     """
 
     base_url: str
@@ -39,7 +39,7 @@ class ProbeSettings:
 
 
 def probe_settings(config: SyncConfig, api_key: ApiKey) -> ProbeSettings:
-    """Say how the API of a sync is asked.
+    """Return the settings for a probe of the API of a sync.
 
     Args:
         config: the sync.
@@ -49,11 +49,11 @@ def probe_settings(config: SyncConfig, api_key: ApiKey) -> ProbeSettings:
 
 
 def probe(settings: ProbeSettings, clock: Clock | None = None) -> Verdict:
-    """Send one empty batch, and once more, a moment later, if the network fails.
+    """Send one empty batch, and a second one a moment later if the network fails.
 
     Args:
-        settings: where the API is, and how it is asked.
-        clock: time.
+        settings: where the API is and how to probe it.
+        clock: tells the time, and waits; None for the machine's clock.
 
     Returns:
         The verdict on the last answer.
@@ -75,10 +75,10 @@ def _ask(client: PipelinesClient, settings: ProbeSettings) -> Answer:
 
 
 def check_api(settings: ProbeSettings) -> None:
-    """Looks at the API once before anything is written.
+    """Probe the API before anything is written, and raise an error if a run could not use it.
 
-    A status that speaks of the moment does not keep a run from starting: its retries and its circuit see to that. One
-    that speaks of a record is well: the API refuses the batch for being empty once it has taken the key.
+    A status about the moment (429, 5xx) does not stop a run from starting: its retries and its circuit breaker handle
+    such answers. A status about a record is good: the API has accepted the key, and refuses the batch for being empty.
 
     Raises:
         CioSparkError: the key is refused, the address is wrong, every request is refused, or nobody answers.

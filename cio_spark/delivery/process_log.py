@@ -1,6 +1,6 @@
-"""Log lines of a worker process, on its standard error: failures counted by code, and what the circuit breaker does.
+"""Writes log lines of a worker process to its standard error: failures by code, and changes of the circuit breaker.
 
-No payload, no id of a record or person, no word of the API: kinds of failure, counts and places.
+A line has no payload, no id of a record or person and no words of the API: only kinds of failure, counts and places.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cio_spark.logs.lines import render_line, timestamp_of
 from cio_spark.logs.style import LogStyle
 
 SECONDS_BETWEEN_LINES: Final = 5.0
-"""Least time between two lines of a process about failures of one code."""
+"""Least seconds between two lines of a process about failures of one code."""
 
 _CIRCUIT_EVENTS: Final = {
     CircuitChange.OPENED: Event.CIRCUIT_OPENED,
@@ -32,10 +32,10 @@ _CIRCUIT_EVENTS: Final = {
 
 
 class Place(NamedTuple):
-    """Says which lane writes a line.
+    """Identifies the lane that a line is about.
 
     Attributes:
-        wave, partition, lane: numbers.
+        wave, partition, lane: their numbers.
     """
 
     wave: int
@@ -45,11 +45,11 @@ class Place(NamedTuple):
 
 @dataclass
 class _Failures:
-    """Counts failures of one code since the last line about them.
+    """Counts the failures of one code since the last line about them.
 
     Attributes:
-        count: failures.
-        told_at: when the last line was written, in seconds; None: there was none.
+        count: number of failures.
+        told_at: time of the last line, in seconds of the monotonic clock; None if there was no line yet.
     """
 
     count: int = 0
@@ -61,9 +61,9 @@ class ProcessLog:
     """Writes the lines of one worker process, for one run; its lanes share it, so that limits hold for the process.
 
     Attributes:
-        style: how lines are written.
-        run_id, sync: the bindings of every line.
-        clock: time.
+        style: form of the lines.
+        run_id, sync: fields of every line.
+        clock: tells the time.
     """
 
     style: LogStyle
@@ -79,12 +79,12 @@ class ProcessLog:
         return cls(settings.log_style, settings.run_id, settings.sync, clock)
 
     def record(self, place: Place, verdict: Verdict | None, change: CircuitChange | None, seconds: float) -> None:
-        """Note what came of a request.
+        """Log the result of a request, if it failed or changed the circuit breaker.
 
         Args:
-            place: whose request it was.
-            verdict: on its answer; None: it was not made.
-            change: what the circuit breaker made of it; None: nothing.
+            place: the lane that wanted to send the request.
+            verdict: verdict on its answer; None if the request was not made.
+            change: change of the circuit breaker that it caused; None if there is none.
             seconds: how long the circuit stays open, if it has opened.
         """
         if self.style is LogStyle.OFF:
@@ -121,7 +121,7 @@ class ProcessLog:
             "sync": self.sync,
             **complete(event, {**place._asdict(), "worker": f"{socket.gethostname()}-{os.getpid()}", **fields}),
         }
-        # In one write, so that lines of processes that share the stream do not mix
+        # A line is one write, so that lines of processes that share the stream do not mix
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"{render_line(self.style, entry)}\n")
             sys.stderr.flush()
@@ -129,16 +129,16 @@ class ProcessLog:
 
 @dataclass(frozen=True)
 class LaneLog:
-    """Gives what one lane has to say to the log of its process.
+    """Passes the results of one lane's requests to the log of its process.
 
     Attributes:
-        process: the process's log.
-        place: the lane's.
+        process: log of the process.
+        place: numbers of the lane and of its partition and wave.
     """
 
     process: ProcessLog
     place: Place
 
     def record(self, verdict: Verdict | None, change: CircuitChange | None, seconds: float) -> None:
-        """Note what came of a request; see `ProcessLog.record`."""
+        """Log the result of a request; see `ProcessLog.record`."""
         self.process.record(self.place, verdict, change, seconds)

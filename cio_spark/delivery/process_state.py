@@ -1,4 +1,4 @@
-"""What a Python worker process keeps from one task to the next; beside it only `evaluation` has global state."""
+"""Keeps the state of a Python worker process from task to task; besides it, only `evaluation` has global state."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _Key: TypeAlias = tuple[int, str, str, ApiKey, bool, bool]
 
 
 class ProcessState:
-    """Connections, time slots and what was learned about the API, for one run.
+    """Holds connections, time slots and what was learned about the API, for one run.
 
     Args:
-        settings: of the run's tasks.
-        clock: time.
-        client_factory: makes a client; None: `PipelinesClient`.
-        retry_watch: told of batches that wait for their next try; None: nobody asks.
+        settings: settings of the run's tasks.
+        clock: tells the time.
+        client_factory: makes a client; None for `PipelinesClient`.
+        retry_watch: is told of batches that wait for their next try; None if nobody watches.
     """
 
     def __init__(
@@ -60,19 +60,19 @@ class ProcessState:
         self._closed = False
 
     def rate(self, seconds_between_requests: float) -> RateSchedule:
-        """The schedule; a new one where a wave has another share of the rate."""
+        """Return the rate schedule, or a new one if the wave has another share of the rate."""
         with self._lock:
             if self._rate.seconds_between_requests != seconds_between_requests:
                 self._rate = RateSchedule(seconds_between_requests, self.clock)
             return self._rate
 
     def borrow_client(self) -> BatchClient:
-        """A client for one lane, if possible one whose connection is open."""
+        """Return a client for one lane, if possible one whose connection is open."""
         with self._lock:
             return self._idle.pop() if self._idle else self._make_client()
 
     def return_client(self, client: BatchClient) -> None:
-        """The lane is done with it."""
+        """Take back the client of a lane that has ended."""
         with self._lock:
             if not self._closed:
                 self._idle.append(client)
@@ -80,7 +80,7 @@ class ProcessState:
         client.close()
 
     def close(self) -> None:
-        """Close the connections, those that are still lent out on their return."""
+        """Close the connections; those that are still lent out are closed when they are returned."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -89,7 +89,7 @@ class ProcessState:
 
 
 class _Holder:
-    """The state of the run this process works for."""
+    """Keeps the state of the run for which this process works."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -102,7 +102,7 @@ class _Holder:
             before, before_key = self._state, self._key
             if before is not None and before_key == key and before.clock is clock:
                 return before
-            # A forked process must not close what it shares with its parent.
+            # A forked process must not close connections that it shares with its parent.
             if before is not None and before_key is not None and before_key[0] == key[0]:
                 before.close()
             self._key, self._state = key, ProcessState(settings, clock)
@@ -113,7 +113,7 @@ _holder = _Holder()
 
 
 def process_state(settings: DeliverySettings, clock: Clock) -> ProcessState:
-    """The state for these settings' run; a new run replaces the one before."""
+    """Return the state for the run of these settings; a new run replaces the state of the run before."""
     return _holder.get(settings, clock)
 
 

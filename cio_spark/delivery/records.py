@@ -1,4 +1,4 @@
-"""The records a partition is made of, as Arrow record batches: columns, never single objects, on the hot path."""
+"""Describes the records of a partition as Arrow record batches: columns, never single objects, on the hot path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 IDENTITY = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
-"""What is said of a record in its outcome; the rest of a prepared record goes no further."""
+"""Columns that an outcome takes over from a prepared record; an invalid record also keeps its reason."""
 
 PREPARED = pa.schema(
     [
@@ -24,23 +24,23 @@ PREPARED = pa.schema(
         ("error_message", pa.string()),
     ]
 )
-"""Columns of the prepared frame, as in `schemas.PREPARED_COLUMNS`; see `PreparedRow`."""
+"""Columns of the prepared records, as in `schemas.PREPARED_COLUMNS`; see `PreparedRow`."""
 
 
 class PreparedRow(NamedTuple):
-    """A record ready to be sent, or refused by our validation.
+    """Describes a record that is ready to be sent, or that our validation has refused.
 
     Attributes:
-        lane: which lane sends it (modulo the task's lanes); equal for all records of a person.
-        payload: the call as JSON, message id included, and a comma behind it: what stands behind one another in an
-            Arrow buffer then is the inside of a request's body. None for a refused record.
-        payload_bytes: UTF-8 bytes of the JSON.
-        record_id: of the source row.
-        person_key: whose record it is.
-        message_id: what is sent as `messageId`.
+        lane: number of the lane that sends it (modulo the task's lanes); equal for all records of a person.
+        payload: the call as JSON with its message id, and a comma after it, so that consecutive payloads in an Arrow
+            buffer are the inside of a request's body. None for a refused record.
+        payload_bytes: UTF-8 bytes of the JSON, without the comma.
+        record_id: id of the source row.
+        person_key: key of the person that the record is about.
+        message_id: value that is sent as `messageId`.
         payload_hash: hash of the payload without message id.
-        error_code: why validation refused it; None: it is to be sent.
-        error_message: the same for people.
+        error_code: code of the reason why validation refused it; None if it is to be sent.
+        error_message: the same reason for people.
     """
 
     lane: int
@@ -55,14 +55,14 @@ class PreparedRow(NamedTuple):
 
 
 def record_batch(rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-    """Rows like `PreparedRow` as columns."""
+    """Convert rows like `PreparedRow` into columns."""
     columns = list(zip(*rows, strict=True)) or [()] * len(PREPARED)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, PREPARED, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=PREPARED)
 
 
 def joined(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Several record batches as one."""
+    """Join several record batches into one."""
     if len(parts) == 1:
         return parts[0]
     table = pa.Table.from_batches(parts).combine_chunks()
@@ -70,7 +70,7 @@ def joined(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def text_ends(texts: pa.Array) -> np.ndarray[Any, Any]:
-    """Where texts begin and end in their buffer: one more number than there are texts."""
+    """Return the positions in the buffer at which texts begin and end: one more number than there are texts."""
     if not len(texts):
         return np.zeros(1, np.int64)
     kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
@@ -78,7 +78,7 @@ def text_ends(texts: pa.Array) -> np.ndarray[Any, Any]:
 
 
 def text_bytes(texts: pa.Array) -> memoryview:
-    """Texts as they stand behind one another in their buffer, UTF-8; none of them is null."""
+    """Return the UTF-8 bytes of consecutive texts in their buffer; none of the texts may be null."""
     ends = text_ends(texts)
     if ends[-1] == ends[0]:
         return memoryview(b"")

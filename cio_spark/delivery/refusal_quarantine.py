@@ -1,4 +1,4 @@
-"""Tells an API that refuses everything from one that refuses bad records."""
+"""Distinguishes an API that refuses everything from an API that refuses bad records."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from cio_spark.delivery.outcome import FAILED, NOT_ATTEMPTED, OutcomeGroup
 from cio_spark.delivery.stop import StopCode
 
 REFUSED_BATCHES: Final = 3
-"""So many root batches must have been refused throughout."""
+"""Least number of root batches that must have been refused throughout."""
 
 REFUSED_RECORDS: Final = 20
-"""And so many records refused alone: with tiny batches, three are no evidence against the API."""
+"""Least number of records that must also have been refused alone.
+
+Without it, three tiny batches would be evidence against the API.
+"""
 
 
 class Refusals:
-    """What a process has seen of refusals in a run; shared by its lanes.
+    """Counts the refusals that a process has seen in a run; its lanes share it.
 
-    A root batch is refused throughout when it was divided down to at least one record that was refused alone, and
-    nothing but refusals came back for it. When the first `REFUSED_BATCHES` are, with `REFUSED_RECORDS` records refused
-    alone among them, and nothing was ever accepted, then it is not the records: the mapping, the call or the region is
-    wrong. One accepted record clears the suspicion for good.
+    A root batch is refused throughout if it was divided down to at least one record that was refused alone, and all
+    answers to it were refusals. If `REFUSED_BATCHES` root batches were refused throughout, with `REFUSED_RECORDS`
+    records refused alone among them, and nothing was ever accepted, then the records are not the cause: the mapping,
+    the call or the region is wrong. One accepted request removes the suspicion for good.
 
-    To find that out cheaply: up to then each batch may be divided as usual, so that a small run of truly bad records
-    ends with each of them rejected; but the batch that would complete the evidence is divided only down to its first
-    single record (`nearly_everything`).
+    This is found out with few requests: until then each batch may be divided as usual, so that a small run of truly bad
+    records ends with each of them rejected; but the batch that would complete the evidence is divided only down to its
+    first single record (`nearly_everything`).
     """
 
     def __init__(self) -> None:
@@ -37,15 +40,15 @@ class Refusals:
         self._last_reason = ""
 
     def accept(self) -> None:
-        """The API has accepted something."""
+        """Record that the API has accepted something."""
         self._accepted = True
 
     def refuse_batch(self, records: int, reason: str) -> None:
-        """A root batch was refused throughout.
+        """Record that a root batch was refused throughout.
 
         Args:
-            records: those that were refused alone.
-            reason: the last answer, in words of ours.
+            records: number of its records that were refused alone.
+            reason: the last answer, without words of the API.
         """
         with self._lock:
             self._batches += 1
@@ -54,22 +57,22 @@ class Refusals:
 
     @property
     def refuted(self) -> bool:
-        """Whether something was accepted."""
+        """Tell whether something was accepted."""
         return self._accepted
 
     @property
     def everything(self) -> bool:
-        """Whether the API refuses everything."""
+        """Tell whether the API refuses everything."""
         return self._evident(self._batches, self._records)
 
     @property
     def nearly_everything(self) -> bool:
-        """Whether one more batch with one refused record would show it."""
+        """Tell whether one more batch with one refused record would show that the API refuses everything."""
         return self._evident(self._batches + 1, self._records + 1)
 
     @property
     def cause(self) -> str:
-        """Why to stop when everything is refused: a sentence for people."""
+        """Return a sentence for people that says why to stop if everything is refused."""
         return (
             f"the API refuses everything that was sent ({self._last_reason}): check payload.call, the payload's "
             "mapping and api.region; nothing was accepted"
@@ -80,16 +83,18 @@ class Refusals:
 
 
 class RefusedBatch(NamedTuple):
-    """Groups of a root batch that was refused throughout before anything was accepted."""
+    """Holds the groups of a root batch that was refused throughout before anything was accepted."""
 
     groups: list[OutcomeGroup]
 
 
 class RefusalQuarantine:
-    """Keeps refused batches until it is clear whose fault that was; bounded, for so are the batches before that.
+    """Keeps refused batches until it is clear whether the records or the configuration caused the refusals.
+
+    Its size is bounded, because only few batches can be refused throughout before this is clear.
 
     Args:
-        refusals: of the process.
+        refusals: refusals that the process has seen.
     """
 
     def __init__(self, refusals: Refusals) -> None:
@@ -97,13 +102,14 @@ class RefusalQuarantine:
         self._groups: list[OutcomeGroup] = []
 
     def add(self, batch: RefusedBatch) -> None:
-        """Keep these."""
+        """Keep the groups of a refused batch."""
         self._groups += batch.groups
 
     def release(self, at_end: bool = False) -> Iterator[OutcomeGroup]:
-        """The groups, once it is clear; at the partition's end they are what they seemed.
+        """Yield the kept groups once the cause of the refusals is clear, or at the end of the partition.
 
-        Records that an API refuses which refuses everything are failed, so that they go again.
+        If the API refuses everything, their records become `failed`, so that later runs send them again. Otherwise the
+        groups are yielded as they are.
         """
         everything = self._refusals.everything
         if not (everything or self._refusals.refuted or at_end):
@@ -112,7 +118,7 @@ class RefusalQuarantine:
         for group in groups:
             if everything and group.status != NOT_ATTEMPTED:
                 code, cause = StopCode.REFUSES_EVERYTHING.value, self._refusals.cause
-                # What the API said of a single record stays in its row: it says what to mend
+                # What the API said about a single record stays in its row: it tells what to correct
                 message = f"{group.error_message}; {cause}" if group.records.num_rows == 1 else cause
                 group = group._replace(status=FAILED, error_code=code, error_message=message)
             yield group

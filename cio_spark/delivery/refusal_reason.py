@@ -1,4 +1,4 @@
-"""Says why the API refused a request, read from its answer: the status first, the body second."""
+"""Describes why the API refused a request, by its answer: the status first, the body second."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _ESCAPE_SEQUENCES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x1b\x07\x9c]*(?:\x1b\\|\x07|\x9c)"  # OSC, DCS: titles, links
     r"|\x1b[ -/]*[0-~]"
 )
-"""What ECMA-48 has terminals obey rather than show; a sequence that never ends loses its introducer only."""
+"""Sequences of ECMA-48 that terminals obey instead of showing them; of one that never ends, only the start matches."""
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs"})
-"""Categories of characters that steer (C0, C1), turn text round (bidi), cannot be seen, or are half a character."""
+"""Unicode categories: control characters (C0, C1), characters that reverse text (bidi) or are invisible, surrogates."""
 
 
 def describe(status: int, body: bytes) -> str:
-    """One line for people: the status, and the texts of a documented error body.
+    """Return one line for people: the status, and the texts of a documented error body.
 
     Args:
         status: the HTTP status, not a 2xx.
-        body: as much of the body as was read. Only texts in the two documented places are quoted,
-            `{"meta":{"errors":["text"]}}` and `{"meta":{"error":"text"}}`: anything else might echo the payload.
+        body: the part of the body that was read. Only texts in the two documented places are quoted,
+            `{"meta":{"errors":["text"]}}` and `{"meta":{"error":"text"}}`: any other text might repeat the payload.
     """
     said = one_line("; ".join(_error_texts(body)))
     if said:
@@ -40,7 +40,7 @@ def describe(status: int, body: bytes) -> str:
 
 
 def describe_redirect(location: str | None) -> str:
-    """Name the host of a Location header, and what to check; text that is no plain name is not repeated."""
+    """Return one line that names the host of a Location header and what to check; only a plain name is repeated."""
     try:
         host = urlsplit(location or "").hostname or "the same host"
     except ValueError:
@@ -51,20 +51,20 @@ def describe_redirect(location: str | None) -> str:
 
 
 def one_line(text: str) -> str:
-    """Make text of others fit to be shown on a terminal: one line, without sequences and characters that steer it."""
+    """Make foreign text safe to show on a terminal: one line, without sequences and characters that control it."""
     spaced = " ".join(_ESCAPE_SEQUENCES.sub("", text).split())
     return " ".join("".join(sign for sign in spaced if unicodedata.category(sign) not in _UNSEEN).split())
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """The wait a Retry-After header asks for, at most 300 s.
+    """Return the wait that a Retry-After header asks for, at most 300 s.
 
     Args:
-        header: seconds or an HTTP date (RFC 9110, section 10.2.3).
-        now: UTC.
+        header: seconds or an HTTP date (RFC 9110, section 10.2.3); None if there is no header.
+        now: current time, UTC.
 
     Returns:
-        Seconds from now, 0 for a date in the past; None without a header that can be read.
+        Seconds from now, 0 for a date in the past; None if there is no header that can be read.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():

@@ -1,4 +1,4 @@
-"""Memory and CPU of this process."""
+"""Measures memory and CPU of this process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ _STATM = Path("/proc/self/statm")
 
 
 class Usage(NamedTuple):
-    """A sample: resident memory in MiB (None where the system does not tell), CPU in percent of one core."""
+    """Holds one sample.
+
+    Attributes:
+        memory_mb: resident memory in MiB; None if the system does not tell it.
+        cpu_percent: CPU in percent of one core; None if no time has passed since the sample before.
+    """
 
     memory_mb: float | None = None
     cpu_percent: float | None = None
@@ -23,10 +28,10 @@ NOT_SAMPLED = Usage()
 
 
 class ResourceSampler:
-    """Samples; CPU is meant since the sample before, or since the sampler was made.
+    """Samples memory and CPU; CPU is measured since the sample before, or since the sampler was made.
 
     Args:
-        clock: time.
+        clock: tells the time.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -35,7 +40,7 @@ class ResourceSampler:
         self._last = (clock.monotonic(), _cpu_seconds())
 
     def sample(self) -> Usage:
-        """Look now."""
+        """Take a sample now."""
         with self._lock:
             now, cpu = self._clock.monotonic(), _cpu_seconds()
             (then, cpu_then), self._last = self._last, (now, cpu)

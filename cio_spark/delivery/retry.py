@@ -1,4 +1,4 @@
-"""When a batch is tried again, and after how long."""
+"""Decides whether a batch is tried again, and after how long."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from cio_spark.delivery.classification import ErrorCategory, Verdict
 MAX_WAIT_SECONDS = 300.0
 LEAST_WAIT_AFTER_429_SECONDS = 3.0
 RETRY_BUDGET_SECONDS = 900.0
-"""No retry of a batch starts later than this after its first request: three of the longest waits."""
+"""No retry of a batch is decided on later than this after its first try began: three times the longest wait."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Bounded by attempts and by time.
+    """Bounds the retries of a batch, in number and in time, and decides on the waits before them.
 
     Attributes:
-        retries: tries after the first one.
-        backoff_seconds: base of the exponential wait.
+        retries: most tries after the first one.
+        backoff_seconds: base of the exponential wait, in seconds.
         budget_seconds: no retry is decided on later than this after the start.
-        draw: a random number in [0, 1).
+        draw: returns a random number in [0, 1).
     """
 
     retries: int
@@ -33,15 +33,16 @@ class RetryPolicy:
     draw: Callable[[], float] = random.random
 
     def wait_seconds(self, retry: int, verdict: Verdict) -> float:
-        """The wait before a retry.
+        """Return the seconds to wait before a retry.
 
         Args:
-            retry: its number, from 1.
-            verdict: on the try before.
+            retry: number of the retry, from 1.
+            verdict: verdict on the try before.
 
         Returns:
-            What the API asked for, else full jitter (AWS Architecture Blog, "Exponential Backoff and Jitter"), for a
-            429 at least 3 s, the window over which the API counts requests.
+            The wait that the API asked for, at most `MAX_WAIT_SECONDS`; else a random wait with full jitter (AWS
+            Architecture Blog, "Exponential Backoff and Jitter"), for a 429 at least 3 s, the window over which the API
+            counts requests.
         """
         asked = verdict.answer.retry_after_seconds
         if asked is not None:
@@ -56,12 +57,12 @@ class RetryPolicy:
         stopped: Callable[[], bool],
         tried: int = 0,
     ) -> Retrying:
-        """The loop around the tries of one batch; it returns the last try's verdict.
+        """Build the loop around the tries of one batch; the loop returns the verdict on the last try.
 
         Args:
-            elapsed_seconds: since the first try.
-            pause: waits.
-            stopped: whether to give up.
+            elapsed_seconds: returns the seconds since the first try began.
+            pause: waits for a number of seconds.
+            stopped: tells whether to give up.
             tried: tries that the same records had before, in a larger batch.
         """
 

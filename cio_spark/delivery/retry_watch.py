@@ -1,4 +1,4 @@
-"""Tells whoever shares a process with the lanes of each batch that waits for its next try."""
+"""Lets other code in the process of the lanes follow the batches that wait for their next try."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from cio_spark.delivery.sending import Sending
 
 
 class WaitingBatch(NamedTuple):
-    """A root batch of which a request failed transiently, and goes again after a wait.
+    """Describes a root batch of which a request failed transiently and is sent again after a wait.
 
     Attributes:
-        run_id: of the delivery's settings.
-        batch_id: that the root batch will have in the outcomes.
+        run_id: run id of the delivery's settings.
+        batch_id: id that the root batch will have in the outcomes.
         lane: number of the lane that sends it.
-        records: records in the root batch.
-        sending: of the request: tries so far, and the verdict on the last one.
+        records: number of records in the root batch.
+        sending: the sending of the request, with its tries so far.
         wait_seconds: the longest wait until the next try.
     """
 
@@ -30,4 +30,4 @@ class WaitingBatch(NamedTuple):
 
 
 RetryWatch: TypeAlias = Callable[[WaitingBatch], AbstractContextManager[object]]
-"""Opens a context that is held while the batch waits; called by the lanes' threads."""
+"""Type of a function that opens a context for as long as the batch waits; the lanes' threads call it."""

@@ -1,4 +1,4 @@
-"""Sends one body until its fate is clear."""
+"""Sends one body, with retries, until its outcome is clear."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ from cio_spark.delivery.stop import Stop, StopCode
 
 @dataclass
 class Sending:
-    """What was done to send one body, and what came of it.
+    """Records how one body was sent, and with which result.
 
     Attributes:
-        started_at: before the first turn was waited for.
-        body_bytes: the body before compression.
-        most_requests: HTTP requests that may be made.
+        started_at: time before the first wait for a turn.
+        body_bytes: bytes of the body before compression.
+        most_requests: most HTTP requests that may be made.
         tried: tries that the same records had before, in a larger batch.
-        outgrown: whether it was given up because a batch has to be smaller by now; after the wait for the next try.
-        verdict: on the last try; None: the partition stopped before the first.
-        attempted_at: start of the last try's request.
-        attempts: tries.
-        requests: HTTP requests.
-        request_seconds: spent in them.
-        throttled_seconds: spent waiting: between tries, after a 429, for the circuit and for slots.
+        outgrown: whether the body was given up because a batch must be smaller by now; decided after the wait for the
+            next try.
+        verdict: verdict on the last try; None if the partition stopped before the first try.
+        attempted_at: start of the last request.
+        attempts: number of tries.
+        requests: number of HTTP requests.
+        request_seconds: seconds spent in requests.
+        throttled_seconds: seconds spent waiting: between tries, after a 429, for the circuit and for slots.
     """
 
     started_at: datetime
@@ -52,7 +53,10 @@ class Sending:
 
 
 BetweenTries: TypeAlias = Callable[[Sending, float], AbstractContextManager[object]]
-"""Opens a context that is held while a body waits, so many seconds at most, for its next try."""
+"""Type of a function that opens a context for as long as a body waits for its next try.
+
+Its number is the longest wait in seconds.
+"""
 
 
 class Sender:
@@ -60,16 +64,16 @@ class Sender:
 
     Args:
         client: makes the exchanges.
-        rate: every request waits for its turn there, also retries.
-        compression: whether bodies go compressed.
-        policy: retries.
+        rate: schedule in which every request, also a retry, waits for its turn.
+        compression: decides whether bodies are compressed.
+        policy: decides on retries.
         timeout_seconds: hard deadline of a request.
-        stop: ends waiting and trying; set here when the circuit gives the API up.
-        clock: time.
-        circuit: whether anything may be sent at all; None: it may.
-        throttle: the lane's own pace; None: the schedule's.
-        between_tries: told of every wait before a retry; None: nobody asks.
-        log: told of every answer; None: nobody is.
+        stop: ends waiting and trying; the sender sets it when the circuit gives the API up.
+        clock: tells the time.
+        circuit: decides whether anything may be sent at all; None for a circuit that never opens.
+        throttle: keeps the lane's own gap after a 429; None for a new one.
+        between_tries: is told of every wait before a retry; None if nobody watches.
+        log: is told of every answer; None if nothing is logged.
     """
 
     def __init__(
@@ -107,14 +111,14 @@ class Sender:
         learn: Callable[[Verdict], None] = lambda _: None,
         outgrown: Callable[[Sending], bool] = lambda _: False,
     ) -> Sending:
-        """Send it, with retries.
+        """Send a body, with retries.
 
         Args:
             body: the body.
-            most_requests: HTTP requests that may be made; None: as many as the policy allows.
+            most_requests: most HTTP requests that may be made; None for as many as the policy allows.
             tried: tries that the same records had before, in a larger batch; they count towards the retries.
-            learn: told of the verdict on every answer.
-            outgrown: whether it has become too large for one request; then it is not tried again as it is.
+            learn: is told of the verdict on every try.
+            outgrown: tells whether the body has become too large for one request; then it is not tried again as it is.
         """
         most = math.inf if most_requests is None else most_requests
         sending = Sending(self._clock.now(), len(body), most, tried)
@@ -122,7 +126,7 @@ class Sender:
 
         def pause(seconds: float) -> None:
             before = self._clock.monotonic()
-            # Not past the circuit's budget, whatever the API asks for: then one last request decides
+            # The wait ends with the circuit's budget, whatever the API asks for: then one last request decides
             wait = min(seconds, self._circuit.seconds_left)
             with self._between_tries(sending, wait):
                 self._stop.pause(wait)
@@ -140,8 +144,9 @@ class Sender:
         return sending
 
     def _try(self, body: bytes, sending: Sending, learn: Callable[[Verdict], None]) -> Verdict | None:
-        """One try: one request, or two where the compression is in doubt."""
-        # A last request goes plain: there would be none left to find out what a refusal of the compressed body means
+        """Make one try: one request, or two if an answer may be about the compression."""
+        # The last request is sent uncompressed: if a compressed body were refused, there would be no request left to
+        # find out why
         compressed = self._compression.active and sending.most_requests - sending.requests > 1
         verdict = self._request(body, sending, compressed=compressed)
         if verdict is None:  # stopped
@@ -159,7 +164,7 @@ class Sender:
         return verdict
 
     def _request(self, body: bytes, sending: Sending, *, compressed: bool) -> Verdict | None:
-        """One request in its turn; None if the partition stopped before that."""
+        """Make one request in its turn; return None if the partition stopped before."""
         permit = self._wait(sending)
         verdict = None
         try:
@@ -182,7 +187,7 @@ class Sender:
         return verdict
 
     def _wait(self, sending: Sending) -> Permit:
-        """Wait for everything that a request has to wait for, the shared slot last, so that none is wasted."""
+        """Wait for everything that a request must wait for; the shared slot comes last, so that no slot is wasted."""
         before = self._clock.monotonic()
         self._throttle.wait(self._stop)
         permit = self._circuit.ask(self._stop)

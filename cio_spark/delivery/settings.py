@@ -1,4 +1,4 @@
-"""What a task needs to know to deliver its partition; travels from the driver to the executors inside a closure."""
+"""Describes the settings that a task needs to deliver its partition; a closure brings them to the executors."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ from cio_spark.logs.style import LogStyle
 from cio_spark.model import ROWS_PER_CHUNK, DeliveryPlan
 
 PATIENT = frozenset({ErrorHandlingStrategy.RETRY_WITH_BACKOFF, ErrorHandlingStrategy.DEAD_LETTER_QUEUE})
-"""Strategies that try again what failed transiently."""
+"""Strategies that retry transient failures."""
 
 
 @dataclass(frozen=True)
 class DeliverySettings:
-    """How one partition is delivered.
+    """Describes how one partition is delivered.
 
     Attributes:
         base_url: the API's address, ending in `/v1`.
         api_key: the key.
-        strict_mode: whether the API is asked to refuse aloud what it would drop silently.
-        compress: whether bodies are sent with gzip; see `compression`.
-        run_id: the run; also the key of what a process keeps between tasks.
+        strict_mode: whether to ask the API for errors instead of silent drops.
+        compress: whether to send bodies with gzip; see `compression`.
+        run_id: id of the run; also the key of what a process keeps between tasks.
         operation_type: first part of batch ids.
         wave: number of the wave.
-        lanes: requests in flight in this task, 1 to 20.
-        seconds_between_requests: least time between two requests of this task.
-        max_records: records a request may carry.
-        max_bytes: bytes a request body may have, envelope included, before compression.
-        one_item_per_request: every record in a request of its own (device events).
-        retry_attempts: how often a transient failure is tried again.
-        retry_backoff_seconds: base of the exponential wait.
+        lanes: most requests in flight in this task, 1 to 20.
+        seconds_between_requests: least seconds between two requests of this task.
+        max_records: most records of a request.
+        max_bytes: most bytes of a request body, envelope included, before compression.
+        one_item_per_request: whether every record is sent in a request of its own (device events).
+        retry_attempts: most retries after a transient failure.
+        retry_backoff_seconds: base of the exponential wait, in seconds.
         timeout_seconds: hard deadline of one request.
-        error_handling: what a failure leads to.
+        error_handling: strategy after a failure.
         hold_person_after_failure: whether a person's later records wait for the next run after one has failed.
-        sample_resources: whether memory and CPU are noted per batch.
-        strategy: what the size of a request follows, see `sizing`.
-        target_request_seconds: what a request should take under `time_based`.
+        sample_resources: whether to record memory and CPU for each batch.
+        strategy: what decides the size of a request, see `sizing`.
+        target_request_seconds: seconds that a request should take under `time_based`.
         rows_per_chunk: rows that Spark hands to a task at a time.
-        send_until: UTC, the time after which no request is started; None: there is no such time.
-        stop_when_all_refused: whether a process that sees nothing but refusals stops: its configuration is wrong.
-        circuit_failures: failed requests in a row that open the circuit breaker; 0: it never opens.
-        circuit_budget_seconds: how long an API that fails is tried before the run gives it up.
+        send_until: UTC time after which no request is started; None if there is no such time.
+        stop_when_all_refused: whether a process that sees nothing but refusals stops, because its configuration is
+            wrong.
+        circuit_failures: number of failed requests in a row that opens the circuit breaker; with 0 it never opens.
+        circuit_budget_seconds: seconds for which an API that fails is tried before the run gives it up.
         sync: name of the sync, for log lines.
-        log_style: how the worker processes write log lines.
+        log_style: form of the log lines of worker processes.
     """
 
     base_url: str
@@ -78,22 +79,22 @@ class DeliverySettings:
 
     @property
     def ceiling(self) -> BatchLimit:
-        """The most that a request may ever carry."""
+        """Return the most that a request may ever carry."""
         return BatchLimit(self.records_per_request, self.max_bytes)
 
     @property
     def records_per_request(self) -> int:
-        """Records a request may carry, with `one_item_per_request` taken into account."""
+        """Return the most records of a request, which is 1 under `one_item_per_request`."""
         return 1 if self.one_item_per_request else self.max_records
 
     @property
     def retries(self) -> int:
-        """Retries per batch under the strategy: none under `continue_on_error` and `fail_fast`."""
+        """Return the retries per batch: 0 under `continue_on_error` and `fail_fast`."""
         return self.retry_attempts if self.error_handling in PATIENT else 0
 
     @property
     def stops_at_first_failure(self) -> bool:
-        """Whether the first failed batch ends the partition."""
+        """Tell whether the first failed batch ends the partition."""
         return self.error_handling is ErrorHandlingStrategy.FAIL_FAST
 
 
@@ -108,12 +109,12 @@ def delivery_settings(
     stop_when_all_refused: bool = True,
     log_style: LogStyle = LogStyle.OFF,
 ) -> DeliverySettings:
-    """What the tasks of a wave need to know.
+    """Collect the settings that the tasks of a wave need.
 
     Args:
         config: the sync.
         api_key: the key.
-        run_id: the run.
+        run_id: id of the run.
         plan: how the wave is cut.
         wave: number of the wave.
         send_until: see `DeliverySettings`.

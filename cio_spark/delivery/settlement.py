@@ -1,4 +1,4 @@
-"""What became of one root batch: its pieces, each with one fate, and what it took."""
+"""Describes what became of one root batch: its pieces, each with one outcome, and the requests that they took."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from cio_spark.delivery.stop import Stop, StopCode
 
 
 class Decision(Enum):
-    """About the records of a piece."""
+    """Lists the decisions about the records of a piece."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
-    """Refused; in the end only where a record stood alone."""
+    """The API refused the piece; in the end this is the decision only about a record that was alone."""
     FAILED = "failed"
     """The last request that carried them failed for another reason."""
     UNDECIDED = "undecided"
@@ -36,21 +36,22 @@ class Decision(Enum):
     STOPPED = "stopped"
     """The partition stopped before their next request."""
     OUTGROWN = "outgrown"
-    """It failed transiently, and batches have to be smaller by now; never in the end."""
+    """The piece failed transiently, and batches must be smaller by now; in the end this is never the decision."""
     HELD = "held"
     """An earlier record of the same person in this batch was not accepted."""
 
 
 class Piece(NamedTuple):
-    """Some records of a root batch.
+    """Holds some records of a root batch, and the decision about them.
 
     Attributes:
         batch: the records.
-        decision: about them.
-        verdict: on the last request that carried them; None: none was made.
+        decision: decision about them.
+        verdict: verdict on the last request that carried them; None if there was no such request.
         attempts: tries of all requests that carried them.
-        attempted_at: UTC, start of the last of them.
-        tried: the latest of these tries that failed transiently; they count towards the retries.
+        attempted_at: UTC start of the last of these requests.
+        tried: number of the latest of these tries that failed transiently, in a batch that was then divided for its
+            size; they count towards the retries.
     """
 
     batch: Batch
@@ -63,13 +64,13 @@ class Piece(NamedTuple):
 
 @dataclass
 class Settlement:
-    """Grows while a root batch is being settled.
+    """Collects what becomes of a root batch while it is sent and divided.
 
     Attributes:
-        pieces: that are decided; in the end they hold every record of the batch once.
-        sendings: the root's, then its parts', in order.
-        splits: how often something was divided because it was refused.
-        refused_alone: records that were.
+        pieces: pieces with a decision; in the end every record of the batch is in exactly one of them.
+        sendings: the sending of the root, then those of its parts, in order.
+        splits: how often the batch or a part was divided because it was refused.
+        refused_alone: number of records that were refused alone.
     """
 
     pieces: list[Piece] = field(default_factory=list)
@@ -79,35 +80,35 @@ class Settlement:
 
     @property
     def attempted(self) -> bool:
-        """Whether any request was made."""
+        """Tell whether any request was made."""
         return bool(self.sendings and self.sendings[0].verdict is not None)
 
     @property
     def extra_requests(self) -> int:
-        """HTTP requests beyond those for the root itself."""
+        """Count the HTTP requests beyond those for the root itself."""
         return sum(sending.requests for sending in self.sendings[1:])
 
     @property
     def last_reason(self) -> str:
-        """Says in words of ours what came last."""
+        """Return a description of the last answer without words of the API; empty if there was no answer."""
         reasons = (sending.verdict.answer.brief for sending in reversed(self.sendings) if sending.verdict is not None)
         return next(reasons, "")
 
     @property
     def refused_throughout(self) -> bool:
-        """Whether nothing but refusals came back; see `refusals`."""
+        """Tell whether all answers were refusals, at least one of a single record; see `refusal_quarantine`."""
         mixed = {Decision.ACCEPTED, Decision.FAILED}
         return self.refused_alone > 0 and not any(piece.decision in mixed for piece in self.pieces)
 
 
 def outcome_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None) -> RecordOutcome:
-    """The fate of a piece's records.
+    """Return the outcome of a piece's records.
 
     Args:
         piece: the piece.
-        stop: of the partition, for the reason of what it cut off.
-        batch_id: of the root batch.
-        facts: of the root batch; None: no request was made.
+        stop: stop flag of the partition; it has the reason for records that were not sent because of it.
+        batch_id: id of the root batch.
+        facts: facts of the root batch; None if no request was made.
     """
     verdict = piece.verdict
     if verdict is None or facts is None:
@@ -136,12 +137,12 @@ def outcome_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None
 
 
 def _message_of(piece: Piece, verdict: Verdict) -> str:
-    """Gives the API's own words where a record stood alone; of several, nobody knows whose data they echo."""
+    """Return the API's words if the record was alone; else a text without them: nobody knows whose data they repeat."""
     return verdict.answer.reason if piece.batch.size == 1 else verdict.answer.brief
 
 
 def not_attempted(stop: Stop) -> RecordOutcome:
-    """The fate of records whose partition stopped before they were sent."""
+    """Return the outcome of records whose partition stopped before they were sent."""
     return RecordOutcome(
         NOT_ATTEMPTED, error_code=_code_of(stop), error_message=f"this partition stopped: {stop.cause}"
     )
@@ -152,7 +153,7 @@ HELD: Final = RecordOutcome(
     error_code=HELD_BACK,
     error_message="an earlier record of the same person was not accepted; this one waits for the next run",
 )
-"""The fate of records that were held before their batch was sent."""
+"""Outcome of records of blocked persons that were taken out of their batch before it was sent."""
 
 _STATUSES: Final = {
     Decision.ACCEPTED: ACCEPTED,

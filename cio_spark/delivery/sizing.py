@@ -1,4 +1,4 @@
-"""Decides how many records and bytes the next request carries: the four settings of `batch.strategy`."""
+"""Decides how many records and bytes the next request carries, under each of the four settings of `batch.strategy`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from cio_spark.delivery.sending import Sending
 from cio_spark.delivery.settings import DeliverySettings
 
 MOST_PARTS: Final = 16
-"""Of one division: bisection allows 64 requests for a batch, retries of its parts among them."""
+"""Most parts of one division: bisection allows 64 requests for a batch, retries of its parts included."""
 GATEWAY_TIMEOUTS: Final = frozenset({504, 524})
-"""Statuses of an edge in front of the API that has waited too long (RFC 9110, 15.6.5; 524 is Cloudflare's)."""
+"""Statuses of an edge server in front of the API that has waited too long (RFC 9110, 15.6.5; 524 is Cloudflare's)."""
 PROBE_LOADS: Final = 1.5
-"""A request that fills less than this many times what works now was a probe; one that led to a halving fills twice."""
+"""A request was a probe if its load is less than this many times the share that works now.
+
+The load of a request that led to a halving is twice that share.
+"""
 
 MOST_FIXED: Final = 0.9
-"""Of the target may be a request's fixed time, for the target to be reached by size."""
+"""Largest part of the target time that a request's fixed time may take, if its size is to reach the target."""
 LEAST_SPREAD: Final = 0.05
-"""Loads must differ by so much, as a share of their mean, to tell the fixed time from what a record adds."""
+"""Least spread of loads, as a share of their mean, that tells the fixed time from the time that a record adds."""
 _FIRST_SHARE_OF_TIME_BASED: Final = 0.25
 _LEAST_OF_TIME_BASED: Final = 1e-4
 _WEIGHT_OF_NEWEST: Final = 0.3
@@ -34,25 +37,25 @@ class Sizing(Protocol):
     """Decides on the size of requests; all lanes of a process share one."""
 
     def share(self) -> float:
-        """The part of the ceiling that the next request may fill, above 0 and at most 1."""
+        """Return the share of the ceiling that the next request may fill, above 0 and at most 1."""
         ...
 
     def record(self, load: float, verdict: Verdict, *, full: bool) -> None:
         """Learn from an answer.
 
         Args:
-            load: the part of the ceiling that the request was allowed, or filled where it was not full.
-            verdict: on the answer.
-            full: whether it filled what it was allowed.
+            load: share of the ceiling that the request was allowed; if it was not full, the share that it filled.
+            verdict: verdict on the answer.
+            full: whether the request was as large as it was allowed to be.
         """
         ...
 
 
 class FixedSizing:
-    """Fills every request: `size_based`, and `memory_based`, whose plan has the limits that the budget leaves."""
+    """Fills every request, for `size_based` and `memory_based`; under the latter, the plan's limits keep the budget."""
 
     def share(self) -> float:
-        """The whole."""
+        """Return 1.0, the whole ceiling."""
         return 1.0
 
     def record(self, load: float, verdict: Verdict, *, full: bool) -> None:
@@ -60,11 +63,11 @@ class FixedSizing:
 
 
 class TimeBasedSizing:
-    """Aims at a time for each request, from a running estimate of what a request takes and what each record adds.
+    """Aims at a target time for each request, by a running estimate of its fixed time and of what each record adds.
 
-    The load counts whichever is scarcer, records or bytes, so one number stands for the seconds of a record and of a
-    byte. Where the time that a request takes whatever its size is about the target already, no size reaches it: then a
-    request carries as much as doubles that time.
+    The load counts records or bytes, whichever is scarcer, so one number stands for the seconds of a record and of a
+    byte. If the fixed time, which a request of any size takes, is over nine tenths of the target (`MOST_FIXED`), no
+    size reaches the target: then a request carries as much as doubles the fixed time.
 
     Args:
         target_seconds: `batch.target_request_seconds`.
@@ -77,11 +80,11 @@ class TimeBasedSizing:
         self._lock = threading.Lock()
 
     def share(self) -> float:
-        """The part that is expected to take the target time."""
+        """Return the share of the ceiling that is expected to take the target time."""
         return self._share
 
     def record(self, load: float, verdict: Verdict, *, full: bool) -> None:
-        """Learn from the time of a full request that was accepted, and of one that took too long."""
+        """Learn from the time of a full request that was accepted, and from a request that timed out."""
         with self._lock:
             if verdict.category is ErrorCategory.TIMEOUT:
                 self._share = max(_LEAST_OF_TIME_BASED, min(self._share, load / 2))
@@ -94,7 +97,7 @@ class TimeBasedSizing:
 
 
 class _Line:
-    """Fits seconds = fixed + each × load to requests, the newest of them counting most."""
+    """Fits the line seconds = fixed + each × load to requests; the newest requests count most."""
 
     def __init__(self) -> None:
         self._load = self._seconds = self._load_twice = self._both = self._weight = 0.0
@@ -102,7 +105,7 @@ class _Line:
         self.seconds_per_load = 0.0
 
     def add(self, load: float, seconds: float) -> None:
-        """Take a request into account."""
+        """Add a request to the estimate."""
         keep = 1.0 - _WEIGHT_OF_NEWEST
         self._weight = keep * self._weight + 1.0
         self._load = keep * self._load + load
@@ -111,7 +114,7 @@ class _Line:
         self._both = keep * self._both + load * seconds
         mean_load, mean_seconds = self._load / self._weight, self._seconds / self._weight
         variance = self._load_twice / self._weight - mean_load**2
-        # Sizes that hardly differ say nothing about the fixed part: what was found before stays
+        # Sizes that hardly differ say nothing about the fixed time: the value found before stays
         if variance > (LEAST_SPREAD * mean_load) ** 2:
             slope = max(0.0, (self._both / self._weight - mean_load * mean_seconds) / variance)
             self.fixed_seconds = min(mean_seconds, max(0.0, mean_seconds - slope * mean_load))
@@ -120,7 +123,7 @@ class _Line:
 
 
 def first_share(strategy: BatchStrategy) -> float:
-    """The part of the ceiling that the first request fills, when nothing is known of the API yet.
+    """Return the share of the ceiling that the first request fills, when nothing is known about the API yet.
 
     Args:
         strategy: `batch.strategy`.
@@ -132,8 +135,8 @@ def sizing_for(settings: DeliverySettings, clock: Clock) -> Sizing:
     """Make the sizing of a process.
 
     Args:
-        settings: of the run's tasks.
-        clock: time.
+        settings: settings of the run's tasks.
+        clock: tells the time.
     """
     if settings.strategy is BatchStrategy.ADAPTIVE:
         return AdaptiveSizing(settings.timeout_seconds, clock)
@@ -146,7 +149,7 @@ class LaneSizer:
     """Applies the process's sizing to one lane.
 
     Args:
-        sizing: what all lanes share.
+        sizing: sizing that all lanes share.
         ceiling: the most that a request of this task may carry.
     """
 
@@ -157,28 +160,29 @@ class LaneSizer:
         self.in_force = ceiling
 
     def next_limit(self) -> BatchLimit:
-        """Give the limit for the next request, and keep it as the one in force."""
+        """Return the limit for the next request, and keep it as the limit in force."""
         self._share = self._sizing.share()
         self.in_force = self.ceiling.times(self._share)
         return self.in_force
 
     def parts_of(self, batch: Batch) -> int:
-        """Count the parts that a batch would be cut into by now; 1: it still fits.
+        """Count the parts into which a batch would be cut now; 1 if the batch still fits.
 
         Args:
-            batch: that was cut before the limit changed.
+            batch: batch that was cut before the limit changed.
         """
         parts = self.ceiling.times(self._sizing.share()).requests_for(batch)
         return min(MOST_PARTS, max(1, parts))
 
     def has_outgrown(self, batch: Batch, sending: Sending) -> bool:
-        """Tell whether a batch is better divided than tried again: its size may be why it failed, and is too much now.
+        """Tell whether to divide a failed batch instead of trying it again, because it is too large by now.
 
-        A time-out says so at once, and so does any complaint about a size just above what works. Else a 429 mostly
-        speaks of the number of requests, so only the second one counts, and a 5xx of the API itself.
+        The size must also be a possible reason for the failure. A time-out is enough for that, and so is any answer of
+        `HURTS` to a size just above the size that works. Otherwise a 429 is mostly about the number of requests, so it
+        counts only from the second try on; and a 5xx is mostly about the API itself, so it does not count.
 
         Args:
-            batch: that has failed.
+            batch: batch that has failed.
             sending: how it was sent so far.
         """
         verdict = sending.verdict
@@ -193,16 +197,19 @@ class LaneSizer:
         """Learn from an answer.
 
         Args:
-            batch: what the request carried.
-            verdict: on the answer.
+            batch: batch that the request carried.
+            verdict: verdict on the answer.
         """
         self._sizing.record(self._load_of(batch), verdict, full=self._fills(batch))
 
     def _fills(self, batch: Batch) -> bool:
-        """Tell whether one more record of a batch's mean size would have been too much."""
+        """Tell whether one more record of the batch's mean size would have been over the limit in force."""
         next_bytes = batch.body_bytes * (batch.size + 1) / batch.size
         return batch.size >= self.in_force.records or next_bytes > self.in_force.bytes
 
     def _load_of(self, batch: Batch) -> float:
-        """The share in force for a batch that fills it: records are whole, so it may have a little less."""
+        """Return the share of the ceiling that a batch fills; for a full batch, the share in force.
+
+        A full batch may fill a little less than that, because records are not divided.
+        """
         return self._share if self._fills(batch) else min(self._share, self.ceiling.load_of(batch))

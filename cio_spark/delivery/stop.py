@@ -1,4 +1,4 @@
-"""The flag that ends a partition early."""
+"""Provides the flag that ends a partition early."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ OUT_OF_TIME = "the time for which its wave may send is over, for the API answere
 
 
 class StopCode(str, Enum):
-    """Why a partition stopped, as it is written beside the records that were not sent."""
+    """Lists the reasons why a partition stops, as they are written beside the records that were not sent."""
 
     STOPPED = "stopped"
-    """Any other reason: a redirect, a cancelled task."""
+    """Any other reason, such as a redirect or a cancelled task."""
     KEY_REFUSED = "key_refused"
     REFUSED_BY_API = "refused_by_api"
-    """The API refuses every request, whatever is in it: a 4xx that speaks neither of a record nor of the key."""
+    """The API refuses every request, whatever its content: a 4xx that is neither about a record nor about the key."""
     FAIL_FAST = "fail_fast"
     CIRCUIT_OPEN = "circuit_open"
     """The API could not be used for longer than the circuit breaker's budget."""
     REFUSES_EVERYTHING = "refuses_everything"
     """The first batches showed nothing but refusals."""
     OUT_OF_TIME = "out_of_time"
-    """The time for which the wave may send is over: from then on another run may hold the sync."""
+    """The time for which the wave may send is over: from then on another run may claim the sync."""
 
 
 class Stop:
-    """Set once, by whichever lane has a reason first; the others see it before their next request.
+    """Tells the lanes of a partition to stop; the first lane with a reason sets it, and the others see it.
+
+    A lane looks at the flag before its next request.
 
     Args:
         clock: sleeps, and tells when the time to send is over.
-        send_until: UTC, when it is set by itself; None: never.
+        send_until: UTC time at which the flag sets itself; None for never.
     """
 
     def __init__(self, clock: Clock, send_until: datetime | None = None) -> None:
@@ -44,7 +46,7 @@ class Stop:
         self._reason: tuple[StopCode, str] | None = None
 
     def set(self, code: StopCode, cause: str) -> None:
-        """Stop; the first reason stays.
+        """Stop the partition; the first reason stays.
 
         Args:
             code: the kind of reason.
@@ -56,23 +58,24 @@ class Stop:
 
     @property
     def code(self) -> StopCode | None:
-        """Kind of reason it was set for; None: go on."""
+        """Return the kind of the reason to stop; None if there is none."""
         return self._reason[0] if self._reason is not None else None
 
     @property
     def cause(self) -> str | None:
-        """Why it was set; None: go on."""
+        """Return the reason to stop as a sentence; None if there is none."""
         return self._reason[1] if self._reason is not None else None
 
     def is_set(self) -> bool:
-        """Whether to stop."""
-        # By the wall clock, for it is the driver's time: a machine that slept finds the end passed when it wakes up
+        """Tell whether to stop."""
+        # The wall clock decides, because `send_until` is a time of the driver: a machine that slept finds that the time
+        # has passed when it wakes up
         if self._reason is None and self._send_until is not None and self._clock.now() >= self._send_until:
             self.set(StopCode.OUT_OF_TIME, OUT_OF_TIME)
         return self._reason is not None
 
     def pause(self, seconds: float) -> None:
-        """Sleep, in naps, so that a stop is noticed soon."""
+        """Sleep for `seconds`, in short steps, so that a stop is noticed soon."""
         until = self._clock.monotonic() + seconds
         while not self.is_set() and (left := until - self._clock.monotonic()) > 0:
             self._clock.sleep(min(left, LONGEST_NAP_SECONDS))

@@ -1,4 +1,4 @@
-"""Ends a worker process whose task Spark has ended, before it sends anything more."""
+"""Ends a worker process whose task Spark has ended, before the process sends anything more."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from typing import Any
 
 POLL_MS = 200
-# The name under which pyspark's worker loop holds its connection to the executor
+# Name of the variable in which pyspark's worker loop keeps its connection to the executor
 _CONNECTION = "outfile"
 
 
 @contextmanager
 def ended_with_its_task() -> Iterator[None]:
-    """Runs a block that ends, with its whole process, when the executor hangs up.
+    """Run a block, and end the whole process if the executor closes the connection of its task before the block ends.
 
-    Spark closes the connection of a task that it has killed. The worker notices when it next writes 64 KiB of
-    outcomes to it, and lanes would send until then, while the next attempt is at work (docs/decisions/0010-barrier.md).
-    Outside a worker, and where the system has no `poll`, the block runs as it is.
+    Spark closes the connection of a task that it has killed. Without this, the worker notices it only when it next
+    writes 64 KiB of outcomes; until then its lanes would send, while the next attempt is at work
+    (docs/decisions/0010-barrier.md). Outside a worker, and on systems without `poll`, the block just runs.
     """
     connection = _connection()
     if connection is None or not hasattr(select, "poll"):
@@ -34,7 +34,7 @@ def ended_with_its_task() -> Iterator[None]:
     def watch() -> None:
         while not over.is_set():
             if hung_up.poll(POLL_MS) and not over.is_set():
-                # Nobody would reap threads in the middle of a request; Spark kills workers in no other way
+                # Nobody would end threads that are in the middle of a request; Spark kills workers in this way too
                 os._exit(1)
 
     threading.Thread(target=watch, name="cio-spark-hang-up", daemon=True).start()
@@ -45,7 +45,7 @@ def ended_with_its_task() -> Iterator[None]:
 
 
 def _connection() -> int | None:
-    """The descriptor of this worker's connection to the executor; None: this is no worker."""
+    """Return the file descriptor of this worker's connection to the executor; None if this process is no worker."""
     frame = sys._getframe()
     while frame is not None:
         stream: Any = frame.f_locals.get(_CONNECTION)

@@ -16,14 +16,14 @@ from cio_spark.logs.style import LogStyle
 
 _EVENTS = frozenset(event.value for event in Event)
 _NEVER = ("exc_info", "stack_info")
-"""Stack traces, which may quote values."""
+"""Fields of stack traces, which may quote values."""
 
 
 def choose_style(asked: LogStyle | None, *, on_terminal: bool) -> LogStyle:
     """Decide how a command logs.
 
     Args:
-        asked: `--log`; None: nothing was asked for.
+        asked: value of `--log`; None if it was not given.
         on_terminal: whether standard output is a terminal.
     """
     if asked is not None:
@@ -36,9 +36,10 @@ def logs_configured(style: LogStyle, stream: TextIO, clock: Clock) -> Iterator[N
     """Send events to a stream while the block runs, then put structlog's configuration back.
 
     Args:
-        style: how lines are written; with `off` only warnings that a terminal shows in no other way.
-        stream: where to: standard error.
-        clock: time.
+        style: form of the lines; with `off`, of our events only warnings are written that a terminal shows in no other
+            way.
+        stream: stream to write to: standard error.
+        clock: tells the time.
     """
 
     def finish(_: Any, level: str, entry: MutableMapping[str, Any]) -> str:

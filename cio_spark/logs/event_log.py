@@ -1,4 +1,4 @@
-"""Writes the driver's events through structlog, under the user's configuration or the command line's."""
+"""Writes the driver's events through structlog, with the configuration of the user or of the command line."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from cio_spark.logs.events import INFO, LEVELS, Event, complete
 from cio_spark.logs.lines import render_fields
 
 LOGGER: Final = "cio_spark"
-"""Name of the logger of the standard library that gets the events where nobody has configured structlog."""
+"""Name of the standard library's logger that gets the events if nobody has configured structlog."""
 
 
 class EventLog:
-    """Writes events of one sync; `run_id` and `sync` are on each.
+    """Writes the events of one sync; each event has `run_id` and `sync`.
 
-    Who uses the package as a library decides what becomes of them: with structlog configured they go its way, else to
-    the standard library's logger `cio_spark`, whose level and handlers are not touched here.
+    A program that uses the package as a library decides what becomes of the events. If it has configured structlog,
+    they follow that configuration; else they go to the standard library's logger `cio_spark`, whose level and handlers
+    are not changed here.
 
     Args:
-        sync: the sync's name; None: the event is about no single one.
-        run_id: the run; None: there is none, or none yet.
+        sync: the sync's name; None if the events are about no single sync.
+        run_id: id of the run; None if there is no run, or not yet.
     """
 
     def __init__(self, sync: str | None, run_id: str | None = None) -> None:
@@ -34,9 +35,9 @@ class EventLog:
         """Write an event.
 
         Args:
-            event: which.
-            level: info, warning or error; None: the event's own.
-            fields: those of `FIELDS[event]`; what is not given is null.
+            event: the event.
+            level: info, warning or error; None for the event's own level.
+            fields: fields of `FIELDS[event]`; fields that are not given are null.
         """
         # A full disk, or a reader that has gone, must not end a run
         with contextlib.suppress(OSError, ValueError):
@@ -45,7 +46,7 @@ class EventLog:
 
 
 def _logger() -> Any:
-    """Find the logger anew each time: a user may configure logs while the package is in use."""
+    """Find the logger, again for each event: a user may configure logs while the package is in use."""
     if structlog.is_configured():
         return structlog.get_logger(LOGGER)
     return structlog.wrap_logger(
@@ -56,6 +57,6 @@ def _logger() -> Any:
 
 
 def _for_standard_library(_: Any, __: str, entry: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Put the event and its fields into the text, for handlers that show no more, and the fields into the record."""
+    """Put the event and its fields into the text, for handlers that show only the text, and into the log record."""
     event = entry.pop("event")
     return {"msg": f"{event} {render_fields(entry)}", "extra": {"event": event, **entry}}

@@ -1,4 +1,4 @@
-"""Names every event of the log, its level and its fields, once; they stay as they are (docs/logging.md)."""
+"""Names every event of the log, its level and its fields; these names do not change (docs/logging.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cio_spark.statuses import LEFT_ALONE, ROW_STATES, STATUSES
 
 
 class Event(str, Enum):
-    """Names the events."""
+    """Lists the events of the log."""
 
     # Claims
     CLAIM_MADE = "claim_made"
@@ -89,7 +89,7 @@ FIELDS: Final[dict[Event, tuple[str, ...]]] = {
     Event.CIRCUIT_CLOSED: _PLACE,
     Event.CIRCUIT_GAVE_UP: _PLACE,
 }
-"""Fields of each event besides `BINDINGS`; every line of an event has all of them, null where there is nothing."""
+"""Fields of each event besides `BINDINGS`; every line of an event has all of them, null if there is no value."""
 
 LEVELS: Final[dict[Event, str]] = {
     Event.CLAIM_TOOK_OVER: WARNING,
@@ -104,17 +104,20 @@ LEVELS: Final[dict[Event, str]] = {
     Event.CIRCUIT_OPENED: WARNING,
     Event.CIRCUIT_GAVE_UP: ERROR,
 }
-"""Levels of events that are no mere information; a run that ends badly and a critical alert are errors."""
+"""Levels of events that are more than information.
+
+Besides, callers log the end of a failed run and a critical alert as errors.
+"""
 
 SHOWN_NOWHERE_ELSE: Final = frozenset({Event.ALERTS_NOT_TOLD, Event.ALERTS_NOT_EVALUATED})
-"""Events of which neither the progress display nor a command's tables say anything."""
+"""Events that neither the progress display nor a command's tables show."""
 
 
 def complete(event: Event, fields: dict[str, object]) -> dict[str, object]:
-    """Give an event's fields in their order, null where nothing is known.
+    """Return an event's fields in their order, null if a value is not known.
 
     Args:
         event: the event.
-        fields: what is known; names that are not among the event's fields are left out.
+        fields: known values; names that are not among the event's fields are left out.
     """
     return {name: fields.get(name) for name in FIELDS[event]}

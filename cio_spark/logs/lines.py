@@ -1,4 +1,4 @@
-"""Makes a log line of an event, the same on the driver and in the worker processes; the standard library is enough."""
+"""Renders an event as a log line, in the same way on the driver and in worker processes, without other libraries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def timestamp_of(now: datetime) -> str:
 
 
 def render_line(style: LogStyle, entry: Mapping[str, Any]) -> str:
-    """Render an event as one line, without its end.
+    """Render an event as one line, without the line's end.
 
     Args:
         style: `json` or `text`.
@@ -33,12 +33,12 @@ def render_line(style: LogStyle, entry: Mapping[str, Any]) -> str:
 
 
 def render_fields(fields: Mapping[str, Any]) -> str:
-    """Render fields as `name=value`, those without a value left out."""
+    """Render fields as `name=value`; fields without a value are left out."""
     return " ".join(f"{name}={_text_of(value)}" for name, value in fields.items() if value is not None)
 
 
 def _text_of(value: Any) -> str:
-    """Render a value bare where it is one plain word, else as JSON."""
+    """Render a value as it is if it is one plain word, else as JSON."""
     if isinstance(value, str) and value.isprintable() and value and not set(value) & set(' "='):
         return value
     return json.dumps(value, default=str)

@@ -1,4 +1,4 @@
-"""Says how log lines are written; travels to the executors with the delivery's settings."""
+"""Names the forms of log lines; the delivery's settings bring the form to the executors."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import Enum
 
 
 class LogStyle(str, Enum):
-    """Names the forms that a log line can have: the values of `--log`."""
+    """Lists the forms that a log line can have: the values of `--log`."""
 
     JSON = "json"
-    """One JSON object a line."""
+    """Each line is one JSON object."""
     TEXT = "text"
-    """Time, level, event, and `field=value` for people."""
+    """Each line is for people: time, level, event, and `field=value`."""
     OFF = "off"
-    """No lines: the progress display and the tables of a terminal say it."""
+    """There are no lines: the progress display and the tables of a terminal tell the same."""

@@ -1,4 +1,4 @@
-"""The Delta tables: where they are, how they are made, what is written to them and read back."""
+"""Creates, writes and reads the Delta tables, and knows where they are."""
 
 from cio_spark.results.batch_operations import append_batch_operations
 from cio_spark.results.claims import (

@@ -1,4 +1,4 @@
-"""`batch_operations`: the notebook's 13 columns, as an aggregate of `record_status`, filled by what is missing."""
+"""Fills the table `batch_operations`, the notebook's 13 columns, with an aggregate of `record_status`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _IN_METADATA = tuple(name for name, fact in BATCH_FACTS.items() if fact.in_metad
 
 
 def batches_of(statuses: DataFrame, *, error_threshold_percent: float, priority: str, strategy: str) -> DataFrame:
-    """One row of `batch_operations` per root batch.
+    """Build one row of `batch_operations` for each root batch.
 
     Args:
-        statuses: rows of `record_status`; those that never were in a batch are left out.
-        error_threshold_percent: above it a batch counts as failed.
-        priority, strategy: of the sync, for `metadata`.
+        statuses: rows of `record_status`; rows that never were in a batch are left out.
+        error_threshold_percent: error rate above which a batch counts as failed.
+        priority, strategy: settings of the sync, for `metadata`.
     """
     accepted = F.sum(F.when(F.col("status") == "accepted", 1).otherwise(0))
     batches = (
         statuses.where(F.col("batch_id").isNotNull())
         .groupBy("run_id", "sync", "operation_type", "batch_id")
         .agg(
-            # It stands on one of the batch's records
+            # The facts of a batch stand on only one of its records
             F.first("batch", ignorenulls=True).alias("batch"),
             F.count(F.lit(1)).alias("total"),
             accepted.alias("accepted"),
@@ -37,7 +37,7 @@ def batches_of(statuses: DataFrame, *, error_threshold_percent: float, priority:
     failed = F.col("total") - F.col("accepted")
     error_rate = F.lit(100.0) * failed / F.col("total")
     seconds = (F.unix_micros("batch.completed_at") - F.unix_micros("batch.started_at")) / F.lit(1e6)
-    # A table that set-up has not been at since an older version lacks the newest facts
+    # A table of an older version lacks the newest facts until it is set up again
     facts = statuses.schema["batch"].dataType
     known = frozenset(facts.names if isinstance(facts, T.StructType) else ())
     metadata: list[Column] = []
@@ -76,13 +76,14 @@ def append_batch_operations(
     priority: str,
     strategy: str,
 ) -> None:
-    """Adds the batches of runs, those that are there already left out: a crashed run's are filled in this way.
+    """Append the batches of runs; the batches of a crashed run are added in this way, too.
 
     Args:
         tables: where the tables are.
         sync: the sync's name.
-        run_ids: the runs.
-        may_be_there: look for their batches first, as is needed for earlier runs that may have come to this point.
+        run_ids: ids of the runs.
+        may_be_there: whether some of the batches may already be in the table, as those of an earlier run that may have
+            come to this point; such batches are looked up and left out.
         error_threshold_percent, priority, strategy: see `batches_of`.
     """
     statuses = tables.read("record_status").where((F.col("sync") == sync) & F.col("run_id").isin(*run_ids))

@@ -1,4 +1,4 @@
-"""Reads where the session's catalog has a table, without looking at the table itself: its folder may be gone."""
+"""Reads a table's location from the session's catalog, without reading the table itself: its folder may be gone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _LOCATION = re.compile(r"^Location: (?:file:/*(?=/))?(.*)$", re.MULTILINE)
 
 
 class CatalogEntry(NamedTuple):
-    """A table as the session's catalog knows it.
+    """Describes a table as the session's catalog knows it.
 
     Attributes:
-        location: its folder.
-        can_be_dropped: dropping the entry loses neither data nor what another session knows.
+        location: folder of the table.
+        can_be_dropped: whether dropping the entry loses neither data nor anything that another session knows.
     """
 
     location: str
@@ -26,23 +26,26 @@ class CatalogEntry(NamedTuple):
 
 
 def find_entry(spark: SparkSession, database: str, table: str) -> CatalogEntry | None:
-    """Find the catalog's entry of a table; None for none, or a view.
+    """Find the catalog's entry of a table.
 
     Args:
         spark: the session.
-        database: letters, digits and underscores only, as of all names in Spark's own catalog.
-        table: likewise.
+        database: name of the database; only letters, digits and underscores, as in all names of Spark's own catalog.
+        table: name of the table, with the same characters.
+
+    Returns:
+        The entry; None if there is none, or if it is a view.
     """
     passing = spark.conf.get("spark.sql.catalogImplementation", "in-memory") == "in-memory"
     try:
         facts = _facts_of_catalog(spark, database, table)
-    except Exception:  # Connect has no catalog to ask, and each guard of a shared session raises its own error
+    except Exception:  # Connect has no such catalog, and each guard of a shared session raises its own error
         facts = _facts_in_words(spark, database, table)
     return facts and CatalogEntry(facts[0], passing and facts[1])
 
 
 def _facts_of_catalog(spark: SparkSession, database: str, table: str) -> tuple[str, bool] | None:
-    """Ask the catalog itself for the location of a table, and whether it is external."""
+    """Ask the catalog itself for the location of a table, and whether it is external; return None if there is none."""
     inside: Any = spark
     java = inside._jvm
     catalog = inside._jsparkSession.sessionState().catalog()
@@ -59,13 +62,13 @@ def _facts_of_catalog(spark: SparkSession, database: str, table: str) -> tuple[s
 
 
 def _facts_in_words(spark: SparkSession, database: str, table: str) -> tuple[str, bool] | None:
-    """Read the same from what SHOW TABLE EXTENDED says, where there is no other way."""
+    """Read the same facts from the text of SHOW TABLE EXTENDED, if there is no other way."""
     try:
         rows = spark.sql(f"SHOW TABLE EXTENDED IN {quoted(database)} LIKE '{table}'").collect()
     except AnalysisException:  # no such database
         return None
     for row in rows:
-        # A comment or a property may have such a line too; they come before the table's own
+        # A comment or a property may have such a line too; these lines come before the table's own line
         locations = _LOCATION.findall(row["information"])
         if not row["isTemporary"] and row["tableName"].lower() == table.lower() and locations:
             return locations[-1], "\nType: EXTERNAL\n" in row["information"]

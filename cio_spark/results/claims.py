@@ -1,4 +1,4 @@
-"""One run of a sync at a time: a run claims its sync, and closes runs that died (docs/decisions/0018-lease.md)."""
+"""Allows one run of a sync at a time: a run claims its sync, and closes dead runs (docs/decisions/0018-lease.md)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ DEFAULT_LEASE_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class LostRun:
-    """Describes a run whose end nobody has seen, or that another run took over.
+    """Describes a run that must be recovered: it died, it ended without books, or another run took it over.
 
     Attributes:
-        run_id: the run.
+        run_id: id of the run.
         configuration: JSON of its configuration.
-        source_version: the version of the source it had pinned; None: it was staged, or there was none.
-        taken_over_run: the run that it stands for, which sent beside a later one; None: it stands for itself.
-        taken_over_wave: the wave of that run.
+        source_version: version of the source that it had pinned; None if the source was staged or has no versions.
+        taken_over_run: id of the taken-over run that this run stands for, and that has sent beside a later run; None if
+            the run stands for itself.
+        taken_over_wave: number of the wave that the taken-over run has sent.
     """
 
     run_id: str
@@ -38,27 +39,27 @@ class LostRun:
 
 
 class TakeOverReason(Enum):
-    """Says why a run without an end counts as over."""
+    """Lists the reasons why a run without an end counts as ended."""
 
     TOLD = "told"
     """The user has said so (`--take-over`)."""
     OWNER_DEAD = "owner_dead"
-    """Its process is gone."""
+    """The process of the run is gone."""
     CLAIM_EXPIRED = "claim_expired"
-    """It has given no sign of life for too long."""
+    """The run has given no sign of life for too long."""
     LATER_TRY = "later_try"
-    """It was an earlier try of this very task, and the time it may send until is over."""
+    """The run was an earlier try of the same task of a Databricks job, and the time until which it may send is over."""
 
 
 @dataclass(frozen=True)
 class ClosedRun:
-    """Describes a run that was closed as lost by the commit that claimed its sync.
+    """Describes a run that is closed as `lost` by the commit with which another run claims its sync.
 
     Attributes:
-        run_id: the run.
-        reason: why it counts as over.
+        run_id: id of the run.
+        reason: why it counts as ended.
         started_at: when it claimed the sync.
-        expires_at: when its claim ends, or ended.
+        expires_at: when its claim ends or has ended.
     """
 
     run_id: str
@@ -69,14 +70,14 @@ class ClosedRun:
 
 @dataclass(frozen=True)
 class Claim:
-    """Says that this run holds a sync.
+    """Describes the claim of this run on its sync.
 
     Attributes:
-        run_id: this run.
+        run_id: id of this run.
         sync: the sync.
-        lost: earlier runs that died, or ended without their books: to be settled by this run.
-        send_until: when this run stops sending, unless it says otherwise.
-        facts: what it says of itself: source, versions, configuration.
+        lost: earlier runs that died or ended without books; this run must recover them.
+        send_until: when this run stops sending, unless it announces another time.
+        facts: facts that it has written about itself: source, versions, configuration.
         closed: runs that it has closed.
     """
 
@@ -89,20 +90,20 @@ class Claim:
 
     @property
     def lost_ids(self) -> list[str]:
-        """The run ids of `lost`."""
+        """Return the ids of the runs in `lost`."""
         return [run.run_id for run in self.lost]
 
 
 @dataclass(frozen=True)
 class Claimant:
-    """Describes who claims, and what it knows of other owners.
+    """Describes the process that claims a sync, and what it knows about the owners of other runs.
 
     Attributes:
         owner: host and process.
-        owner_is_dead: whether the owner of a run is known to be gone; False where that cannot be known.
-        job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
+        owner_is_dead: tells whether the owner of a run is known to be gone; False if that cannot be known.
+        job_attempt: `job run/task/execution count` of a task of a Databricks job; None elsewhere.
         lease_seconds: how long a claim lasts after the last sign of life.
-        request_seconds: how long a request may take that was started just before the end of sending.
+        request_seconds: longest time of a request that was started just before the end of sending.
         takes_over: whether the user knows that no other run is alive (`--take-over`).
     """
 
@@ -114,11 +115,11 @@ class Claimant:
     takes_over: bool = False
 
     def may_take_over(self, run: ClaimState, now: datetime) -> bool:
-        """Tell whether an open run is over, although it has no end."""
+        """Tell whether a run without an end counts as ended."""
         return self.reason_to_take_over(run, now) is not None
 
     def reason_to_take_over(self, run: ClaimState, now: datetime) -> TakeOverReason | None:
-        """Tell why an open run is over, although it has no end; None: it may be alive."""
+        """Return the reason why a run without an end counts as ended; None if the run may be alive."""
         if self.takes_over:
             return TakeOverReason.TOLD
         if self.owner_is_dead(run.owner):
@@ -130,17 +131,17 @@ class Claimant:
         return None
 
     def expiry(self, now: datetime, send_until: datetime) -> datetime:
-        """The time when another run may take over after a sign of life.
+        """Return the time from which another run may take over, if there is no further sign of life.
 
         Args:
-            now: time of the sign of life.
+            now: time of the last sign of life.
             send_until: when sending stops.
         """
         return max(now + timedelta(seconds=self.lease_seconds), send_until + timedelta(seconds=self.request_seconds))
 
 
 def _is_later_try(mine: str | None, other: str | None) -> bool:
-    """Tell whether two tries belong to one task of one job run, and `mine` is the later one."""
+    """Tell whether two tries belong to one task of one Databricks job run, and `mine` is the later try."""
     if mine is None or other is None:
         return False
     (task, _, count), (other_task, _, other_count) = mine.rpartition("/"), other.rpartition("/")
@@ -150,13 +151,13 @@ def _is_later_try(mine: str | None, other: str | None) -> bool:
 
 @dataclass(frozen=True)
 class ClaimOpening:
-    """Says that no run holds a sync, as its runs were read a moment ago.
+    """Describes the runs of a sync that a new run may claim: none of them has a valid claim.
 
     Attributes:
         sync: the sync.
         runs: its runs, oldest first.
-        closed: those of them that have no end and are over; claiming the sync closes them.
-        read_at: when they were read.
+        closed: the runs that have no end but count as ended; claiming the sync closes them.
+        read_at: when the runs were read.
     """
 
     sync: str
@@ -166,28 +167,28 @@ class ClaimOpening:
 
     @property
     def newest(self) -> ClaimState | None:
-        """The newest run that does not only stand for another one, whose facts it repeats."""
+        """Return the newest run except those that only stand for another run and repeat its facts; None if none."""
         return next((run for run in reversed(self.runs) if run.taken_over_run is None), None)
 
     @property
     def open_runs(self) -> list[ClaimState]:
-        """The runs without an end."""
+        """Return the runs without an end."""
         return [run for run in self.runs if not run.ended]
 
 
 def read_claims(tables: Tables, sync: str, claimant: Claimant, *, clock: Clock) -> ClaimOpening:
-    """Read the runs of a sync, and make sure that none of them holds it.
+    """Read the runs of a sync, and make sure that none of them has a valid claim.
 
-    What the new run pins after this is no older than what those runs have sent.
+    A source that the new run pins after this call is no older than what those runs have sent.
 
     Args:
         tables: where the tables are.
         sync: the sync's name.
-        claimant: who is going to claim it.
-        clock: time.
+        claimant: the process that is going to claim the sync.
+        clock: tells the time.
 
     Raises:
-        SyncAlreadyRunningError: another run holds the sync.
+        SyncAlreadyRunningError: another run has a valid claim.
     """
     now = clock.now()
     runs = claims_of(tables, sync, now)
@@ -205,19 +206,21 @@ def read_claims(tables: Tables, sync: str, claimant: Claimant, *, clock: Clock) 
 def claim_sync(
     tables: Tables, opening: ClaimOpening, claimant: Claimant, facts: Mapping[str, Any], *, clock: Clock
 ) -> Claim:
-    """Write the `started` row, unless another run was quicker.
+    """Claim a sync by writing the `started` row of a new run, unless another run was faster.
 
-    Two claims at one moment carry the same transaction number, of which Delta commits one.
+    The same commit ends the open runs as `lost`. Two claims at the same moment use the same transaction number, of
+    which Delta commits only one.
 
     Args:
         tables: where the tables are.
         opening: the sync's runs so far.
-        claimant: who claims.
+        claimant: the process that claims.
         facts: source, versions and configuration for the row.
-        clock: time.
+        clock: tells the time.
 
     Raises:
-        SyncAlreadyRunningError: another run was a moment quicker.
+        SyncAlreadyRunningError: another run was faster, or an open run has just renewed its claim, or rows of
+            `sync_runs` were deleted.
     """
     sync, read_at = opening.sync, opening.read_at
     lost = [
@@ -237,7 +240,7 @@ def claim_sync(
     after = {run.run_id: run for run in claims_of(tables, sync, now)}
     for run in opening.open_runs if run_id in after and not claimant.takes_over else ():
         if _has_renewed(run, after.get(run.run_id)):
-            # It was alive: each of the two has written before it looked, so that at least one sees the other
+            # The other run is alive: each of the two wrote before it read, so that at least one sees the other
             error = "another run of the sync gave a sign of life while this one claimed it"
             end_run(tables, RunEnd(run_id, sync, clock.now(), "failed", None, error, delivery_seconds=0.0))
             raise _already_running(sync, run)
@@ -258,33 +261,33 @@ def check_claim(tables: Tables, claim: Claim, wave: int | None = None) -> None:
 
     Args:
         tables: where the tables are.
-        claim: of this run.
-        wave: the wave that has sent since the claim was last checked; None: nothing was sent.
+        claim: claim of this run.
+        wave: number of the wave that has sent since the claim was last checked; None if nothing was sent.
 
     Raises:
-        SyncTakenOverError: another run has.
+        SyncTakenOverError: another run has taken the sync over.
     """
     if has_ended(tables, claim.sync, claim.run_id):
         raise SyncTakenOverError(claim.sync, wave)
 
 
 def register_taken_over(tables: Tables, claim: Claim, wave: int, *, owner: str, clock: Clock) -> LostRun:
-    """Write a run that stands for what a taken-over run has sent, newer than every run so far.
+    """Register a run that stands for what a taken-over run has sent, with an id newer than that of every other run.
 
-    What is written under its id then counts as tried after what the other run has accepted.
+    Rows that are written under this id then count as tried after all that the other run has accepted.
 
     Args:
         tables: where the tables are.
-        claim: of the run that was taken over.
-        wave: which of its waves may have sent beside the other run.
+        claim: claim of the run that was taken over.
+        wave: number of its wave that may have sent beside the other run.
         owner: host and process.
-        clock: time.
+        clock: tells the time.
 
     Returns:
-        the run, which has ended and is still to be settled.
+        The registered run, which has ended and must still be recovered.
 
     Raises:
-        CioSparkError: other runs were quicker each time.
+        CioSparkError: other runs were faster at every try.
     """
     error = SyncTakenOverError(claim.sync, wave)
     for _ in range(MOST_TRIES):
@@ -305,20 +308,20 @@ def register_taken_over(tables: Tables, claim: Claim, wave: int, *, owner: str, 
 
 
 def mark_settled(tables: Tables, sync: str, run_ids: Sequence[str], clock: Clock) -> None:
-    """Note that what lost runs may have sent is written down.
+    """Append `settled` events for lost runs whose records in doubt are written down.
 
     Args:
         tables: where the tables are.
         sync: the sync.
-        run_ids: the runs.
-        clock: time.
+        run_ids: ids of the lost runs.
+        clock: tells the time.
     """
     now = clock.now()
     append_events(tables, [{"run_id": run_id, "sync": sync, "event": "settled", "at": now} for run_id in run_ids])
 
 
 def _next_run(runs: Sequence[ClaimState], now: datetime) -> tuple[str, int]:
-    """The id and the number of the run after these."""
+    """Return the id and the number of the run after these runs."""
     newest = runs[-1].run_id if runs else None
     return new_run_id(now, newest), max((run.run_number for run in runs), default=0) + 1
 
@@ -338,12 +341,12 @@ def _started(
 
 
 def _has_renewed(before: ClaimState, after: ClaimState | None) -> bool:
-    """Tell whether a run has renewed its claim since it was read."""
+    """Tell whether a run has renewed its claim since it was read as `before`."""
     return after is not None and after.expires_at > before.expires_at and after.send_until > before.send_until
 
 
 def _append_numbered(tables: Tables, sync: str, number: int, events: Sequence[Mapping[str, Any]]) -> None:
-    """Append events as the sync's transaction of that number, of which Delta commits one."""
+    """Append events as the sync's transaction of that number, unless Delta already has a transaction of that number."""
     try:
         append_events(tables, events, app_id=f"claim-{sync}", app_version=number)
     except Exception as error:

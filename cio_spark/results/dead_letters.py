@@ -1,4 +1,4 @@
-"""`dead_letters`: what could not be delivered, with its payload, until it is replayed."""
+"""Writes the table `dead_letters`: records that could not be delivered, with their payloads, until their replay."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from cio_spark.results.tables import Tables
 from cio_spark.schemas import DEAD_LETTERS, struct_of
 
 ALWAYS_DEAD = ("rejected", "invalid")
-"""Under every strategy, as in the notebook; `failed` ones only under dead_letter_queue."""
+"""Statuses of dead letters under every strategy, as in the notebook; `failed` is one only under `dead_letter_queue`."""
 
 
 def append_dead_letters(
     tables: Tables, records: DataFrame, *, run_id: str, sync: str, include_failed: bool, store_payloads: bool
 ) -> None:
-    """Writes down a run's dead letters, in one commit that a second call does not repeat.
+    """Append a run's dead letters in one commit, which a second call does not repeat.
 
     Args:
         tables: where the tables are.
         records: the run's records with `record_id`, `payload` (without message id), `payload_hash`, `occurred_at`.
-        run_id, sync: the run; its statuses must be in `record_status`.
-        include_failed: also what failed transiently (`dead_letter_queue`); what stopped the run is none of it.
-        store_payloads: keep payloads.
+        run_id, sync: the run and its sync; its statuses must be in `record_status`.
+        include_failed: whether `failed` records are dead letters too (`dead_letter_queue`), except those in doubt and
+            those whose failure stopped the run.
+        store_payloads: whether to keep payloads.
     """
     statuses = (*ALWAYS_DEAD, "failed") if include_failed else ALWAYS_DEAD
     dead = (
@@ -33,7 +34,7 @@ def append_dead_letters(
         .where(~F.expr(STOPPED_THE_RUN))
     )
     payloads = records.select("record_id", "payload_hash", "payload", "occurred_at").alias("records")
-    # Rows without a record id are told apart by their content; equal ones need one payload only
+    # Rows without a record id are identified by their content; equal rows need only one payload
     same = F.col("dead.record_id").eqNullSafe(F.col("records.record_id")) & (
         F.col("dead.payload_hash") == F.col("records.payload_hash")
     )

@@ -1,4 +1,4 @@
-"""Rows of `record_status` for records that may have been sent by a run that died."""
+"""Appends rows of `record_status` for records that a run may have sent before it died."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _MESSAGE = "the run ended while this record may have been on its way; whether it
 
 
 def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: str, operation_type: str) -> None:
-    """Appends `failed` rows with the code `in_doubt`, once for a run however often it is called.
+    """Append `failed` rows with the code `in_doubt`, only once for a run, however often this is called.
 
     Args:
         tables: where the tables are.
-        records: valid records with their `message_id`.
-        run_id, sync, operation_type: the run that died.
+        records: records with their `message_id`; invalid ones are left out.
+        run_id, sync, operation_type: id, sync and operation type of the run that died.
     """
     columns = {
         "run_id": F.lit(run_id),
@@ -48,16 +48,16 @@ def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: st
     except Exception as error:
         if not lost_the_race(error):
             raise
-        append()  # where another run has settled this one at the same moment, it adds nothing
+        append()  # if another run has recovered this run at the same moment, this adds nothing
 
 
 def has_written(tables: Tables, run_id: str, sync: str) -> bool:
-    """Whether a run committed anything; a settlement does not count."""
+    """Tell whether a run committed any statuses; `in_doubt` rows do not count."""
     mine = tables.read("record_status").where((F.col("sync") == sync) & (F.col("run_id") == run_id))
     return not mine.where(F.coalesce("error_code", F.lit("")) != IN_DOUBT).limit(1).isEmpty()
 
 
 def has_dead(tables: Tables, run_id: str, sync: str) -> bool:
-    """Whether a run wrote records that may be dead letters."""
+    """Tell whether a run wrote records that may be dead letters."""
     mine = tables.read("record_status").where((F.col("sync") == sync) & (F.col("run_id") == run_id))
     return not mine.where(F.col("status").isin("rejected", "invalid", "failed")).limit(1).isEmpty()

@@ -1,4 +1,4 @@
-"""Keeps the tables small: drops old history, compacts and sorts, vacuums, sweeps staging that a dead run has left."""
+"""Keeps the tables small: drops old history, compacts, sorts and vacuums, and drops staged rows that dead runs left."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|waves)$")
 def maintain_tables(
     tables: Tables, *, keep_days: int, now: datetime, sync: str, letters_keep_days: int | None = None
 ) -> list[str]:
-    """Do everything, oldest history first; safe to run at any time, best while no sync runs.
+    """Do all maintenance, beginning with old history; this is safe at any time, and best while no sync runs.
 
     Args:
         tables: where the tables are.
-        keep_days: history that is kept, in days. Of every record the last row, the last one that was attempted and the
-            last accepted one are kept for ever; so is the newest run of every sync. What a run that died has staged is
-            kept so long for the run that recovers it, of a retired sync too.
-        now: the time.
-        sync: the sync whose old dead letters go.
-        letters_keep_days: how long its dead letters are kept, in days; None: until their records are accepted.
+        keep_days: days of history to keep. Of every record, the last row, the last row that was attempted and the last
+            accepted row are kept for ever, and so is the newest run of every sync. Rows that a dead run has staged are
+            kept for as many days, for the run that recovers it; so are those of a retired sync.
+        now: the current time.
+        sync: the sync whose old dead letters are dropped.
+        letters_keep_days: days for which its dead letters are kept; None keeps them until their records are accepted.
 
     Returns:
-        what was done, a line each.
+        One line for each thing that was done.
     """
     since = now - timedelta(days=keep_days)
     oldest = smallest_run_id(since)
@@ -57,15 +57,15 @@ def maintain_tables(
         sort_table(tables, table)
         tables.spark.sql(f"VACUUM {tables.name(table)}").collect()
     done.append(f"compacted, sorted and vacuumed {', '.join(TABLES)}")
-    # After the last sorting that the clustering does
+    # This comes after the last sorting by clustering
     done += end_clustering(tables, now=now)
     swept = _sweep_staging(tables, since)
     return [*done, f"swept {', '.join(swept)}" if swept else "no staging was left behind"]
 
 
 def _sweep_staging(tables: Tables, long_ago: datetime) -> list[str]:
-    """Drops staged rows of runs that are settled, that nobody knows, or that died `long_ago` and were never settled."""
-    # Names first: a run claims its sync before it stages, so whoever has staged these rows is known below
+    """Drop staged rows of runs that need no recovery, that are unknown, or that died before `long_ago`."""
+    # Read the names first: a run claims its sync before it stages, so the runs of these rows are known below
     staged = [(name, match.group("run")) for name in tables.names() if (match := _STAGING.match(name))]
     needed = _unsettled_runs(tables, long_ago) if staged else set()
     swept = []
@@ -82,7 +82,7 @@ def _sweep_staging(tables: Tables, long_ago: datetime) -> list[str]:
 
 
 def _unsettled_runs(tables: Tables, long_ago: datetime) -> set[str]:
-    """Ids, in lower case, of runs that are at work, or that a later run may still settle from what they staged."""
+    """Return the lower-case ids of runs that are at work, or that a later run may still recover from staged rows."""
     runs = (
         tables.read("sync_runs")
         .groupBy("run_id")

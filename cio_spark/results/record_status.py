@@ -1,4 +1,4 @@
-"""`record_status`: the append that is the one action on the delivery, and the counts read back from it."""
+"""Appends to `record_status`, which is the one action on the delivery, and reads the counts back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SUMS = tuple(name for name, fact in BATCH_FACTS.items() if fact.is_summed)
 
 
 def append_record_status(tables: Tables, statuses: DataFrame, *, run_id: str, wave: int) -> None:
-    """Appends a wave's statuses in one commit; this evaluates the delivery, so call it once.
+    """Append a wave's statuses in one commit; this evaluates the delivery, so call it only once.
 
     Args:
         tables: where the tables are.
@@ -28,12 +28,12 @@ def append_record_status(tables: Tables, statuses: DataFrame, *, run_id: str, wa
 
 
 def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
-    """Counts what a run wrote, by status and reason, and adds up what its requests took.
+    """Count what a run wrote, by status and reason, and add up what its requests took.
 
     Args:
         tables: where the tables are.
-        run_id: the run.
-        sync: its sync; lets files of other syncs be skipped.
+        run_id: id of the run.
+        sync: its sync; with it, files of other syncs can be skipped.
     """
     rows = (
         tables.read("record_status")
@@ -82,7 +82,7 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
 
 
 def _by_code(reasons: list[Reason]) -> tuple[Reason, ...]:
-    """Add up reasons that differ in nothing but words and HTTP status."""
+    """Add up reasons that differ only in their words and HTTP status."""
     records = Counter[tuple[str, str, str]]()
     for reason in reasons:
         records[(reason.status, reason.category, reason.code)] += reason.records
@@ -90,12 +90,18 @@ def _by_code(reasons: list[Reason]) -> tuple[Reason, ...]:
 
 
 def has_answers(tables: Tables, sync: str) -> bool:
-    """Tell whether a record of the sync may be left alone for what an API said of it."""
+    """Tell whether an API has accepted or rejected a record of the sync, so that runs may leave the record alone."""
     answered = F.col("status").isin("accepted", "rejected")
     return not tables.read("record_status").where((F.col("sync") == sync) & answered).limit(1).isEmpty()
 
 
 def most_frequent(reasons: list[Reason]) -> tuple[Reason, ...]:
-    """The most frequent, and at least one of each status, category and code: verdicts are drawn from these."""
+    """Return the most frequent reasons, and at least one of each status, category and code.
+
+    The exit status of a run is decided from these reasons, so no code may be missing.
+
+    Args:
+        reasons: all reasons, the most frequent first.
+    """
     first = {(reason.status, reason.category, reason.code): reason for reason in reversed(reasons)}
     return tuple(dict.fromkeys([*reasons[:MOST_REASONS], *first.values()]))

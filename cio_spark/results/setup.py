@@ -1,4 +1,4 @@
-"""Creates tables and views, adds columns that are missing, refuses tables that are somebody else's; idempotent."""
+"""Creates tables and views, adds missing columns, and refuses foreign tables; doing it again changes nothing."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from cio_spark.schemas import TABLES, struct_of
 from cio_spark.spark import failures as spark_errors
 
 _OTHERS_SECONDS = 0.5
-"""How long to wait before each look whether another run has come to an end with a table that it is making."""
+"""Seconds before each new try, while another run creates a table or adds columns to it."""
 MOST_WAIT_SECONDS = 960.0
-"""For other runs, before columns are added: the longest time for which a wave may send, and a minute."""
+"""Longest wait for other runs before columns are added: the longest time for which a wave may send, and a minute."""
 _LOOK_EVERY_SECONDS = 5.0
 
 
 def are_set_up(tables: Tables) -> bool:
-    """Tell whether the tables are there, for commands that only read; local ones become known to the session.
+    """Tell whether the tables exist, for commands that only read; local tables become known to the session.
 
     Args:
-        tables: where they are.
+        tables: where the tables are.
 
     Raises:
-        TableError: some of them are there, and some are not.
+        TableError: some of the tables exist, and some do not.
     """
     missing = [table for table in TABLES if not tables.exists(table)]
     if missing and len(missing) < len(TABLES):
@@ -48,19 +48,19 @@ def set_up_tables(
 ) -> list[str]:
     """Make every table and view of the product ready for use.
 
-    A column is added only while no run is at work: Delta refuses an append that was under way meanwhile, and what the
-    append's wave had sent would be in doubt.
+    A column is added only while no run is at work: Delta refuses an append that was under way at that moment, and what
+    the append's wave had sent would be in doubt.
 
     Args:
-        tables: where they are.
-        clock: waits for other runs where a column is missing.
-        owner_is_dead: whether the owner of a run is known to be gone.
+        tables: where the tables are.
+        clock: tells the time, and waits for other runs if a column is missing; None for the machine's clock.
+        owner_is_dead: tells whether the owner of a run is known to be gone.
 
     Returns:
-        what was done, a line each; empty if everything was there.
+        One line for each thing that was done; empty if everything was there.
 
     Raises:
-        TableError: a table of that name has other columns, or nothing can be written.
+        TableError: a table with one of our names has other columns, or nothing can be written.
         TablesInUseError: columns are missing, and other runs have been at work for longer than a wave may take.
     """
     if tables.warehouse is not None:
@@ -77,7 +77,7 @@ def set_up_tables(
         _wait_for_other_runs(tables, incomplete, clock or SystemClock(), owner_is_dead)
         for table in incomplete:
             done += _add_columns(tables, table)
-    # A commit each, whose cost is mostly waiting: at the same time
+    # Each table takes a commit, which mostly waits, so the tables are created at the same time
     with ThreadPoolExecutor(max_workers=len(TABLES)) as pool:
         for made in pool.map(lambda table: _create(tables, table), missing):
             done += made
@@ -86,7 +86,7 @@ def set_up_tables(
 
 
 def _is_being_made(error: BaseException) -> bool:
-    """Whether a table could not be created because its folder is no table yet, but no longer empty either."""
+    """Tell whether a table could not be created because its folder is no longer empty, but not yet a table."""
     return spark_errors.error_class(error) == "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
 
 
@@ -104,7 +104,7 @@ def _create(tables: Tables, table: str) -> list[str]:
             f"{tables.location_clause(table)} "
             f"TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(layout.indexed)}')"
         )
-    except Exception:  # another run may have made it at this moment
+    except Exception:  # another run may have created it at this moment
         if not tables.exists(table):
             raise
         return _add_columns(tables, table)
@@ -124,7 +124,7 @@ def _check_writable(warehouse: Path) -> None:
 
 
 def _columns(schema: T.StructType) -> dict[str, T.DataType]:
-    """The columns by name, in lower case; those within a column as `outer.inner`, beside the outer one."""
+    """Return the columns by lower-case name; the fields of a struct column are added as `outer.inner`."""
     columns: dict[str, T.DataType] = {}
     for field in schema.fields:
         columns[field.name.lower()] = field.dataType
@@ -134,7 +134,7 @@ def _columns(schema: T.StructType) -> dict[str, T.DataType]:
 
 
 def _missing_columns(tables: Tables, table: str, ddl: str) -> dict[str, T.DataType]:
-    """The columns of ours that a table lacks; another type under one of our names is an error."""
+    """Return our columns that a table lacks; raise an error if a column of ours has another type there."""
     found = _columns(tables.read(table).schema)
     wanted = _columns(struct_of(ddl))
     clashes = [
@@ -151,7 +151,7 @@ def _missing_columns(tables: Tables, table: str, ddl: str) -> dict[str, T.DataTy
     missing = {
         name: kind
         for name, kind in wanted.items()
-        # What is within a missing column comes with it
+        # The fields of a missing struct column are added with it
         if name not in found and ("." not in name or name.rpartition(".")[0] in found)
     }
     if missing and table == "batch_operations":
@@ -164,7 +164,7 @@ def _missing_columns(tables: Tables, table: str, ddl: str) -> dict[str, T.DataTy
 def _wait_for_other_runs(
     tables: Tables, incomplete: list[str], clock: Clock, owner_is_dead: Callable[[str], bool]
 ) -> None:
-    """Wait until no run is at work in these tables; one that lost its claim is not."""
+    """Wait until no run is at work in these tables; a run whose claim has expired does not count."""
     if not tables.exists("sync_runs"):
         return
     until = clock.monotonic() + MOST_WAIT_SECONDS
@@ -183,7 +183,7 @@ def _wait_for_other_runs(
 
 
 @tenacity.retry(
-    # Another run adds them at this moment, or makes its claim
+    # Another run may add the columns, or claim its sync, at this moment
     retry=tenacity.retry_if_not_exception_type(TableError),
     stop=tenacity.stop_after_attempt(5),
     wait=tenacity.wait_fixed(_OTHERS_SECONDS),
@@ -199,12 +199,12 @@ def _add_columns(tables: Tables, table: str) -> list[str]:
 
 
 def _in_ddl(kind: T.DataType) -> str:
-    """Write a type as SQL that means the same in every session: `timestamp` alone is what a setting says."""
+    """Write a type as SQL that means the same in every session: a setting decides what `timestamp` alone means."""
     return re.sub(r"\btimestamp\b", "timestamp_ltz", kind.simpleString())
 
 
 def _same(one: T.DataType, other: T.DataType) -> bool:
-    """Tell whether two types are one; what is within a struct is compared on its own."""
+    """Tell whether two types are equal; the fields of structs are compared separately."""
     if isinstance(one, T.StructType) and isinstance(other, T.StructType):
         return True
     return one.simpleString() == other.simpleString()

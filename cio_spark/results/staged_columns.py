@@ -1,7 +1,7 @@
-"""Gives staged columns names and types of ours that Delta takes anywhere, and gives them back as they were.
+"""Gives staged columns names and types that every Delta table accepts, and restores the original ones.
 
-A source may have names, types and properties that a plain Delta table refuses. What a column was is kept with it in the
-table, so that a run that died can be settled by another one.
+A source may have names, types and properties that a plain Delta table refuses. The original name and type are kept as
+metadata of the staged column, so that another run can recover a run that died.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ _HELD = (T.StringType, T.BinaryType, T.BooleanType, T.NumericType, T.DateType, T
 
 
 def type_to_stage(kind: T.DataType) -> T.DataType | None:
-    """Find the plain type in which Delta holds values of a type; None if there is none.
+    """Find the plain type in which Delta can store values of a type; return None if there is none.
 
-    Fields get names of ours, what is nullable may be null, a text has no collation, and what is always null is a text.
+    Fields get our own names, every value may be null, a text has no collation, and the type that is always null becomes
+    a text.
     """
     if isinstance(kind, T.StructType):
         kinds = [type_to_stage(field.dataType) for field in kind.fields]
@@ -39,21 +40,21 @@ def type_to_stage(kind: T.DataType) -> T.DataType | None:
         return T.MapType(key, value) if key is not None and value is not None else None
     if isinstance(kind, (T.StringType, T.NullType)):
         return T.StringType()
-    # Spark 3.5 has no such type
+    # The type is compared by name, because Spark 3.5 has no variant type
     if isinstance(kind, _HELD) or kind.typeName() == "variant":
         return kind
     return None
 
 
 def columns_to_stage(rows: DataFrame, used: Collection[str]) -> DataFrame:
-    """Select what is staged, under names of ours.
+    """Select the columns to stage, under our own names.
 
     Args:
         rows: the source's rows.
-        used: the columns to keep, at least one; `type_to_stage` knows a type for each.
+        used: names of the columns to keep, at least one; `type_to_stage` must find a type for each.
     """
     schema = rows.schema
-    # By their places: names may differ in nothing but case
+    # The columns are named by position, because original names may differ only in case
     placed = rows.toDF(*[f"c{place}" for place in range(len(schema))])
     unused = [field.name for field in schema if field.name not in used]
     columns: list[Column] = []
@@ -63,7 +64,7 @@ def columns_to_stage(rows: DataFrame, used: Collection[str]) -> DataFrame:
         kind = type_to_stage(field.dataType)
         assert kind is not None, field.name
         bare = T.StructField(field.name, _bare(field.dataType))
-        # Any metadata of ours takes the place of the source's own: defaults, generated columns, column mapping
+        # Metadata of our own replaces that of the source: defaults, generated columns, column mapping
         metadata: dict[str, Any] = {_ORIGIN: json.dumps({"place": place, **bare.jsonValue()})}
         if not columns:
             metadata[_UNUSED] = json.dumps(unused)
@@ -72,13 +73,13 @@ def columns_to_stage(rows: DataFrame, used: Collection[str]) -> DataFrame:
 
 
 def columns_as_they_were(staged: DataFrame) -> DataFrame:
-    """Give staged columns back under their own names, with their own types, in their own order.
+    """Restore the original names, types and order of staged columns.
 
     Args:
         staged: the staged table.
 
     Returns:
-        the rows. Columns that were not staged are there by name only: whatever reads one of them fails.
+        The rows. Columns that were not staged exist only by name: reading one of them fails.
     """
     fields = [field for field in staged.schema if _ORIGIN in field.metadata]
     if not fields:  # staged by an earlier version of this package
@@ -90,7 +91,7 @@ def columns_as_they_were(staged: DataFrame) -> DataFrame:
         column = (
             F.lit(None) if isinstance(was.dataType, T.NullType) else F.col(field.name).cast(_restored(was.dataType))
         )
-        # A name alone would keep the metadata
+        # A new name alone would keep the metadata of the staged column
         found[origin["place"]] = column.alias(was.name, metadata={"staged": field.name})
     unused = next(json.loads(field.metadata[_UNUSED]) for field in fields if _UNUSED in field.metadata)
     missing = iter(unused)
@@ -99,12 +100,12 @@ def columns_as_they_were(staged: DataFrame) -> DataFrame:
 
 
 def _unread(name: str) -> Column:
-    """A column that nobody is known to use; a sentence rather than a null, should that be wrong."""
+    """Return a column that nobody is known to use; if it is read after all, it raises an error and is not null."""
     return F.raise_error(F.lit(f"column {quoted(name)} was not staged")).alias(name)
 
 
 def _bare(kind: T.DataType) -> T.DataType:
-    """A type without the metadata of its fields."""
+    """Return a type without the metadata of its fields."""
     if isinstance(kind, T.StructType):
         return T.StructType([T.StructField(field.name, _bare(field.dataType)) for field in kind.fields])
     if isinstance(kind, T.ArrayType):
@@ -115,7 +116,7 @@ def _bare(kind: T.DataType) -> T.DataType:
 
 
 def _restored(kind: T.DataType) -> T.DataType:
-    """A type as values can be cast to it: nothing is cast to what is always null."""
+    """Return a type to which values can be cast: the type that is always null, to which nothing can, becomes a text."""
     if isinstance(kind, T.StructType):
         return T.StructType([T.StructField(field.name, _restored(field.dataType)) for field in kind.fields])
     if isinstance(kind, T.ArrayType):

@@ -1,4 +1,7 @@
-"""Rows kept for one run because their source cannot be read twice alike; the only copy of payloads but dead letters."""
+"""Keeps rows for one run, because their source may give other rows when it is read again.
+
+Besides the dead letters, these rows are the only copy of payloads.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,18 @@ from pyspark.sql import functions as F
 from cio_spark.results.staged_columns import columns_as_they_were, columns_to_stage
 from cio_spark.results.tables import Tables, holds_delta
 
-# Every task writes a file of each wave: that many tasks for each slot at most
+# Every task writes a file of each wave, so there are at most this many tasks for each slot
 _TASKS_PER_SLOT = 8
-# Another hash than those of partitions and lanes, or a wave's persons would share them
+# The hash must differ from those of partitions and lanes, or the persons of a wave would share partitions and lanes
 _WAVE_SEED = 23
 
 
 class Staging:
-    """A run's staged rows, also those of a run that died; whoever has settled the run drops them.
+    """Writes, reads and drops the staged rows of a run, which may have died; the run that recovers it drops them.
 
     Args:
         tables: where the tables are.
-        run_id: the run.
+        run_id: id of the run.
     """
 
     def __init__(self, tables: Tables, run_id: str) -> None:
@@ -30,29 +33,29 @@ class Staging:
         self._table = f"staging_{run_id.lower()}"
 
     def stage(self, rows: DataFrame, used: Collection[str]) -> DataFrame:
-        """Writes source rows once and gives them back as a table that stays the same.
+        """Write source rows once, and return them as a table that stays the same.
 
         Args:
             rows: the source's rows.
-            used: the columns that the sync uses; what becomes of the others, see `columns_as_they_were`.
+            used: names of the columns that the sync uses; for the others see `columns_as_they_were`.
         """
         return columns_as_they_were(self._write(columns_to_stage(rows, used), "rows"))
 
     def stage_waves(self, records: DataFrame, waves: int, *, slots: int, retries_apart: bool) -> DataFrame:
-        """Writes classified records once, cut into waves by a hash of the person, so that none is split.
+        """Write classified records once, cut into waves by a hash of the person, so that no person is split.
 
-        Every task writes a file of each wave: bringing a wave's records together first took a third of the staging.
+        Every task writes a file of each wave: to bring a wave's records together first took a third of the staging.
 
         Args:
-            records: what goes through the delivery.
-            waves: how many.
-            slots: task slots.
-            retries_apart: persons with a record that is `retried` go into one more wave, the last: what was refused
-                before must not take the batches of others with it.
+            records: records that go through the delivery.
+            waves: number of waves.
+            slots: number of task slots.
+            retries_apart: whether persons with a `retried` record go into one more wave, the last: a record that was
+                refused before must not make the batches of other persons fail.
 
         Returns:
-            the records with `wave`, 0 to `waves` - 1, or `waves` for those apart; reading one wave reads its own files
-            only.
+            The records with `wave`, 0 to `waves` - 1, or `waves` for the additional wave. To read one wave reads only
+            the files of that wave.
         """
         person = F.coalesce("person_key", "record_id")
         wave = F.pmod(F.xxhash64(F.lit(_WAVE_SEED), person), F.lit(waves))
@@ -66,7 +69,7 @@ class Staging:
         writer = (
             rows.write.format("delta")
             .option("optimizeWrite", "false")
-            # Statistics hold values, and Delta logs them
+            # Statistics contain values, and Delta logs them
             .option("delta.dataSkippingNumIndexedCols", "0")
             .partitionBy(*partitions)
         )
@@ -78,11 +81,11 @@ class Staging:
         return self._tables.read(table)
 
     def waves(self) -> DataFrame | None:
-        """The waves that the run, possibly one that died, has staged; None if it had not come to that."""
+        """Return the records that the run has staged in waves; None if the run ended before it staged any."""
         return self._found("waves")
 
     def rows(self) -> DataFrame | None:
-        """The source rows that the run has staged; None if there are none."""
+        """Return the source rows that the run has staged; None if there are none."""
         found = self._found("rows")
         return None if found is None else columns_as_they_were(found)
 
@@ -94,7 +97,7 @@ class Staging:
         return self._tables.read(table) if self._tables.exists(table) else None
 
     def drop(self) -> None:
-        """Takes away everything that was staged."""
+        """Drop everything that was staged."""
         for what in ("rows", "waves"):
             table = f"{self._table}_{what}"
             folder = self._tables.folder(table)

@@ -1,4 +1,4 @@
-"""`sync_runs`: events of runs: started, renewed, ended, settled."""
+"""Reads and writes the table `sync_runs`: the events `started`, `renewed`, `ended` and `settled` of runs."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from cio_spark.schemas import RUN_COUNTS
 from cio_spark.spark import failures as spark_errors
 
 NEWEST = timedelta(days=7)
-"""Claims look at the runs of so many days."""
+"""Claims read the runs of the last seven days first."""
 MOST_TRIES = 5
-"""Of an append that fails because somebody adds a column to the table."""
+"""Most tries of an append that fails because somebody adds a column to the table."""
 
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended.
+    """Describes how a run ended.
 
     Attributes:
-        run_id, sync: which run.
-        at: when.
+        run_id, sync: id of the run and its sync.
+        at: time of the end.
         status: succeeded, failed, cancelled, lost or taken_over.
-        exit_status: what the command ends with; None for lost runs.
-        error: one sentence, None when all went well.
-        books: all counts, None where none were made.
-        delivery_seconds: the one action that sends.
-        ledger_version: version of `record_status` the run was planned on.
+        exit_status: exit status of the command; None for lost runs.
+        error: one sentence; None if all went well.
+        books: all counts; None if none were made.
+        delivery_seconds: seconds of the actions that send; None if a later run must recover this one.
+        ledger_version: version of `record_status` on which the run was planned.
     """
 
     run_id: str
@@ -53,7 +53,7 @@ class RunEnd:
     ledger_version: int | None = None
 
     def event(self) -> dict[str, Any]:
-        """The row of `sync_runs`."""
+        """Return the row of `sync_runs`."""
         row: dict[str, Any] = {
             "run_id": self.run_id,
             "sync": self.sync,
@@ -77,7 +77,7 @@ class RunEnd:
 
 
 def _is_harmless(error: BaseException) -> bool:
-    """Whether an append failed only because somebody changed the table's columns meanwhile: nothing was committed."""
+    """Tell whether an append failed only because somebody changed the table's columns: then nothing was committed."""
     return spark_errors.error_class(error).startswith(("DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED"))
 
 
@@ -87,39 +87,40 @@ def _is_harmless(error: BaseException) -> bool:
 def append_events(
     tables: Tables, events: Sequence[Mapping[str, Any]], *, app_id: str | None = None, app_version: int | None = None
 ) -> None:
-    """Append events in one commit; columns an event does not name are null."""
+    """Append events in one commit; columns that an event does not name are null."""
     tables.append_events("sync_runs", events, app_id=app_id, app_version=app_version)
 
 
 def end_run(tables: Tables, end: RunEnd) -> None:
-    """Write a run's end."""
+    """Write the end of a run."""
     append_events(tables, [end.event()])
 
 
 @dataclass(frozen=True)
 class ClaimState:
-    """Holds what claims need to know of one run.
+    """Holds what claims need to know about one run.
 
-    Times are those of commits, as the storage tells them: clocks of drivers differ, and only spans are taken from them.
+    Times are commit times of the storage: the clocks of drivers differ, so only time spans are taken from them.
 
     Attributes:
-        run_id: the run; ids sort by sequence.
+        run_id: id of the run; ids sort by the sequence of runs.
         sync: its sync.
-        run_number: which run of its sync it is, from 1.
+        run_number: number of the run among the runs of its sync, from 1.
         owner: host and process.
-        job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
+        job_attempt: `job run/task/execution count` of a task of a Databricks job; None elsewhere.
         started_at: when it claimed the sync, by its driver's clock.
         last_event_at: when it last committed an event.
         expires_at: when another run may take the sync over, unless the claim is renewed.
         send_until: when its last wave stops sending.
         ended: whether the run has an end.
-        settled: whether it came to its books, or a later run has settled it.
-        settled_others: whether it came to its books as a sync does, and so settled all runs before it.
+        settled: whether nothing of it is left to recover: it sent nothing, made its books, or was recovered.
+        settled_others: whether it made its books as a sync does, and so has recovered all runs before it.
         configuration: JSON of its configuration.
-        source_version: the version of the source it had pinned.
-        taken_over_run: the run that this one only stands for, see `claims.register_taken_over`.
-        taken_over_wave: the wave of that run.
-        session_settings: JSON of the settings it had fixed; None: it recorded none.
+        source_version: version of the source that it had pinned.
+        taken_over_run: id of the run that this one only stands for, see `claims.register_taken_over`; None if it stands
+            for itself.
+        taken_over_wave: number of the wave that the taken-over run has sent.
+        session_settings: JSON of the settings that it had fixed; None if it recorded none.
     """
 
     run_id: str
@@ -149,10 +150,10 @@ _CLAIM_COLUMNS = (
 
 
 def claims_of(tables: Tables, sync: str, now: datetime) -> list[ClaimState]:
-    """Read the runs of a sync that a claim may have to do with, oldest first.
+    """Read the runs of a sync that matter for a claim, oldest first.
 
-    Those of the last days are enough where one of them has settled what was before it: a sync may have run many
-    thousand times. The few small rows are folded here, where a view would cost more to plan.
+    The runs of the last days are enough if one of them has recovered all runs before it: a sync may have run many
+    thousand times. The few small rows are folded here, because a view would cost more to plan.
 
     Args:
         tables: where the tables are.
@@ -166,7 +167,7 @@ def claims_of(tables: Tables, sync: str, now: datetime) -> list[ClaimState]:
 
 
 def open_runs(tables: Tables, now: datetime) -> list[ClaimState]:
-    """Read the runs of all syncs that have no end, started in the last days.
+    """Read the runs of all syncs that started in the last days and have no end.
 
     Args:
         tables: where the tables are.
@@ -184,7 +185,7 @@ def has_ended(tables: Tables, sync: str, run_id: str) -> bool:
 
 def _events(tables: Tables, *conditions: Column) -> list[Row]:
     rows = tables.read("sync_runs")
-    # A newer package adds columns when it sets up; until then they are null
+    # Columns of a newer package are missing until it sets up the tables; until then they are read as null
     there = set(rows.columns)
     columns = [F.col(name) if name in there else F.lit(None).alias(name) for name in _CLAIM_COLUMNS]
     committed = F.col("_metadata.file_modification_time").alias("committed_at")
@@ -213,7 +214,7 @@ def _fold(rows: Sequence[Row]) -> list[ClaimState]:
                 expires_at=_latest(events, "claim_expires_at"),
                 send_until=_latest(events, "send_until"),
                 ended=bool(ended),
-                # only an end with books says how long the delivery took
+                # only an end with books, or of a run that sent nothing, has `delivery_seconds`
                 settled=any(event["event"] == "settled" or event["delivery_seconds"] is not None for event in events),
                 settled_others=any(event["ledger_version"] is not None for event in ended),
                 configuration=started["configuration"],
@@ -227,24 +228,24 @@ def _fold(rows: Sequence[Row]) -> list[ClaimState]:
 
 
 def _committed_at(event: Row) -> datetime:
-    """Tell when an event was committed: the time of its file, which maintenance may have written anew long after."""
+    """Return when an event was committed: the time of its file, unless maintenance has rewritten it much later."""
     return min(as_utc(event["committed_at"]), as_utc(event["at"]) + CLOCKS_NEVER_DIFFER)
 
 
 def _latest(events: Sequence[Row], name: str) -> datetime:
-    """Find the latest time that events name, each counted from its commit; the first commit where none names one."""
+    """Find the latest time that events name, each counted from its commit; if none names one, the first commit."""
     named = [event for event in events if event[name] is not None]
     times = [_committed_at(event) + (as_utc(event[name]) - as_utc(event["at"])) for event in named]
     return max(times, default=min(map(_committed_at, events)))
 
 
 def newest_run(tables: Tables, sync: str) -> ClaimState | None:
-    """Read the newest run of a sync; None: there is none, or there are no tables."""
+    """Read the newest run of a sync; return None if there is none, or if there are no tables."""
     if not tables.exists("sync_runs"):
         return None
     mine = F.col("sync") == sync
     started = tables.read("sync_runs").where(mine & (F.col("event") == "started"))
-    if "taken_over_run" in started.columns:  # one that only stands for another run repeats that one's facts
+    if "taken_over_run" in started.columns:  # a run that only stands for another run repeats its facts
         started = started.where(F.col("taken_over_run").isNull())
     newest = started.agg(F.max("run_id").alias("run_id")).collect()[0]["run_id"]
     runs = _fold(_events(tables, mine, F.col("run_id") == newest)) if newest else []
@@ -256,8 +257,8 @@ def last_runs(tables: Tables, sync: str | None, limit: int) -> list[Row]:
 
     Args:
         tables: where the tables are.
-        sync: only this sync's; None: of all.
-        limit: how many.
+        sync: sync whose runs are read; None for those of all syncs.
+        limit: most runs to read.
     """
     runs = read_state(tables, "sync_run_state")
     if sync is not None:

@@ -1,6 +1,6 @@
-"""Where tables are: in a catalog, or, on a laptop, as Delta folders under a warehouse folder.
+"""Finds, reads and appends to tables, in a catalog or, on a laptop, in Delta folders under a warehouse folder.
 
-The local session's catalog lives in memory only, so every command attaches the folders it finds again.
+The local session's catalog exists only in memory, so every command attaches again the folders that it finds.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _ARROW = {
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+")
-"""Spark's own catalog takes no other names."""
+"""Pattern of names: Spark's own catalog accepts no others."""
 
 
 class Tables:
-    """Names, places and versions of this product's tables, and of local source tables.
+    """Knows the names, places and versions of this product's tables, and the places of local source tables.
 
     Args:
         spark: the session.
         section: catalog and database.
-        warehouse: folder of local tables; None: the catalog knows where they are.
+        warehouse: folder of local tables; None if the catalog knows where the tables are.
     """
 
     def __init__(self, spark: SparkSession, section: TablesSection, warehouse: Path | None) -> None:
@@ -48,39 +48,39 @@ class Tables:
 
     @property
     def database(self) -> str:
-        """The database's name for SQL."""
+        """Return the database's name for SQL."""
         return quoted(*[part for part in (self._catalog, self._database) if part])
 
     def name(self, table: str) -> str:
-        """A table's name for SQL."""
+        """Return a table's name for SQL."""
         return f"{self.database}.{quoted(table)}"
 
     def folder(self, table: str) -> Path | None:
-        """Where a local table is."""
+        """Return the folder of a local table; None if the tables are in a catalog."""
         return None if self.warehouse is None else self.warehouse / self._database / table
 
     def names(self) -> list[str]:
-        """Every table of the database."""
+        """Return the names of all tables of the database."""
         if self.warehouse is not None:
             folder = self.warehouse / self._database
             return sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
         return [row["tableName"] for row in self.spark.sql(f"SHOW TABLES IN {self.database}").collect()]
 
     def location_clause(self, table: str) -> str:
-        """` LOCATION '…'` for a CREATE TABLE of a local table, else nothing."""
+        """Return ` LOCATION '…'` for the CREATE TABLE of a local table, else an empty text."""
         folder = self.folder(table)
         return "" if folder is None else f" LOCATION {sql_text(str(folder.resolve()))}"
 
     def create_database(self) -> None:
-        """Creates the database if it is missing."""
+        """Create the database if it is missing."""
         folder = None if self.warehouse is None else self.warehouse / self._database
         place = "" if folder is None else f" LOCATION {sql_text(str(folder.resolve()))}"
-        # A job may have the right to use a database, but none to create one
+        # A job may have the right to use a database, but not the right to create one
         if not self.spark.catalog.databaseExists(self.database):
             self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {self.database}{place}")
 
     def exists(self, table: str) -> bool:
-        """Whether the table is there; a local one is attached on the way."""
+        """Tell whether a table exists; a local table is also attached to the session's catalog."""
         folder = self.folder(table)
         if folder is None:
             return self.spark.catalog.tableExists(self.name(table))
@@ -89,15 +89,16 @@ class Tables:
         return self._point(self._database, table, folder)
 
     def attach_source(self, name: str) -> str:
-        """Makes `database.table` of the warehouse known to the session, if there is such a folder.
+        """Make `database.table` of the warehouse known to the session, if there is such a folder.
 
-        A name that this session knows of another warehouse, and this one lacks, is forgotten.
+        If the session knows the name from another warehouse, and this warehouse has no such table, the session forgets
+        the name.
 
         Args:
-            name: as it is written in SQL.
+            name: name of the table, as it is written in SQL.
 
         Returns:
-            the name by which SQL finds the table: its folder, where the session's catalog cannot have such a name.
+            The name by which SQL finds the table; it names the folder if the session's catalog cannot have such a name.
 
         Raises:
             TableError: the session's catalog has another table of that name.
@@ -108,7 +109,8 @@ class Tables:
         if self.warehouse is None or parts is None or len(parts) > 2 or not all(map(_can_be_a_folder, parts)):
             return name
         database, table = parts if len(parts) == 2 else ("default", parts[0])
-        # Where we look for a table, and where Spark puts one: the default database is the warehouse itself
+        # The folders in which we look for a table: ours, and that of Spark, whose default database is the warehouse
+        # itself
         spark_folder = self.warehouse if database == "default" else self.warehouse / f"{database}.db"
         folders = (self.warehouse / database / table, spark_folder / table)
         found = next((folder for folder in folders if holds_delta(folder)), None)
@@ -125,7 +127,7 @@ class Tables:
         return name
 
     def _point(self, database: str, table: str, folder: Path) -> bool:
-        """Makes the session's catalog know the table in the folder, and in no other; False if there is none."""
+        """Make the session's catalog know the table in this folder, and in no other; return False if there is none."""
         name, place, there = quoted(database, table), str(folder.resolve()), holds_delta(folder)
         known = find_entry(self.spark, database, table)
         if known is not None and (known.location != place or not there):
@@ -142,17 +144,17 @@ class Tables:
         return there
 
     def version(self, table: str) -> int:
-        """The newest version of a table."""
+        """Return the newest version of a table."""
         history = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1")
         return int(history.select("version").collect()[0][0])
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
-        """A table, at a version or at its newest one."""
+        """Read a table, at a version or at its newest version."""
         reader = self.spark.read if version is None else self.spark.read.option("versionAsOf", version)
         return reader.table(self.name(table))
 
     def complete(self, table: str) -> str:
-        """Give SQL for a table with all its columns: those that set-up has not added yet are null.
+        """Return SQL for a table with all its columns; columns that set-up has not added yet are null.
 
         Args:
             table: one of `schemas.TABLES`; it must exist.
@@ -172,11 +174,11 @@ class Tables:
         app_id: str | None = None,
         app_version: int | None = None,
     ) -> None:
-        """Appends a few events in one commit.
+        """Append a few events in one commit.
 
         Args:
             table: one of `schemas.TABLES`.
-            events: rows; columns an event does not name are null.
+            events: rows; columns that an event does not name are null.
             app_id, app_version: see `append`.
         """
         fields = struct_of(TABLES[table].columns).fields
@@ -185,12 +187,12 @@ class Tables:
         self.append(table, rows.coalesce(1), app_id=app_id, app_version=app_version)
 
     def append(self, table: str, rows: DataFrame, *, app_id: str | None = None, app_version: int | None = None) -> None:
-        """Appends rows in one commit.
+        """Append rows in one commit.
 
         Args:
-            table: which table.
+            table: name of the table.
             rows: rows with the table's columns.
-            app_id, app_version: Delta's `txnAppId` and `txnVersion`: an equal or lower version is a silent no-op.
+            app_id, app_version: Delta's `txnAppId` and `txnVersion`: Delta silently skips an equal or lower version.
         """
         writer = rows.write.format("delta").mode("append").option("optimizeWrite", "false")
         if app_id is not None and app_version is not None:
@@ -199,12 +201,12 @@ class Tables:
 
 
 def lost_the_race(error: Exception) -> bool:
-    """Whether an append failed because another one of the same transaction name was quicker."""
+    """Tell whether an append failed because another append with the same transaction name was faster."""
     return "Concurrent" in type(error).__name__ or "CONCURRENT" in str(error).upper()
 
 
 def holds_delta(folder: Path) -> bool:
-    """Whether a folder is a Delta table: its log alone is none before the first commit."""
+    """Tell whether a folder is a Delta table: a folder with a log is no table before its first commit."""
     return next((folder / "_delta_log").glob("[0-9]*"), None) is not None
 
 

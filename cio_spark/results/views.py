@@ -1,4 +1,4 @@
-"""Defines the views of what is latest: a query over the append-only tables."""
+"""Defines the views of the latest states: queries over the append-only tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KIND_BEFORE = (
     "CASE WHEN max(taken_over_run) IS NOT NULL THEN 'taken_over' WHEN max(source) = 'dead letters' THEN 'replay' "
     "WHEN instr(max(source), ', limited to ') > 0 THEN 'limited' ELSE 'sync' END"
 )
-"""SQL: the kind of a run that wrote none, as packages before 0.2 did; they said it in `source` only."""
+"""SQL: the kind of a run that wrote no kind; packages before 0.2 told it only in `source`."""
 
 _RECORD_STATE = {
     "last_run_id": newest_run(WRITTEN),
@@ -75,32 +75,32 @@ STATE_VIEWS: Mapping[str, str] = MappingProxyType(
         "alert_state": ALERT_STATE,
     }
 )
-"""Query of each view, with names of tables in braces."""
+"""Query of each view, with the names of tables in braces."""
 
 
 def create_views(tables: Tables) -> None:
-    """Create the views of `STATE_VIEWS`, or bring them up to date."""
+    """Create the views of `STATE_VIEWS`, or update them."""
     for view, query in STATE_VIEWS.items():
         create_view(tables, view, query.format_map(_Names(tables.name)))
 
 
 def state_query(tables: Tables, view: str) -> str:
-    """Give the query of a view over the tables as they are: columns that they lack yet are null.
+    """Return the query of a view over the tables as they are; columns that a table still lacks are null.
 
     Args:
         tables: where the tables are.
-        view: a name of `STATE_VIEWS`.
+        view: name of the view in `STATE_VIEWS`.
     """
     return STATE_VIEWS[view].format_map(_Names(tables.complete))
 
 
 def read_state(tables: Tables, view: str) -> DataFrame:
-    """Read what a view holds by its own query, so that it need not have been created; arguments as of `state_query`."""
+    """Read the rows of a view by its query, so that the view need not exist; see `state_query` for the arguments."""
     return tables.spark.sql(state_query(tables, view))
 
 
 class _Names(dict[str, str]):
-    """Gives names of tables to a query."""
+    """Puts names of tables into a query."""
 
     def __init__(self, name_of: Callable[[str], str]) -> None:
         self._name_of = name_of
@@ -110,13 +110,13 @@ class _Names(dict[str, str]):
 
 
 def create_view(tables: Tables, view: str, query: str, meaning: str = "") -> None:
-    """Create a view, or bring it up to date; one that is, is left alone, for a job may not have the right.
+    """Create a view, or replace it if its query has changed; a job may not have the right to replace views.
 
     Args:
         tables: where the tables are.
-        view: its name.
-        query: what it shows.
-        meaning: the same for people.
+        view: name of the view.
+        query: query of the view.
+        meaning: description of the view for people.
     """
     definition = hashlib.sha256(query.encode()).hexdigest()
     if _definition(tables, view) != definition:
@@ -126,7 +126,7 @@ def create_view(tables: Tables, view: str, query: str, meaning: str = "") -> Non
 
 
 def _definition(tables: Tables, view: str) -> str | None:
-    """The hash of the query of a view as it is; None if there is no such view."""
+    """Return the hash of the query with which a view was created; None if there is no such view."""
     try:
         return str(tables.spark.sql(f"SHOW TBLPROPERTIES {tables.name(view)} ('{_DEFINITION}')").collect()[0]["value"])
     except AnalysisException:
