@@ -39,6 +39,12 @@ class CioSparkError(Exception):
     exit_status: ExitStatus = ExitStatus.INTERNAL_ERROR
 
 
+_VERBS = frozenset(
+    {"is", "has", "holds", "must", "cannot", "does", "lacks", "leads", "names", "needs", "takes", "fails"}
+)
+"""Verbs with which messages about a place begin."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """Describes one mistake in what the user wrote.
@@ -50,7 +56,11 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+        """Write one sentence: a message that begins with a verb has the place as its subject."""
+        if not self.path:
+            return self.message
+        link = " " if self.message.split(maxsplit=1)[0] in _VERBS else ": "
+        return f"{self.path}{link}{self.message}"
 
 
 class ConfigurationError(CioSparkError):

@@ -41,10 +41,10 @@ def _of_format_2(config: SyncConfig, now: SessionSettings) -> Iterator[str]:
             yield f"payload.{name}: numbers of JSON text now keep their digits (1.50 was 1.5)"
     for name, own in now.replaced.items():
         hint = "; payload.time_zone sets another" if name == TIME_ZONE else ""
-        yield f"{name}: is now {now.values[name]} in every run, this session's {own} decided before{hint}"
+        yield f"{name} is now {now.values[name]} in every run, this session's {own} decided before{hint}"
 
 
 def _of_settings(then: SessionSettings, now: SessionSettings) -> Iterator[str]:
     for name, value in now.values.items():
         if (before := then.values.get(name)) is not None and before.lower() != value.lower():
-            yield f"{name}: was {before} in the last run, and is {value} now"
+            yield f"{name} was {before} in the last run, and is {value} now"

@@ -39,8 +39,8 @@ def refusal(sync: Bench, **options: Any) -> CioSparkError:
         ({"table": "shop.nothing"}, "source.table: there is no table or view shop.nothing"),
         ({"path": "/no/such/folder"}, "source.path: there is no readable Delta table at /no/such/folder"),
         ({"query": "SELECT * FROM nowhere"}, "source.query: there is no table or view nowhere"),
-        ({"query": "SELEC 1"}, "source.query: must be a SELECT"),
-        ({"query": "SELECT 1 AS id, 2 AS id"}, "source: has more than one column named id"),
+        ({"query": "SELEC 1"}, "source.query must be a SELECT"),
+        ({"query": "SELECT 1 AS id, 2 AS id"}, "source has more than one column named id"),
     ],
 )
 def test_a_source_that_is_not_there(orders: Bench, source: Any, sentence: str) -> None:
@@ -67,7 +67,7 @@ def test_expressions_that_are_no_value_of_one_row_end_in_one_sentence_each(order
             ({"payload": {**orders.payload, "user_id": sql}}, "payload.user_id"),
         ):
             error = refusal(orders, **options)
-            assert str(error).startswith(f"{place}: is not a value of one row")
+            assert str(error).startswith(f"{place} is not a value of one row")
             assert error.exit_status is ExitStatus.CONFIGURATION_ERROR
 
 

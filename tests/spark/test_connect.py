@@ -144,8 +144,8 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     statuses = [int(status) for status in re.findall(r"exit status: (\d+)", said)]
     # The last run before `monitor` was the one with the bad expression, which is a critical alert
     assert statuses == [0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 9, 143], said
-    assert "delivery.engine: is rdd, which there is none of on Spark Connect" in said
-    assert "payload.properties.set.n: is not a value of one row" in said
+    assert "delivery.engine is rdd, which there is none of on Spark Connect" in said
+    assert "payload.properties.set.n is not a value of one row" in said
     assert "DATATYPE_MISMATCH" in said
     assert "payload.properties.set.n: `cast(customer AS INT)` fails on 302 rows of the source" in said
     # The wave that was cut off is in doubt; a run in another session goes on from there

@@ -252,13 +252,13 @@ def test_every_problem_of_a_mapping_is_reported_at_once_with_its_path(spark: Spa
     for piece in (
         "payload.record_id: there is no column `idd`",
         "payload.user_id: there is no column `custommer`; did you mean `customer`?",
-        "payload.timestamp: has type bigint",
+        "payload.timestamp has type bigint",
         "`blob` has type binary, which JSON cannot carry",
         "`wait` has type interval day",
         "there is no column `amout`",
-        "payload.properties.set.a: is not a valid Spark SQL expression",
+        "payload.properties.set.a is not a valid Spark SQL expression",
         "payload.properties.set.b: function nope does not exist",
-        "payload.properties.set.c: has another value on every run",
+        "payload.properties.set.c has another value on every run",
         "the name '_d' is reserved",
     ):
         assert piece in said

@@ -160,12 +160,12 @@ def test_a_device_type_that_is_no_platform_makes_its_own_row_invalid(spark: Spar
 @pytest.mark.parametrize(
     ("section", "sentence"),
     [
-        ({"call": "track", "event": {"value": "é" * 51}}, "payload.event: is longer than 100 bytes"),
-        ({"call": "track", "event": {"value": " "}}, "payload.event: is empty"),
-        ({"call": "group", "group_id": {"value": "x" * 151}}, "payload.group_id: is longer than 150 bytes"),
+        ({"call": "track", "event": {"value": "é" * 51}}, "payload.event is longer than 100 bytes"),
+        ({"call": "track", "event": {"value": " "}}, "payload.event is empty"),
+        ({"call": "group", "group_id": {"value": "x" * 151}}, "payload.group_id is longer than 150 bytes"),
         (
             {"call": "relationship_delete", "object_id": "id", "object_type_id": {"value": "abc"}},
-            "payload.object_type_id: must be a whole number",
+            "payload.object_type_id must be a whole number",
         ),
     ],
 )

@@ -73,16 +73,16 @@ def test_a_struct_without_policies_by_field_keeps_its_bytes(spark: SparkSession)
     [
         (
             {"nulls": {"send": ["plan_edn"]}},
-            "payload.nulls.send: names 'plan_edn', which is no field of traits; did you",
+            "payload.nulls.send names 'plan_edn', which is no field of traits; did you",
         ),
         (
             {"nulls": {"drop": ["Plan"]}},
-            "payload.nulls.drop: names 'Plan', which is no field of traits; did you mean 'plan'",
+            "payload.nulls.drop names 'Plan', which is no field of traits; did you mean 'plan'",
         ),
-        ({"timestamps": {"iso": ["att"]}}, "payload.timestamps.iso: names 'att', which is no field of traits; did you"),
+        ({"timestamps": {"iso": ["att"]}}, "payload.timestamps.iso names 'att', which is no field of traits; did you"),
         (
             {"timestamps": {"unix_seconds": ["zzz"]}},
-            "payload.timestamps.unix_seconds: names 'zzz', which is no field of",
+            "payload.timestamps.unix_seconds names 'zzz', which is no field of",
         ),
     ],
 )
@@ -101,10 +101,10 @@ def test_policies_by_field_are_refused_where_only_the_rows_know_the_names(spark:
     said = section(traits_from=whole, nulls={"send": ["plan"]}, timestamps={"default": "iso", "unix_seconds": ["at"]})
     nulls, times = problems(spark, said)
     assert nulls == (
-        "payload.nulls.send: names 'plan', but only the rows know which names are in traits_from, which is a map or "
+        "payload.nulls.send names 'plan', but only the rows know which names are in traits_from, which is a map or "
         "JSON text: make it a struct (from_json with a schema), or set nulls.default"
     )
-    assert times.startswith("payload.timestamps.unix_seconds: names 'at', but only the rows know")
+    assert times.startswith("payload.timestamps.unix_seconds names 'at', but only the rows know")
     known = {**said, "context": {"set": {"plan": "id", "at": "id"}}}
     prepare_records(spark.sql(QUERY), PayloadSection.model_validate(known))
 
@@ -117,7 +117,7 @@ def test_names_in_a_struct_are_checked_before_a_run(spark: SparkSession) -> None
         "payload.traits_from: the name '_own' is reserved: names must not start with '_'; rename it in the struct",
         f"payload.traits_from: the name {long[:40]!r}… is longer than 150 bytes",
         "payload.traits_from: the name '_deep' is reserved: names must not start with '_'; rename it in the struct",
-        "payload.traits_from: has 301 fields, Customer.io takes 300",
+        "payload.traits_from has 301 fields, Customer.io takes 300",
     ]
     column = {"traits_from": None, "traits": {"set": {"s": "named_struct('_own', 1)"}}}
     (nested,) = problems(spark, {**section(), **column})

@@ -106,7 +106,7 @@ def test_an_explicit_null_counts_as_not_given() -> None:
 
 
 def test_a_section_made_in_python_obeys_the_same_rules() -> None:
-    with pytest.raises(ValidationError, match="event: is missing: track needs it"):
+    with pytest.raises(ValidationError, match="event is missing: track needs it"):
         PayloadSection(call=Call.TRACK, record_id="id", user_id="u")
 
 

@@ -38,7 +38,7 @@ def test_settings_of_the_session_that_no_longer_decide_are_named() -> None:
     berlin = SessionSettings({TIME_ZONE: "UTC"}, replaced={TIME_ZONE: "Europe/Berlin"})
     (note,) = bytes_changes(sync(), None, berlin)
     assert note.startswith(
-        "spark.sql.session.timeZone: is now UTC in every run, this session's Europe/Berlin decided before; "
+        "spark.sql.session.timeZone is now UTC in every run, this session's Europe/Berlin decided before; "
         "payload.time_zone sets another"
     )
 
@@ -46,6 +46,6 @@ def test_settings_of_the_session_that_no_longer_decide_are_named() -> None:
 def test_settings_that_differ_from_those_of_the_last_run_are_named() -> None:
     berlin = SessionSettings({TIME_ZONE: "Europe/Berlin"})
     assert bytes_changes(sync(traits={"include": "*"}), berlin.to_json(), UTC) == (
-        f"spark.sql.session.timeZone: was Europe/Berlin in the last run, and is UTC now: {SENT}",
+        f"spark.sql.session.timeZone was Europe/Berlin in the last run, and is UTC now: {SENT}",
     )
     assert bytes_changes(sync(traits={"include": "*"}), UTC.to_json(), UTC) == ()

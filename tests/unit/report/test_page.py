@@ -179,4 +179,4 @@ def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "jinja2", None)
     result = CliRunner().invoke(app, ["report", "cio_spark/demo/purchases.yml", "--warehouse", str(tmp_path)])
     assert result.exit_code == 2
-    assert " ".join(result.output.split()) == "error: jinja2: is not installed: pip install 'cio-spark[report]'"
+    assert " ".join(result.output.split()) == "error: jinja2 is not installed: pip install 'cio-spark[report]'"
