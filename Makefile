@@ -5,9 +5,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SPARK := 4.1
 OTHER_SPARKS := 3.5 4.0 4.2
+# Holds the versions that pip chooses to those of constraints.txt
+CONSTRAINTS := -c constraints.txt
 # pytest gives whole files to three processes, the longest files first. Each process has a Spark session; two processes
 # would leave cores idle
 THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
+# Coverage counts the processes of pytest only, not Spark's workers. It slows the unit tests down, so `make test` has none
+COVERAGE := --cov=cio_spark --cov-report=
 LONGEST := $(addprefix tests/spark/test_,demo_data.py ledger_model.py dead_letters.py stopped_driver.py connect.py bad_input.py maintenance.py process_large_dataset.py sync.py waves_and_resume.py signals.py privacy.py)
 
 # Finds the first Python of at least 3.10 that can make a virtual environment; PYTHON=… chooses another one
@@ -18,11 +22,11 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-spark test-versions lint bench bench-waves bench-analysis chaos clean java chromium
+.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints bench bench-waves bench-analysis chaos clean java chromium
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
 
 demo: $(INSTALLED) java ## set up, then the main job end to end on real data, against the stand-in
 	@$(BIN)/cio-spark demo
@@ -30,8 +34,9 @@ demo: $(INSTALLED) java ## set up, then the main job end to end on real data, ag
 test: $(INSTALLED) java chromium ## set up, then unit and Spark tests, without the slowest two
 	@$(BIN)/pytest -q -m 'not slow' $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit
 
-test-all: $(INSTALLED) java chromium ## all of them, also the slowest and those on a standalone cluster
-	@$(BIN)/pytest -q $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
+test-all: $(INSTALLED) java chromium ## all of them, also the slowest and those on a standalone cluster; coverage
+	@$(BIN)/pytest -q $(COVERAGE) $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
+	@echo "Coverage, without Spark's workers: $$($(BIN)/coverage report --format=total) %"
 
 test-versions: ## the Spark tests on the other versions of Spark, each in a virtual environment of its own
 	@for version in $(OTHER_SPARKS); do \
@@ -42,10 +47,23 @@ test-versions: ## the Spark tests on the other versions of Spark, each in a virt
 test-spark: $(INSTALLED) java
 	@$(BIN)/pytest -q -m 'not slow' $(THREE_AT_A_TIME) $(LONGEST) tests/spark
 
+test-newest: ## `make test` with the newest libraries that setup.py allows, in a virtual environment of its own
+	@rm -rf .venv-newest
+	@$(MAKE) -s VENV=.venv-newest CONSTRAINTS= test
+
 lint: $(INSTALLED) ## ruff and mypy
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .
 	@$(BIN)/mypy --no-error-summary
+
+fmt: $(INSTALLED) ## let ruff format the code and mend what it can
+	@$(BIN)/ruff check -q --fix .
+	@$(BIN)/ruff format -q .
+
+constraints: ## write constraints.txt anew, from the newest libraries that setup.py allows
+	@rm -rf .venv-newest
+	@$(MAKE) -s VENV=.venv-newest CONSTRAINTS= .venv-newest/.installed
+	@.venv-newest/bin/python tools/freeze.py >constraints.new && mv constraints.new constraints.txt
 
 bench: $(INSTALLED) java ## throughput beside the floor and the official client
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/throughput.py
@@ -60,7 +78,7 @@ bench-analysis: $(INSTALLED) java ## seconds of analyze, monitor, report and exp
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/analysis.py
 
 clean: ## remove what was set up, built and cached, and the local tables
-	@rm -rf $(VENV) .venv-spark-* .cio-spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
+	@rm -rf $(VENV) .venv-* .cio-spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* constraints.new spark-warehouse metastore_db derby.log
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 java:
@@ -69,9 +87,9 @@ java:
 chromium:
 	@tools/ensure-chromium
 
-$(INSTALLED): setup.py pyproject.toml
+$(INSTALLED): setup.py pyproject.toml constraints.txt
 	@python=$$($(FIND_PYTHON)) || exit 1; \
 	echo "Installing cio_spark into $(VENV) …"; \
 	$$python -m venv $(VENV) && \
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' 'pyspark==$(SPARK).*' && \
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) -e '.[dev]' 'pyspark==$(SPARK).*' && \
 	touch $@

@@ -23,6 +23,7 @@ DEV = [
     "jsonschema>=4.21",
     "mypy>=1.10",
     "pytest>=8",
+    "pytest-cov>=6",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
     "ruff>=0.5",
