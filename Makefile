@@ -31,7 +31,7 @@ help: ## this list
 demo: $(INSTALLED) java ## set up, then the main job end to end on real data, against the stand-in
 	@$(BIN)/cio-spark demo
 
-test: $(INSTALLED) java chromium ## set up, then unit and Spark tests, without the slowest two
+test: $(INSTALLED) java chromium ## set up, then unit and Spark tests, without the slow ones
 	@$(BIN)/pytest -q -m 'not slow' $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit
 
 test-all: $(INSTALLED) java chromium ## all of them, also the slowest and those on a standalone cluster; coverage
