@@ -1,4 +1,4 @@
-"""The `cio-spark` command, and what it draws on a terminal."""
+"""Holds the `cio-spark` command and the code that draws on a terminal."""
 
 from cio_spark.cli.app import app, main, run_job
 

@@ -29,7 +29,7 @@ for command in (sync, replay, setup, maintain, status, analyze, monitor, report,
 def main_options(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
-    """Delta tables to Customer.io with Spark."""
+    """Send rows of Delta tables to Customer.io with Spark."""
     if version:
         Console().print(VERSION)
         raise typer.Exit
@@ -41,10 +41,12 @@ def main() -> None:
 
 
 def run_job(command: str) -> None:
-    """Run a command with the process's arguments, for `jobs/`; a success returns, as Databricks expects.
+    """Run a command with the process's arguments, for the scripts in `jobs/`.
+
+    After a success it returns instead of raising `SystemExit`, as Databricks expects.
 
     Args:
-        command: its name.
+        command: name of the command.
     """
     try:
         app([command, *sys.argv[1:]])

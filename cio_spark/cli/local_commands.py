@@ -1,4 +1,4 @@
-"""The commands that need no tables and no cluster: `standin`, `demo` and `schema`."""
+"""Defines the commands that need no tables and no cluster: `standin`, `demo` and `schema`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that look at what runs have written: `status`, `analyze`, `monitor`, `report` and `explain`."""
+"""Defines the commands that read what runs have written: `status`, `analyze`, `monitor`, `report` and `explain`."""
 
 from __future__ import annotations
 
@@ -147,7 +147,11 @@ def monitor(
 
 
 def _find_webhook(config: SyncConfig, console: Console) -> WebhookUrl | None:
-    """Whom to tell; without it alerts are evaluated all the same, for the table is the truth."""
+    """Return the webhook that alerts are sent to, or None.
+
+    If the webhook cannot be found, that is printed, and the alerts are evaluated all the same, because they are
+    recorded in a table anyway.
+    """
     try:
         return runtime.find_webhook(config)
     except CioSparkError as error:
@@ -189,7 +193,9 @@ def report(
 
 
 def report_writer() -> Callable[..., None]:
-    """`report.page.write_report`, which needs the extra; whoever asks early has the error before Spark is started.
+    """Return `report.page.write_report`, which needs the extra `report`.
+
+    A command that calls this first shows the error before Spark is started.
 
     Raises:
         ConfigurationError: the extra is not installed.

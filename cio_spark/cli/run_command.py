@@ -1,4 +1,4 @@
-"""Runs any command: gives it a console and the log, and turns an error into a sentence and an exit status."""
+"""Runs any command with a console and a log, and turns errors into a sentence and an exit status."""
 
 from __future__ import annotations
 
@@ -21,21 +21,28 @@ _LOG_WIDTH = 180
 
 
 def log_style(asked: LogStyle | None) -> LogStyle:
-    """Decide how a command logs: as asked for by `--log`, else by whether standard output is a terminal."""
+    """Decide how a command logs: as `--log` says, else off on a terminal and JSON elsewhere.
+
+    Args:
+        asked: value of `--log`; None if it is not given.
+    """
     return choose_style(asked, on_terminal=Console().is_terminal)
 
 
 def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False, log: LogStyle = LogStyle.OFF) -> None:
-    """Run a command; an error becomes one sentence and an exit status.
+    """Run a command and exit; an error is shown as a sentence and becomes an exit status.
 
     Args:
-        command: what to do.
-        debug: let exceptions through.
-        log: how events are written to standard error.
+        command: function that does the work of the command, and returns its exit status.
+        debug: whether exceptions are raised instead.
+        log: style in which events are written to standard error.
+
+    Raises:
+        typer.Exit: the command has ended; it carries the exit status.
     """
     console = Console(highlight=False)
     if not console.is_terminal and not runtime.says_terminal_width():
-        # A file or a job's log has no width; in the 80 columns assumed for it tables fall apart
+        # A file or a job's log has no width; in the 80 columns that are assumed for it, tables become unreadable
         console.width = _LOG_WIDTH
     try:
         with logs_configured(log, sys.stderr, SystemClock()):
@@ -54,7 +61,13 @@ def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False
 
 
 def worst(statuses: Sequence[ExitStatus]) -> ExitStatus:
-    """Give the status that counts of several: an error is worse than a run that finished with errors."""
+    """Return the worst of several exit statuses.
+
+    A run that ended with an error of its own is worse than a run that finished with too many records in error.
+
+    Args:
+        statuses: exit statuses; none of them means success.
+    """
     order = [
         ExitStatus.SUCCESS,
         ExitStatus.MONITOR_WARNING,
@@ -74,7 +87,7 @@ def worst(statuses: Sequence[ExitStatus]) -> ExitStatus:
 
 
 def show_error(console: Console, error: CioSparkError, sync: str | None = None) -> ExitStatus:
-    """Show an error in a sentence, and give its exit status."""
+    """Show an error, and return its exit status."""
     lines = str(error).splitlines()
     for line in lines:
         console.print(f"[red]error:[/red] {escape(f'{sync}: ' if sync else '')}{escape(line)}", soft_wrap=True)
@@ -84,14 +97,14 @@ def show_error(console: Console, error: CioSparkError, sync: str | None = None) 
 def show_failure(
     console: Console, error: Exception, config: SyncConfig, *, of_several: bool, debug: bool
 ) -> ExitStatus:
-    """Show why one of several syncs failed, and give its exit status, so that the others get their turn.
+    """Show why one of several syncs failed, and return its exit status, so that the other syncs can run.
 
     Args:
-        console: where to.
-        error: what ended it.
-        config: the sync.
-        of_several: whether its name is needed to tell it from others.
-        debug: let errors through that are not ours.
+        console: the console to print on.
+        error: the exception that ended the sync.
+        config: configuration of the sync.
+        of_several: whether the sync's name is printed, because the command is about several syncs.
+        debug: whether exceptions other than `CioSparkError` are raised instead.
     """
     if debug and not isinstance(error, CioSparkError):
         raise error

@@ -1,4 +1,4 @@
-"""Says which configuration and which tables a command works with."""
+"""Selects the configurations and the tables that a command works with."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """Names the configurations that a command is about.
+    """Holds the options by which a command finds its configurations and tables.
 
     Attributes:
-        paths: sync files.
-        environment: name of an environment file.
-        overrides: `key=value`, as of `--set`.
-        warehouse: folder of local tables.
-        debug: leave Spark's messages on the terminal.
-        log: how events are written.
+        paths: paths of the sync files.
+        environment: name of an environment file; None if no name is given to the command.
+        overrides: settings in the form `key=value`, from `--set`.
+        warehouse: folder of local tables; None if no folder is given to the command.
+        debug: whether Spark's messages stay on the terminal.
+        log: style in which events are written.
     """
 
     paths: Sequence[Path]
@@ -37,17 +37,20 @@ class Selection:
     log: LogStyle = LogStyle.OFF
 
     def load(self) -> list[SyncConfig]:
-        """Load the configurations, critical first; what is said to the command wins over a notebook's widgets."""
+        """Load the configurations, those of critical priority first.
+
+        Options of the command win over environment variables, and these win over a notebook's widgets.
+        """
         widgets = runtime.read_widgets()
         overrides = [*widgets.overrides, *runtime.environment_overrides(), *self.overrides]
         return load_configs(self.paths, environment=self.environment or widgets.environment, overrides=overrides)
 
     def open_session(self) -> CommandSession:
-        """Open the session that the command works with."""
+        """Open the Spark session that the command works with."""
         return open_session(self.warehouse, debug=self.debug)
 
     def open_tables(self, config: SyncConfig) -> Tables:
-        """Give the tables of a sync, in the session that the command works with."""
+        """Open a Spark session, and return the tables of a sync in it."""
         opened = self.open_session()
         from cio_spark.results import Tables  # needs pyspark, which open_session has made sure of
 

@@ -1,4 +1,4 @@
-"""The commands that send: `sync` and `replay`."""
+"""Defines the commands that send: `sync` and `replay`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ def _run_syncs(
     job_attempt: str | None,
     same_workspace: bool,
 ) -> ExitStatus:
-    """Run several syncs one after another; one that fails does not keep the others from running."""
+    """Run several syncs one after another; if one fails, the others still run.
+
+    A sync is not started if the job was cancelled, or if the API has just refused its key.
+    """
     configs = selection.load()
     keys = {config.sync.name: runtime.find_api_key(config) for config in configs}
     opened = selection.open_session()
@@ -112,7 +115,7 @@ def _run_syncs(
                     executor_log=selection.log,
                 )
                 status = result.exit_status
-            except Exception as error:  # one sync that fails in any way must not hide the others' results
+            except Exception as error:  # however one sync fails, the others must still run and show their results
                 status = show_failure(console, error, config, of_several=len(configs) > 1, debug=selection.debug)
             if status is ExitStatus.KEY_REFUSED:
                 refused.add(keys[name])
@@ -123,7 +126,7 @@ def _run_syncs(
 def _preview_syncs(
     selection: Selection, console: Console, *, limit: int | None, retry_held: bool, same_workspace: bool
 ) -> ExitStatus:
-    """Preview several syncs one after another; one that fails does not keep the others from being shown."""
+    """Preview several syncs one after another; if one fails, the others are still shown."""
     configs = selection.load()
     opened = selection.open_session()
     from cio_spark.pipeline import preview_sync  # needs pyspark, which open_session has made sure of
@@ -145,7 +148,7 @@ def _preview_syncs(
                     retry_held=retry_held,
                     same_workspace=same_workspace,
                 )
-            except Exception as error:  # as above
+            except Exception as error:  # as in `_run_syncs`
                 statuses.append(
                     show_failure(console, error, config, of_several=len(configs) > 1, debug=selection.debug)
                 )
@@ -155,7 +158,7 @@ def _preview_syncs(
 
 
 def _skip(console: Console, sync: str, why: str, status: ExitStatus) -> ExitStatus:
-    """Say that a sync is not started."""
+    """Print and log that a sync is not started, and return the exit status for it."""
     EventLog(sync).write(Event.RUN_NOT_STARTED, exit_status=int(status), error=why)
     console.print(f"{sync}: not started, {why}")
     return status
@@ -205,5 +208,8 @@ def replay(
 
 
 def _progress_of(selection: Selection, console: Console) -> ConsoleProgress | ResultDisplay:
-    """Return the listener of a run: where events are logged, they say what the progress display would."""
+    """Return the listener that shows a run on the console.
+
+    If events are logged, they tell the progress, and the listener shows only the result.
+    """
     return ConsoleProgress(console) if selection.log is LogStyle.OFF else ResultDisplay(console)

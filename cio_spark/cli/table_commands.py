@@ -1,4 +1,4 @@
-"""The commands that look after the tables: `setup` and `maintain`."""
+"""Defines the commands that create and maintain the tables: `setup` and `maintain`."""
 
 from __future__ import annotations
 

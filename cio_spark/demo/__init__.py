@@ -1,4 +1,4 @@
-"""The demo: a grocer's purchases and households become Delta tables and go to the stand-in."""
+"""Runs the demo: a grocer's purchases and households become Delta tables and are sent to the stand-in."""
 
 from cio_spark.demo.tour import run_demo
 

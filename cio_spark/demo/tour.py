@@ -1,4 +1,4 @@
-"""The demo: people and purchases of a real grocer go to the stand-in, twice; books, one record explained, a report."""
+"""Sends people and purchases of a real grocer to the stand-in twice, then shows books, one record and a report."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ SHARE_OF_429 = 0.01
 
 
 def run_demo(console: Console, warehouse: Path, *, debug: bool = False) -> ExitStatus:
-    """Makes the tables, sends them, sends them again, explains a record, writes the report.
+    """Make the tables, send them, send them again, explain a record and write the report.
 
     Args:
-        console: where to.
+        console: the console to print on.
         warehouse: folder of the demo's tables.
-        debug: leave Spark's messages on the terminal.
+        debug: whether Spark's messages stay on the terminal.
 
     Returns:
-        success if both syncs brought every good row across, and the second round sent nothing.
+        `SUCCESS` if the stand-in received as many messages as the tables count as accepted, none of them twice, the
+        second round sent nothing, and the books of all four runs balance; else `BOOKS_NOT_BALANCED`.
 
     Raises:
-        CioSparkError: a part could not start.
+        CioSparkError: a part of the demo could not start.
     """
     console.print("starting Spark (the first time fetches Delta's jars, 90 MB)")
     spark = build_session(warehouse, app_name="cio-spark demo", debug=debug)
-    # needs pyspark, which build_session has made sure of
+    # These imports need pyspark; build_session has made sure that it is installed
     from cio_spark.demo.bad_rows import BAD_ROWS, spoil
     from cio_spark.demo.data import prepare_demo_tables
     from cio_spark.demo.refused import choose_refused
@@ -72,7 +73,7 @@ def run_demo(console: Console, warehouse: Path, *, debug: bool = False) -> ExitS
 
 
 def _config(name: str, source: str, *overrides: str) -> SyncConfig:
-    """A sync of the demo; purchases come from the table with bad rows."""
+    """Load a sync of the demo; the purchases are read from the table with bad rows."""
     tables = [f"source.table={source}"] if name == "purchases.yml" else []
     return load_config(Path(__file__).with_name(name), overrides=[*overrides, *tables])
 
@@ -86,7 +87,7 @@ def _send(console: Console, spark: SparkSession, warehouse: Path, api: StandIn, 
         api_key=ApiKey(api.api_key),
         warehouse=warehouse,
         progress=ConsoleProgress(console),
-        same_workspace=True,  # every demo has a stand-in of its own, at a port of its own
+        same_workspace=True,  # each demo starts a new stand-in at another port, so the address changes
     )
 
 

@@ -1,4 +1,7 @@
-"""Keeps the prototype notebook's names, on top of the real parts; the one that needs Spark is in `large_dataset`."""
+"""Keeps the prototype notebook's names on top of the package's real parts.
+
+`process_large_dataset_with_spark` needs Spark, so it is not imported here: it is in `notebook.large_dataset`.
+"""
 
 from cio_spark.notebook.analyzer import BatchPerformanceAnalyzer
 from cio_spark.notebook.batch_monitor import BatchMonitor

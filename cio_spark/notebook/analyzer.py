@@ -1,4 +1,4 @@
-"""Analyses jobs that are in memory, by the rules that `findings` has for runs in the tables."""
+"""Analyses jobs in memory by the same rules that `analysis.findings` applies to runs in the tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from cio_spark.notebook.measured_job import measured_of_job
 
 
 class BatchPerformanceAnalyzer:
-    """Finds what holds a job back, and a configuration that does better; methods and result keys are the notebook's."""
+    """Finds what makes a job slow and suggests a better configuration.
+
+    The names of the methods and of the result keys are the prototype notebook's.
+    """
 
     def __init__(self) -> None:
         self.logger = structlog.get_logger("performance_analyzer")
@@ -25,12 +28,12 @@ class BatchPerformanceAnalyzer:
         """Analyse a job.
 
         Args:
-            job: a finished one.
+            job: a finished job.
 
         Returns:
-            `job_summary`, `performance_stats` (seconds, records/s and percent), `bottlenecks` (`type`, `description`,
-            `severity`, `metric`) and `recommendations` (`category`, `suggestion`), one for each bottleneck; or
-            `error` where the job has no batches.
+            A dictionary with `job_summary`, `performance_stats` (seconds, records/s and percent), `bottlenecks` (each
+            with `type`, `description`, `severity`, `metric`) and `recommendations` (each with `category`,
+            `suggestion`), one for each bottleneck; a dictionary with only `error` if the job has no batches.
         """
         if not job.batch_metrics:
             return {"error": "No batch metrics available for analysis"}
@@ -50,12 +53,16 @@ class BatchPerformanceAnalyzer:
     def suggest_optimal_configuration(
         self, job: BatchJob, target_throughput_rps: float | None = None, *, overlay: Path | None = None
     ) -> BatchConfiguration:
-        """A better configuration for the job; fields without a reason to change stay as they are.
+        """Suggest a better configuration for the job; fields without a reason to change keep their values.
 
         Args:
-            job: a finished one.
-            target_throughput_rps: records/s that are wanted; None: as many as its rate limit allows.
-            overlay: a YAML file to write the changes and their reasons to; `cio-spark sync` takes it as an environment.
+            job: a finished job.
+            target_throughput_rps: records per second to reach; None for as many as the job's rate limit allows.
+            overlay: a YAML file to which the changes and their reasons are written; `cio-spark sync` can use the file
+                as an environment. None if no file is wanted.
+
+        Returns:
+            The job's configuration with the suggested changes.
         """
         suggestion = self.explain_suggestion(job, target_throughput_rps)
         for change in suggestion.changes:
@@ -65,7 +72,7 @@ class BatchPerformanceAnalyzer:
         return suggestion.configuration
 
     def explain_suggestion(self, job: BatchJob, target_throughput_rps: float | None = None) -> Suggestion:
-        """The same with the reason of each change, and what it is expected to bring.
+        """Suggest a better configuration, with the reason for each change and the effect that is expected of it.
 
         Args:
             job, target_throughput_rps: see `suggest_optimal_configuration`.

@@ -1,4 +1,4 @@
-"""Watches batches of jobs in memory, for callers that send batches themselves."""
+"""Watches the batches of jobs in memory, for callers that send batches themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LATEST = 5
 
 @dataclass(frozen=True)
 class _Seen:
-    """A batch, as it was recorded."""
+    """Holds a batch and the time at which it was recorded."""
 
     at: datetime
     job_id: str
@@ -36,21 +36,24 @@ class _Seen:
 
     @property
     def span(self) -> tuple[datetime, datetime]:
-        """When it was under way; a batch without times ended when it was recorded."""
+        """Start and end of the batch; a batch without times is taken to have ended when it was recorded."""
         end = self.metrics.completed_at or self.at
         return self.metrics.started_at or end - timedelta(seconds=self.metrics.processing_time_seconds), end
 
 
 class BatchMonitor:
-    """Alerts, a dashboard and trends of the newest 1,000 batches; methods and result keys are the notebook's.
+    """Raises alerts, and computes a dashboard and trends, for the newest 1,000 batches.
 
-    Every batch with too many errors or that took too long is an alert. Low throughput is one of its job: it is judged
-    by all of the job's batches of the last five minutes, in requests/s while there was work, and raised when it begins.
+    Each batch that has too many errors or takes too long raises an alert. The alert for low throughput is about a job:
+    all of the job's batches of the last five minutes are counted, in requests per second of the time in which at least
+    one of them was under way. This alert is raised once, when the throughput becomes too low.
+
+    The names of the methods and of the result keys are the prototype notebook's.
 
     Args:
-        config: error threshold and rate limit.
-        limits: thresholds of alerts.
-        clock: time.
+        config: gives the error threshold and the rate limit.
+        limits: thresholds of the alerts; None for the defaults.
+        clock: source of the current time; None for the system's clock.
     """
 
     def __init__(
@@ -66,11 +69,11 @@ class BatchMonitor:
         self._slow_jobs: set[str] = set()
 
     def record_metrics(self, job: BatchJob, metrics: BatchMetrics) -> None:
-        """Take in a batch, and raise its alerts.
+        """Record a batch, and raise the alerts that follow from it.
 
         Args:
-            job: whose batch it is.
-            metrics: the batch.
+            job: the job that the batch belongs to.
+            metrics: the metrics of the batch.
         """
         now = self._clock.now()
         self._seen.append(_Seen(now, job.job_id, metrics))
@@ -115,13 +118,13 @@ class BatchMonitor:
         self.logger.warning("Batch alert triggered", alert_type=kind, severity=severity, message=message)
 
     def get_real_time_dashboard(self) -> dict[str, Any]:
-        """The last five minutes.
+        """Summarise the batches and alerts of the last five minutes.
 
         Returns:
-            `status` (no_data, no_recent_data, healthy, degraded, warning or critical) and, where there are batches,
-            `timestamp`, `active_jobs`, `total_batches_5min`, `total_throughput_rps` (records/s, summed over batches as
-            in the notebook), `avg_error_rate_percent`, `avg_processing_time_seconds`, `recent_alerts` (`critical`,
-            `warning`, `total`) and `latest_alerts`.
+            `status` (no_data, no_recent_data, healthy, degraded, warning or critical) and, if there are batches in the
+            last five minutes, `timestamp`, `active_jobs`, `total_batches_5min`, `total_throughput_rps` (records/s,
+            summed over batches as in the notebook), `avg_error_rate_percent`, `avg_processing_time_seconds`,
+            `recent_alerts` (`critical`, `warning`, `total`) and `latest_alerts` (the newest five).
         """
         if not self.metrics_history:
             return {"status": "no_data"}
@@ -150,15 +153,15 @@ class BatchMonitor:
         }
 
     def get_performance_trends(self, hours: int = 24) -> dict[str, Any]:
-        """Means by hour, in UTC.
+        """Compute means for each hour, in UTC.
 
         Args:
-            hours: how far back.
+            hours: length of the period that ends now, in hours.
 
         Returns:
-            `period_hours`, `data_points` and `trends`, a list of `hour`, `total_batches`, `avg_throughput_rps`
-            (records/s of a batch that delivered any), `avg_error_rate_percent`, `avg_processing_time_seconds`; or a
-            `status` of no_data.
+            `period_hours`, `data_points` and `trends`: a list of dictionaries with `hour`, `total_batches`,
+            `avg_throughput_rps` (mean records/s of the batches that delivered any record), `avg_error_rate_percent`
+            and `avg_processing_time_seconds`; a `status` of no_data if there are no batches in the period.
         """
         since = self._clock.now() - timedelta(hours=hours)
         by_hour: dict[datetime, list[dict[str, Any]]] = {}

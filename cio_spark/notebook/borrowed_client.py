@@ -1,4 +1,4 @@
-"""Lets the delivery send through a client it does not know: any object with `batch(requests)`."""
+"""Lets the delivery send through a client that the user brings: any object with a method `batch(requests)`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cio_spark.notebook.error_kinds import ErrorKind, kind_of
 
 
 class BatchSender(Protocol):
-    """A client as the notebook had it: it raises when a batch was not accepted."""
+    """Describes a client like the notebook's: its `batch` raises an exception when a batch was not accepted."""
 
     def batch(self, requests: list[dict[str, Any]], /) -> Any:
-        """Send requests."""
+        """Send requests; raise an exception if they are not accepted."""
         ...
 
 
@@ -30,11 +30,12 @@ _STATUSES: Final[Mapping[ErrorKind, int]] = {
 
 
 class BorrowedClient:
-    """A client of the user's, as a lane sends through it; its exceptions become answers.
+    """Wraps the user's client so that a lane can send through it; exceptions of the client become answers.
 
     Args:
-        client: the user's; lanes call it at the same time. Deadlines and compression are its own affair.
-        clock: measures.
+        client: the user's client; several lanes call it at the same time. The delivery's deadline and compression do
+            not apply to it.
+        clock: measures the duration of each exchange.
     """
 
     def __init__(self, client: BatchSender, clock: Clock) -> None:
@@ -49,13 +50,13 @@ class BorrowedClient:
         compress: bool = False,  # noqa: ARG002  the lane's signature
         retry_count: int = 0,  # noqa: ARG002  the lane's signature
     ) -> Answer:
-        """Make one exchange."""
+        """Send one batch through the user's client, and return the outcome as an answer."""
         began = self._clock.monotonic()
         status: int | None = 200
         failure, reason = None, ""
         try:
             self._client.batch(json.loads(body)["batch"])
-        except Exception as error:  # whatever a foreign client raises is the outcome of its records
+        except Exception as error:  # whatever the user's client raises is the outcome of the batch's records
             status, failure = _outcome_of(error)
             # The messages of other libraries' errors may quote a payload
             reason = str(error) if isinstance(error, CustomerIOError) else type(error).__name__
@@ -67,10 +68,10 @@ class BorrowedClient:
         )
 
     def abort(self) -> None:
-        """Nothing: only the client itself could end its exchange."""
+        """Do nothing: only the user's client could end its own exchange."""
 
     def close(self) -> None:
-        """Nothing: the client is the user's."""
+        """Do nothing: the user closes the client."""
 
 
 def _outcome_of(error: Exception) -> tuple[int | None, Failure | None]:

@@ -1,4 +1,4 @@
-"""The API for a notebook or a script: a client that sends a few records and raises when that fails."""
+"""Provides a client for notebooks and scripts, which sends a few records and raises an exception if that fails."""
 
 from __future__ import annotations
 
@@ -49,33 +49,35 @@ _ERRORS: Mapping[ErrorCategory, type[CustomerIOError]] = {
 
 
 class Connection(NamedTuple):
-    """Says where a client's requests go, and with which key."""
+    """Holds the address to which a client's requests go, and the API key that they carry."""
 
     base_url: str
     api_key: ApiKey
 
 
 class CustomerIOClient:
-    """Sends records from the driver; for tables use `run_sync`. Calls of several threads take turns.
+    """Sends records from the driver; for tables use `run_sync`.
+
+    Several threads may use one client: it sends the batches of one call at a time.
 
     Args:
-        api_key: the key.
+        api_key: the API key.
         region: `us` or `eu`.
         timeout: hard deadline of one request, in seconds.
-        max_retries: tries after the first one, for what failed transiently.
-        retry_backoff_factor: base of the exponential wait, in seconds.
-        enable_logging: log what happened to every request: `customerio_batch_accepted`, `…_retried`, `…_refused` or
-            `…_failed`, with counts, status and code; never payload, persons, the key or the API's own words.
-        spark_session: not needed; taken so that calls written for the notebook's client keep working.
-        base_url: an address instead of the region's, ending in `/v1`.
-        insecure: take a `base_url` that starts with `http://` and is not this machine.
-        clock: time.
+        max_retries: most tries after the first one, for requests that failed transiently.
+        retry_backoff_factor: base of the exponential backoff, in seconds.
+        enable_logging: whether each request is logged as `customerio_batch_accepted`, `…_retried`, `…_refused` or
+            `…_failed`, with counts, status and code; never with payload, persons, the key or the API's own words.
+        spark_session: ignored; accepted so that calls written for the notebook's client keep working.
+        base_url: an address that replaces the region's, ending in `/v1`; None for the region's.
+        insecure: whether to accept a `base_url` that starts with `http://` and leads to another machine.
+        clock: source of time; None for the system's clock.
 
     Attributes:
-        connection: where requests go, and with which key.
+        connection: address and key of the requests.
 
     Raises:
-        ConfigurationError: an unknown region, an address without encryption, or a key that cannot be one.
+        ConfigurationError: the region is unknown, the address has no encryption, or the key cannot be a valid one.
     """
 
     def __init__(
@@ -121,9 +123,9 @@ class CustomerIOClient:
             `{"success": True, "processed": records, "requests": batches}`.
 
         Raises:
-            ValidationError: a call is no JSON or too large (then nothing was sent), or the API refused a batch.
-            AuthenticationError, RateLimitError, NetworkError, CustomerIOError: a batch was not accepted; those before
-                it were.
+            ValidationError: a call is not JSON or is too large (then nothing was sent), or the API refused a batch.
+            AuthenticationError, RateLimitError, NetworkError, CustomerIOError: a batch was not accepted; the batches
+                before it were accepted, and those after it were not sent.
         """
         try:
             batches = list(_batches(requests))
@@ -146,8 +148,8 @@ class CustomerIOClient:
         """Add or update a person; see `batch`.
 
         Args:
-            user_id: whom.
-            traits: their attributes.
+            user_id: id of the person.
+            traits: attributes of the person; None for none.
             members: further members of the call, such as `timestamp`.
         """
         return self.batch([{"type": "identify", "userId": user_id, "traits": dict(traits or {}), **members}])
@@ -155,12 +157,12 @@ class CustomerIOClient:
     def track(
         self, user_id: str, event: str, properties: Mapping[str, Any] | None = None, **members: Any
     ) -> dict[str, Any]:
-        """Record an event; see `batch`.
+        """Record an event of a person; see `batch`.
 
         Args:
-            user_id: whose.
-            event: its name.
-            properties: its properties.
+            user_id: id of the person.
+            event: name of the event.
+            properties: properties of the event; None for none.
             members: further members of the call, such as `timestamp`.
         """
         call = {"type": "track", "userId": user_id, "event": event, "properties": dict(properties or {}), **members}
@@ -201,7 +203,7 @@ def _batches(requests: Sequence[Mapping[str, Any]]) -> Iterator[Batch]:
 
 
 def _json(request: Mapping[str, Any], position: int) -> str:
-    """Compact JSON; errors do not quote values."""
+    """Return a request as compact JSON; errors do not quote values."""
     try:
         text = json.dumps(request, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         text.encode()

@@ -1,4 +1,4 @@
-"""What to do about a batch that failed, for callers that send batches themselves."""
+"""Decides what to do about a batch that failed, for callers that send batches themselves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_DOUBLINGS = 10
 
 @dataclass(frozen=True)
 class _Rule:
-    """What follows from a kind of error."""
+    """Holds what follows from one kind of error."""
 
     severity: str
     recoverable: bool
@@ -48,14 +48,14 @@ _ACTIONS = {"dead_letter_queue": "move_to_dlq", "abort_job": "abort"}
 
 
 class BatchErrorHandler:
-    """Categorises errors, says what to do next, and counts; callable from several threads.
+    """Categorises errors, decides what to do next, and counts failures; several threads may call it.
 
-    `failed_batches` holds the last 1,000 failures; `retry_queue` the batches that should be tried again, as
-    (due, number, batch id), the most urgent first; when 1,000 wait there, no more are added.
+    `failed_batches` has the last 1,000 failures. `retry_queue` has the batches that should be tried again, as tuples
+    (time when due, sequence number, batch id), the earliest first; while 1,000 wait there, no more are added.
 
     Args:
-        config: `error_handling` and `retry_attempts` decide.
-        clock: time.
+        config: its `error_handling` and `retry_attempts` decide what to do.
+        clock: source of the current time; None for the system's clock.
     """
 
     def __init__(self, config: BatchConfiguration, *, clock: Clock | None = None) -> None:
@@ -69,13 +69,15 @@ class BatchErrorHandler:
         self._severities: Counter[str] = Counter()
 
     def categorize_error(self, error: BaseException) -> dict[str, Any]:
-        """Tell what kind of error it is.
+        """Tell what kind of error an exception is.
 
         Args:
-            error: its type decides, and the HTTP status it carries; its words only for a bare `Exception`.
+            error: the exception. Its type and the HTTP status that it carries decide; its words are used only for a
+                bare `Exception`.
 
         Returns:
-            `category`, `severity` (medium, high, critical), `recoverable`, `strategy`, `delay_seconds`.
+            A dictionary with `category`, `severity` (medium, high, critical), `recoverable`, `strategy` and
+            `delay_seconds`.
         """
         kind = kind_of(error)
         rule = _STOPS if stops_everything(error) else _RULES[kind]
@@ -90,18 +92,19 @@ class BatchErrorHandler:
     def handle_batch_error(
         self, batch_metrics: BatchMetrics, error: BaseException, batch_data: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Note a failure and say what to do.
+        """Record a failure and decide what to do.
 
         Args:
-            batch_metrics: of the batch; `retry_count` says how often it was tried again.
-            error: why it failed.
-            batch_data: its requests; only counted.
+            batch_metrics: metrics of the batch; its `retry_count` is the number of retries so far.
+            error: the exception that made the batch fail.
+            batch_data: requests of the batch; they are only counted.
 
         Returns:
-            `action`, `delay_seconds`, `should_retry`. What can be mended is tried again `retry_attempts` times; then
-            it is left to the next run, or with `dead_letter_queue` moved there. `fail_fast` aborts,
-            `continue_on_error` goes on without a retry. A request the API refuses goes to the dead letters under
-            every strategy but `fail_fast`, and a refused key always aborts.
+            A dictionary with `action`, `delay_seconds` and `should_retry`. After a recoverable error the batch is
+            tried again `retry_attempts` times; then it is left to the next run or, with `dead_letter_queue`, moved to
+            the dead letters. `fail_fast` aborts; `continue_on_error` goes on without a retry. A request that the API
+            refuses goes to the dead letters under every setting of `error_handling` but `fail_fast`, and a refused key
+            always aborts.
         """
         info = self.categorize_error(error)
         now = self._clock.now()
@@ -144,7 +147,7 @@ class BatchErrorHandler:
             action, should_retry = "continue", False
         elif info["recoverable"] and handling is ErrorHandlingStrategy.DEAD_LETTER_QUEUE and not should_retry:
             action = "move_to_dlq"
-        # After the last try the notebook still named its strategy and delay
+        # After the last try the notebook still returned its strategy and its delay; this keeps it so
         waits = should_retry or action == strategy
         return {"action": action, "delay_seconds": delay if waits else 0.0, "should_retry": should_retry}
 
@@ -152,8 +155,8 @@ class BatchErrorHandler:
         """Count all failures so far.
 
         Returns:
-            `total_errors`, `recent_errors_1h` (of the last 1,000), `error_categories`, `error_severities`,
-            `most_common_error` (None without any).
+            A dictionary with `total_errors`, `recent_errors_1h` (counted among the last 1,000 failures),
+            `error_categories`, `error_severities` and `most_common_error` (None if there are no failures).
         """
         with self._lock:
             since = self._clock.now() - RECENT

@@ -1,4 +1,4 @@
-"""What kind of error an exception is: decided by its type and status; words count for a bare `Exception` only."""
+"""Decides what kind of error an exception is: by its type and its HTTP status, and by its words for `Exception`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cio_spark.errors import AuthenticationError, CustomerIOError, NetworkError,
 
 
 class ErrorKind(str, Enum):
-    """The notebook's categories, and two it had no word for: `server` and `too_large`."""
+    """Lists the notebook's categories of errors, and two that it did not have: `server` and `too_large`."""
 
     RATE_LIMIT = "rate_limit"
     NETWORK = "network"
-    """No answer, or none in time."""
+    """There was no answer, or none in time."""
     SERVER = "server"
     VALIDATION = "validation"
     TOO_LARGE = "too_large"
@@ -31,7 +31,7 @@ _OURS: tuple[tuple[type[CustomerIOError], ErrorKind], ...] = (
 )
 _KIND_OF_CATEGORY = {ErrorCategory.TIMEOUT: ErrorKind.NETWORK}
 
-# Other libraries' exceptions (requests, urllib3, httpx, pydantic, Python's own), known by name: none is imported here
+# Exceptions of requests, urllib3, httpx, pydantic and Python are found by name, so that no library is imported for them
 _KIND_OF_TYPE_NAME = {
     "Timeout": ErrorKind.NETWORK,
     "TimeoutError": ErrorKind.NETWORK,
@@ -55,7 +55,10 @@ _KIND_OF_WORD = {
 
 
 def kind_of(error: BaseException) -> ErrorKind:
-    """The kind of an error: by our types, else by HTTP status, else by the names of its types."""
+    """Return the kind of an error: by this package's types, else by its HTTP status, else by the names of its types.
+
+    For a bare `Exception` the words of its message decide.
+    """
     for kind, found in _OURS:
         if isinstance(error, kind):
             return found
@@ -72,13 +75,16 @@ def kind_of(error: BaseException) -> ErrorKind:
 
 
 def stops_everything(error: BaseException) -> bool:
-    """Say whether an error carries a status after which every other request would end the same way."""
+    """Tell whether an error carries a status after which every other request would end in the same way."""
     status = _status_of(error)
     return status is not None and classify(Answer(status)).outcome is Outcome.STOP
 
 
 def _status_of(error: BaseException) -> int | None:
-    """The HTTP status an exception carries: on itself, as ours do, or on its response, as those of requests do."""
+    """Return the HTTP status that an exception carries, or None.
+
+    Exceptions of this package have it as their own attribute, those of the library requests on their `response`.
+    """
     response: Any = getattr(error, "response", None)
     for status in (getattr(error, "status_code", None), getattr(response, "status_code", None)):
         if isinstance(status, int) and not isinstance(status, bool):

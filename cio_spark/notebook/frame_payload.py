@@ -1,4 +1,4 @@
-"""What a DataFrame's columns say about its payload, for callers that give no mapping."""
+"""Derives the payload section from the names of a DataFrame's columns, for callers that give no mapping."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from cio_spark.errors import ConfigurationError
 
-# Columns by the names that the notebook and the API use; the first one that is there counts
+# Column names that the notebook and the API use for each part; the first one that the DataFrame has is taken
 _COLUMNS = {
     "user_id": ("user_id", "userId"),
     "anonymous_id": ("anonymous_id", "anonymousId"),
@@ -19,19 +19,19 @@ _COLUMNS = {
 
 
 def payload_of(columns: Sequence[str]) -> dict[str, Any]:
-    """The payload section that fits columns of the usual names.
+    """Return the payload section that fits columns with the usual names.
 
-    A column `event` or `event_name` makes the rows events, else they are people. What is said about them is the column
-    `properties` (`traits` for people), else all columns that have no other part.
+    If there is a column `event` or `event_name`, the rows are events, else people. Their properties (traits for people)
+    come from the column `properties` (`traits`) if there is one, else from all columns that are used for nothing else.
 
     Args:
-        columns: of the DataFrame.
+        columns: names of the DataFrame's columns.
 
     Returns:
-        The section, without `record_id`.
+        The payload section, without `record_id`.
 
     Raises:
-        ConfigurationError: no column names the person.
+        ConfigurationError: no column identifies the person.
     """
     found = {part: _first(names, columns) for part, names in _COLUMNS.items()}
     persons = {part: name for part in ("user_id", "anonymous_id") if (name := found[part]) is not None}

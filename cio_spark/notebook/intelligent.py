@@ -1,4 +1,4 @@
-"""Cuts a list of requests into batches that keep the limits, counted as the body will really be."""
+"""Cuts a list of requests into batches within the limits; sizes are those of the body that is really sent."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cio_spark.planning.request_limits import RequestLimits, body_limit
 
 
 class BatchCutter:
-    """Says which batch each record goes into, in the order they come.
+    """Assigns records to batches, in the order in which the records come.
 
-    A record too large for any batch gets one of its own.
+    A record that is too large for any batch gets a batch of its own.
 
     Args:
-        max_records: records a batch may have, at least 1.
-        max_bytes: bytes its body may have, envelope and commas included.
+        max_records: most records of a batch, at least 1.
+        max_bytes: most bytes of a batch's body, envelope and commas included.
     """
 
     def __init__(self, max_records: int, max_bytes: int) -> None:
@@ -30,7 +30,11 @@ class BatchCutter:
         self._bytes = 0
 
     def place(self, payload_bytes: int) -> int:
-        """The number of the batch, from 0, that a record of so many JSON bytes goes into."""
+        """Return the number of the batch, counted from 0, for the next record.
+
+        Args:
+            payload_bytes: size of the record's JSON, in bytes.
+        """
         if self._records >= self._max_records or self._bytes + 1 + payload_bytes > self._max_bytes:
             self._number += 1
             self._records, self._bytes = 1, ENVELOPE_BYTES + payload_bytes
@@ -43,18 +47,19 @@ class BatchCutter:
 def create_intelligent_batches(
     data: Sequence[dict[str, Any]], config: BatchConfiguration
 ) -> list[list[dict[str, Any]]]:
-    """Cut requests into batches: nothing lost, nothing reordered.
+    """Cut requests into batches; every request is in exactly one batch, and their order stays.
 
     Args:
         data: the requests.
-        config: `calculate_optimal_batch_size` of all of them is the most records of a batch; `max_batch_bytes`, and
-            the API's 500,000, the most bytes of its body as `ParallelBatchProcessor` sends it. Its strategy decides as
-            for a job's first requests, for no answer is known: `memory_based` keeps to the budget, `time_based` begins
-            with a quarter, `size_based` and `adaptive` fill every batch.
+        config: sets the limits. A batch has at most as many records as `calculate_optimal_batch_size` returns for all
+            requests. Its body, as `ParallelBatchProcessor` sends it, has at most `max_batch_bytes`, and never more
+            than the API's 500,000 bytes. The strategy changes these limits as for a job's first requests, because no
+            answer is known yet: `memory_based` keeps to the budget, `time_based` begins with a quarter of the limits,
+            `size_based` and `adaptive` fill every batch.
 
     Returns:
-        The batches. A request too large for any has one of its own; one that is no JSON takes no bytes, for it is
-        never sent.
+        The batches. A request that is too large for any batch has a batch of its own; a request that is not JSON
+        counts as 0 bytes, because it is never sent.
     """
     most = RequestLimits(max(1, config.calculate_optimal_batch_size(len(data))), body_limit(config))
     limits = most.within_budget(config, config.parallel_workers)

@@ -1,4 +1,4 @@
-"""A batch job: a list of requests to send, and how far that is."""
+"""Describes a batch job: the settings for a list of requests to send, and how many of them are sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _SYSTEM_CLOCK = SystemClock()
 
 
 class BatchJob(BaseModel):
-    """Holds what `ParallelBatchProcessor` works on; fields, methods and result keys are the notebook's."""
+    """Holds settings and progress of a job of `ParallelBatchProcessor`.
+
+    The names of fields, methods and result keys are the prototype notebook's.
+    """
 
     model_config = ConfigDict(validate_assignment=True)
 
@@ -39,14 +42,17 @@ class BatchJob(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict, description="Whatever the caller wants to note.")
 
     def get_progress_percent(self) -> float:
-        """Give the accepted of all records, in percent; 100 where there are none."""
+        """Return the accepted records in percent of all records; 100 if there are no records."""
         return 100.0 if self.total_records == 0 else self.processed_records / self.total_records * 100
 
     def get_estimated_remaining_time(self, clock: Clock = _SYSTEM_CLOCK) -> timedelta | None:
-        """Estimate how long the rest takes at the speed so far; None before anything was accepted.
+        """Estimate the time that the remaining records need at the speed so far.
 
         Args:
-            clock: tells the time.
+            clock: source of the current time.
+
+        Returns:
+            The estimate; None if no record has been accepted yet.
         """
         if self.started_at is None or self.processed_records == 0:
             return None
@@ -55,13 +61,14 @@ class BatchJob(BaseModel):
         return timedelta(seconds=max(0.0, elapsed) * remaining / self.processed_records)
 
     def get_aggregate_metrics(self) -> dict[str, Any]:
-        """Sum up the batches finished so far.
+        """Sum up the batches that are finished so far.
 
         Returns:
-            `total_successful_records`, `total_failed_records`, `total_processing_time_seconds` (summed over batches
-            that ran side by side), `average_throughput_rps` (records/s of a batch that delivered any),
-            `overall_error_rate_percent`, `total_batches`, `successful_batches`, `failed_batches`. All zero for a
-            finished job without records; empty before anything is known.
+            A dictionary with `total_successful_records`, `total_failed_records`, `total_processing_time_seconds` (a
+            sum over all batches, also those that ran at the same time), `average_throughput_rps` (mean records/s of
+            the batches that delivered any record), `overall_error_rate_percent`, `total_batches`,
+            `successful_batches` and `failed_batches`. All values are zero for a finished job without records; the
+            dictionary is empty while the job is not finished and has no finished batch.
         """
         batches = self.batch_metrics
         if not batches and self.completed_at is None:

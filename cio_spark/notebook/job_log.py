@@ -1,4 +1,4 @@
-"""Logs jobs and their batches: counts, times and codes, never a payload, a person or the API's own words."""
+"""Logs jobs and their batches with counts, times and codes; never with a payload, a person or the API's own words."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ _LEVELS: Final = {BatchStatus.COMPLETED: "info", BatchStatus.CANCELLED: "warning
 
 
 class JobLog:
-    """Writes `job_started`, `batch_finished` and `job_finished`; callable from several threads.
+    """Writes the events `job_started`, `batch_finished` and `job_finished`; several threads may call it.
 
-    Where the lines go is whatever the program that uses this package has told structlog; nothing is configured here.
+    The program that uses this package configures structlog, and so decides where the lines go; this class configures
+    nothing.
     """
 
     def __init__(self) -> None:
         self.logger = structlog.get_logger("cio_spark.notebook")
 
     def job_started(self, job: BatchJob, expected_batches: int) -> None:
-        """Log a job that begins.
+        """Log that a job begins.
 
         Args:
             job: the job.
-            expected_batches: by the number of its records; long records, and people who stay with a lane, make more.
+            expected_batches: number of batches that follows from the number of records. There may be more, because
+                records are long, or because a person's records stay in one lane.
         """
         write_event(
             self.logger,
@@ -45,12 +47,12 @@ class JobLog:
         )
 
     def batch_finished(self, metrics: BatchMetrics, codes: Mapping[str, int], job: BatchJob | None = None) -> None:
-        """Log a batch that is finished.
+        """Log that a batch is finished.
 
         Args:
-            metrics: of the batch.
-            codes: records that were not accepted, by code.
-            job: whose batch it is; None: the caller's own.
+            metrics: metrics of the batch.
+            codes: number of records that were not accepted, by error code.
+            job: the job that the batch belongs to; None if the caller sent the batch on its own.
         """
         facts: dict[str, Any] = {} if job is None else {"job_id": job.job_id}
         facts |= {
@@ -72,7 +74,7 @@ class JobLog:
         write_event(self.logger, _LEVELS.get(metrics.status, "error"), "batch_finished", **facts)
 
     def job_finished(self, job: BatchJob) -> None:
-        """Log a job that has come to its end."""
+        """Log that a job has ended."""
         sums = job.get_aggregate_metrics()
         seconds = (job.completed_at - job.started_at).total_seconds() if job.completed_at and job.started_at else 0.0
         write_event(

@@ -1,4 +1,4 @@
-"""A job's configuration as the delivery takes it."""
+"""Translates a job's configuration into the settings that the delivery takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cio_spark.planning.rate_shares import WINDOW_MARGIN
 from cio_spark.planning.request_limits import RequestLimits, body_limit
 
 JOBS_SYNC = "batch_job"
-"""Stands for the name of a sync in log lines and metrics of jobs."""
+"""Takes the place of a sync's name in log lines and metrics of jobs."""
 
 
 def job_settings(
@@ -25,17 +25,17 @@ def job_settings(
     max_records: int,
     lanes: int,
 ) -> DeliverySettings:
-    """Say how the requests of a job are delivered: as those of a sync, in one partition.
+    """Return the settings for the delivery of a job's requests: as of a sync that has one partition.
 
     Args:
-        config: the job's.
-        connection: address and key; None: a borrowed client sends.
-        job_id: of the job.
+        config: configuration of the job.
+        connection: address and key; None if the user's own client sends.
+        job_id: id of the job.
         data: the requests.
-        max_records: records a request may carry, at least 1.
-        lanes: requests in flight.
+        max_records: most records of a request, at least 1.
+        lanes: most requests in flight at a time.
     """
-    # As many workers may each send a batch of their own
+    # The budget is divided by all workers, not by `lanes`: each worker may send a batch of its own at the same time
     limits = RequestLimits(max_records, body_limit(config)).within_budget(config, config.parallel_workers)
     calls = {_call_of(request) for request in data if isinstance(request, Mapping)}
     return DeliverySettings(
@@ -65,7 +65,7 @@ def job_settings(
 
 
 def _call_of(request: Mapping[str, Any]) -> Call | None:
-    """Find the call that a request is; None: it is none that is known."""
+    """Return the call that a request makes; None if it is not a known call."""
     kind, event = str(type_of(request)), request.get("event")
     semantic = RESERVED_EVENTS.get(event) if kind == "track" and isinstance(event, str) else None
     return semantic or next((call for call in Call if call.spec.event is None and call.spec.json_type == kind), None)

@@ -1,4 +1,4 @@
-"""The notebook's way to send a whole DataFrame, as a sync: same engine, same tables, same books."""
+"""Sends a whole DataFrame, as the notebook's function did, through the delivery, tables and books of a sync."""
 
 from __future__ import annotations
 
@@ -47,32 +47,33 @@ def process_large_dataset_with_spark(
     api_key: ApiKey | str | None = None,
     warehouse: Path | None = None,
 ) -> dict[str, Any]:
-    """Send the rows of a DataFrame and wait for the end.
+    """Send the rows of a DataFrame, and return when the run has ended.
 
-    The rows are written once to a staging table, sent from there, and accounted for in the product's tables, as those
-    of a sync that is called `operation_type`, and logged as `dataset_started`, `dataset_planned` and
-    `dataset_finished`. Where `payload` names no `record_id`, rows have no identity, and every
-    call sends every row, as the notebook's function would; with one, rows that were accepted before are not sent again.
+    The rows are written once to a staging table and sent from there. The package's tables record what became of them,
+    as for a sync whose name is `operation_type`. The call is logged as `dataset_started`, `dataset_planned` and
+    `dataset_finished`. If `payload` names no `record_id`, rows have no identity, and every call sends every row, as the
+    notebook's function did; with a `record_id`, rows that were accepted before are not sent again.
 
     Args:
         df: the rows.
-        config: batching, speed, retries, error handling.
+        config: settings of batches, rate, retries and error handling.
         operation_type: label in the tables, and the sync's name.
-        payload: the payload section, as in a sync file; where it names no `call`, the rest follows from the columns,
-            see `frame_payload.payload_of`.
-        api: the api section; `CUSTOMERIO_BASE_URL` overrides its address.
+        payload: the payload section, as in a sync file; if it names no `call`, the missing parts follow from the names
+            of the columns, see `frame_payload.payload_of`.
+        api: the api section; the environment variable `CUSTOMERIO_BASE_URL` overrides its address.
         tables: the tables section.
-        api_key: the key; None: `CUSTOMERIO_API_KEY`, else the secret of the api section, else customerio/api_key.
-        warehouse: folder of local tables; None: the catalog knows them, or the session's own warehouse has them.
+        api_key: the API key; None for the environment variable `CUSTOMERIO_API_KEY`, else the secret of the api
+            section, else the secret customerio/api_key.
+        warehouse: folder of local tables; None if the tables are in the catalog or in the session's own warehouse.
 
     Returns:
-        The notebook's keys: `operation_type`, `total_records`, `successful_records` (accepted now), `failed_records`
-        (all others but those skipped), `total_batches` (requests without retries), `total_processing_time_seconds`,
-        `avg_processing_time_ms` (of a record's batch), `throughput_rps` (accepted records per second of the whole
-        call), `error_rate_percent`, `partitions_used`, `batch_statistics` (a dictionary for each batch). And
-        `skipped_records` (accepted before, refused before with the same payload, or superseded by a
-        newer row; 0 without a `record_id`), `run_id`,
-        `exit_status`, `message`.
+        A dictionary with the notebook's keys: `operation_type`, `total_records`, `successful_records` (accepted by
+        this call), `failed_records` (neither accepted nor skipped), `total_batches` (requests without retries),
+        `total_processing_time_seconds`, `avg_processing_time_ms` (processing time of a batch, as a mean over records),
+        `throughput_rps` (accepted records per second of the whole call), `error_rate_percent`, `partitions_used` and
+        `batch_statistics` (a dictionary for each batch). It also has `skipped_records` (accepted before, refused
+        before with the same payload, or superseded by a newer row; 0 without a `record_id`), `run_id`, `exit_status`
+        and `message`.
 
     Raises:
         CioSparkError: nothing could be sent (configuration, key, address), or Spark failed.
@@ -95,7 +96,7 @@ def process_large_dataset_with_spark(
     rows.createOrReplaceTempView(view)
     try:
         folder = warehouse or _own_warehouse(spark)
-        # What earlier calls sent, and where to, says nothing about ids that they did not have
+        # With ids that only this call has, it does not matter what earlier calls sent, and to which workspace
         result = run_sync(
             sync,
             spark=spark,
@@ -119,7 +120,7 @@ def process_large_dataset_with_spark(
 
 
 class _LoggedPlan(NullProgress):
-    """Logs how a run is cut, before it sends."""
+    """Logs the plan of a run, before the run sends."""
 
     def __init__(self, logger: Any) -> None:
         self._logger = logger
@@ -137,7 +138,7 @@ class _LoggedPlan(NullProgress):
 
 
 def _without_row_ids(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The payload section, with our own column left out of all columns."""
+    """Return the payload section with the added column `RECORD_ID` excluded wherever all columns are included."""
     return {
         name: {**part, "except": [*part.get("except", ()), RECORD_ID]}
         if isinstance(part, Mapping) and part.get("include") == "*"
@@ -172,7 +173,7 @@ def _sync(
 
 
 def _own_warehouse(spark: SparkSession) -> Path | None:
-    """The folder of a local session whose catalog lives in memory, and so forgets tables; None for all others."""
+    """Return the warehouse folder of a local session whose catalog is in memory, and so forgets tables; else None."""
     if spark.conf.get("spark.sql.catalogImplementation", "hive") != "in-memory":
         return None
     place = urlsplit(spark.conf.get("spark.sql.warehouse.dir"))
@@ -182,7 +183,7 @@ def _own_warehouse(spark: SparkSession) -> Path | None:
 def _batch_statistics(
     spark: SparkSession, sync: SyncConfig, run_id: str, *, with_catalog: bool
 ) -> list[dict[str, Any]]:
-    """The run's batches, from `batch_operations`."""
+    """Return statistics of each batch of the run, from the table `batch_operations`."""
     parts = [sync.tables.catalog if with_catalog else None, sync.tables.database, "batch_operations"]
     rows = spark.table(".".join(f"`{part}`" for part in parts if part)).where(F.col("job_id") == run_id)
     return [

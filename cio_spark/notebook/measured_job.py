@@ -1,4 +1,4 @@
-"""Measures a job that is only in memory, by the formulas that the views have for runs."""
+"""Measures a job that is only in memory, with the same formulas that the views apply to runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cio_spark.notebook.metrics import BatchMetrics
 
 
 def measured_of_job(job: BatchJob) -> Measured:
-    """The figures of a job that is only in memory; by the same formulas, over its batches.
+    """Compute the figures of a job that is only in memory from its batches, with the formulas of the views.
 
-    What a batch does not say of itself is taken from what it does: one request and its retries, all of its time in
-    requests.
+    If a batch has no count of requests, it counts as one request and its retries. If it has no time in requests, that
+    is its processing time without the time in which it was throttled.
 
     Args:
         job: the job.
@@ -68,24 +68,27 @@ def measured_of_job(job: BatchJob) -> Measured:
 
 
 def requests_of(batch: BatchMetrics) -> int:
-    """HTTP requests of a batch: counted, else one and its retries."""
+    """Return the number of HTTP requests of a batch: as counted, else one plus its retries."""
     return batch.requests or batch.retry_count + 1
 
 
 def attempts_of(batch: BatchMetrics) -> int:
-    """Give the tries of a batch and its parts: counted, else one and its retries."""
+    """Return the number of tries of a batch and its parts: as counted, else one plus its retries."""
     return batch.retry_count + 1 if batch.attempts is None else batch.attempts
 
 
 def request_seconds_of(batch: BatchMetrics) -> float:
-    """Time of a batch in requests: measured, else all of it but what it says it waited."""
+    """Return the seconds that a batch spent in requests: as measured, else its processing time minus its waiting."""
     if batch.request_seconds is not None:
         return batch.request_seconds
     return max(0.0, batch.processing_time_seconds - (batch.throttled_seconds or 0.0))
 
 
 def busy_seconds(job: BatchJob) -> float:
-    """Time in which at least one batch was under way; batches without times are taken to have filled every worker."""
+    """Return the seconds in which at least one batch was under way.
+
+    Batches without times are taken to have kept all workers busy at the same time.
+    """
     timed = [
         (batch.started_at, batch.completed_at)
         for batch in job.batch_metrics
@@ -101,7 +104,7 @@ def busy_seconds(job: BatchJob) -> float:
 
 
 def covered_seconds(spans: Iterable[tuple[Any, Any]]) -> float:
-    """Seconds covered by at least one of some spans of time; what ends before it starts covers nothing."""
+    """Return the seconds that at least one of the spans of time covers; a span that ends before it starts counts 0."""
     covered, end = timedelta(), None
     for start, stop in sorted(spans):
         begin = start if end is None else max(start, end)
@@ -112,7 +115,7 @@ def covered_seconds(spans: Iterable[tuple[Any, Any]]) -> float:
 
 
 def _slope(single: Sequence[BatchMetrics]) -> float | None:
-    """How much longer a request takes for one more record; None where sizes differ too little to say."""
+    """Return the seconds that one more record adds to a request; None if batch sizes differ too little to tell."""
     sizes = [batch.total_records for batch in single]
     if len(sizes) <= 2 or statistics.pstdev(sizes) <= 0.1 * statistics.mean(sizes):
         return None
@@ -120,7 +123,7 @@ def _slope(single: Sequence[BatchMetrics]) -> float | None:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean; 0 of nothing."""
+    """Return the mean of values; 0 if there are none."""
     return statistics.mean(values) if values else 0.0
 
 

@@ -1,4 +1,4 @@
-"""How one batch went."""
+"""Describes how the sending of one batch went."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cio_spark.config import BatchStatus, ProcessingPriority
 
 
 class BatchMetrics(BaseModel):
-    """Says what became of the records of one batch.
+    """Describes what became of the records of one batch.
 
-    Fields, bounds and methods are the notebook's; the delivery adds what it knows besides.
+    Fields, their bounds and the methods are the prototype notebook's; further fields hold what only the delivery knows.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -55,16 +55,19 @@ class BatchMetrics(BaseModel):
         return count
 
     def calculate_derived_metrics(self) -> None:
-        """Set error rate and throughput from the counts and the time; where there is none, they stay as they are."""
+        """Set the error rate and the throughput from the counts and the processing time.
+
+        The error rate stays as it is if there are no records, the throughput if there is no processing time.
+        """
         if self.total_records > 0:
             self.error_rate_percent = min(100.0, self.failed_records / self.total_records * 100)
         if self.processing_time_seconds > 0:
             self.throughput_rps = self.successful_records / self.processing_time_seconds
 
     def is_healthy(self, error_threshold: float = 5.0) -> bool:
-        """Tell whether the error rate is within a threshold.
+        """Tell whether the error rate is at most a threshold.
 
         Args:
-            error_threshold: in percent; a rate equal to it is healthy.
+            error_threshold: threshold in percent; a rate equal to it is healthy.
         """
         return self.error_rate_percent <= error_threshold

@@ -1,4 +1,4 @@
-"""Sends lists of requests from one process, several at a time, through the same delivery that a sync's tasks use."""
+"""Sends lists of requests from one process, several at a time, through the delivery that the tasks of a sync use."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _Item = TypeVar("_Item")
 
 
 class ParallelBatchProcessor:
-    """Sends jobs with as many requests at a time as they have workers; one job at a time.
+    """Sends jobs one after the other, each with at most `parallel_workers` requests at a time.
 
-    A person's requests are sent one after the other, in the order of the list. `metrics_queue` and `error_queue` hold
-    the newest 1,000 finished batches and failures, for whoever watches; `retrying_batches` lists those between two
-    tries. Jobs and batches are logged as `job_started`, `batch_retrying`, `batch_finished` and `job_finished`.
-    Setting `shutdown_event` ends a job: what is under way is finished, the rest is counted as failed, the status is
-    `cancelled`.
+    A person's requests are sent one after the other, in the order of the list. `metrics_queue` has the newest 1,000
+    finished batches and `error_queue` the newest 1,000 failures, for other threads to read; `retrying_batches` lists
+    the batches that wait between two tries. Jobs and batches are logged as `job_started`, `batch_retrying`,
+    `batch_finished` and `job_finished`. Setting `shutdown_event` ends a job: requests that the delivery already has are
+    finished, all others are counted as failed, and the job's status is `cancelled`.
 
     Args:
-        client: a `CustomerIOClient`: its key and address are used, over connections of the processor's own. Any other
-            object with `batch(requests)` is called by several threads at once.
-        config: for `process_batch_worker`; a job brings its own.
-        clock: time.
+        client: a `CustomerIOClient`, of which only the key and the address are used, because the processor has its own
+            connections. Or any other object with a method `batch(requests)`, which several threads call at once.
+        config: configuration of `process_batch_worker`; a job brings its own configuration.
+        clock: source of time; None for the system's clock.
     """
 
     def __init__(self, client: BatchSender, config: BatchConfiguration, *, clock: Clock | None = None) -> None:
@@ -66,15 +66,15 @@ class ParallelBatchProcessor:
         self._shared: ProcessState | None = None
 
     def process_batch_worker(self, worker_id: str, batch_data: Sequence[dict[str, Any]], batch_id: str) -> BatchMetrics:
-        """Send one batch; callable from several threads, which share the rate limit.
+        """Send one batch; several threads may call this, and they share the rate limit.
 
         Args:
-            worker_id: of the caller.
-            batch_data: the requests; several HTTP requests are made where one cannot hold them.
-            batch_id: of the batch.
+            worker_id: id of the caller.
+            batch_data: the requests; they are sent in several HTTP requests if one cannot hold them.
+            batch_id: id of the batch.
 
         Returns:
-            What became of it; failures are data, never exceptions.
+            The metrics of the batch; failures are in them and are never raised.
         """
         whole = Tally(ACCEPTED)
         began = self._clock.now()
@@ -91,7 +91,7 @@ class ParallelBatchProcessor:
         for tally in tallies:
             whole.merge(tally)
         if any(tally.status == NOT_ATTEMPTED for tally in tallies):
-            self.close()  # the API may have been given up: the next batch tries it anew
+            self.close()  # the circuit breaker may have given up the API: the next batch begins with a new one
         metrics = whole.metrics(batch_id, self.config.error_threshold_percent, worker_id)
         metrics.started_at, metrics.completed_at = began, self._clock.now()
         metrics.processing_time_seconds = max(0.0, (metrics.completed_at - began).total_seconds())
@@ -103,24 +103,25 @@ class ParallelBatchProcessor:
         """Send several jobs one after the other, those of critical priority first, then high, normal and low.
 
         Args:
-            jobs: each job with its requests; jobs of one priority keep this order.
+            jobs: each job with its requests; jobs of equal priority are sent in this order.
 
         Returns:
-            The jobs in the order in which they were sent. After `shutdown_event` was set the rest is `cancelled`;
-            any other end of a job, also a refused key, does not keep the next one from being tried.
+            The jobs in the order in which they were sent. Once `shutdown_event` is set, the remaining jobs end as
+            `cancelled`. After any other end of a job, even a refused key, the next job is still tried.
 
         Raises:
-            Exception: what a lane's thread raised, which is never an outcome of the API; later jobs stay `pending`.
+            Exception: a lane's thread raised it; it is never an outcome of the API. Later jobs stay `pending`.
         """
         ordered = sorted(jobs, key=lambda pair: FIRST_TO_LAST.index(pair[0].priority))
         return [self.process_job(job, data) for job, data in ordered]
 
     def retrying_batches(self) -> list[BatchMetrics]:
-        """List the batches that wait between two tries now; callable from any thread.
+        """List the batches that now wait between two tries; any thread may call this.
 
         Returns:
-            Metrics with the status `retrying`: `batch_id`, `worker_id`, `total_records`, `retry_count` so far, and as
-            `errors` the code of the last answer. They are snapshots; the final metrics come when a batch is finished.
+            Metrics with the status `retrying`: they have `batch_id`, `worker_id`, `total_records`, the `retry_count` so
+            far, and in `errors` the code of the last answer. They are snapshots; the final metrics exist when a batch
+            is finished.
         """
         return self._retrying.now()
 
@@ -128,14 +129,14 @@ class ParallelBatchProcessor:
         """Send a job's requests.
 
         Args:
-            job: its `configuration` counts. It is filled in while it runs: counts, times, status, and each batch's
-                metrics when the batch is finished; what an earlier run has left in it is forgotten.
-            data: the requests, at best with a `type` and a `messageId` each; see `request.prepare_request`.
+            job: the job; its own `configuration` is used. While it is sent, its counts, times and status are updated,
+                and the metrics of each finished batch are added; results of an earlier call are removed first.
+            data: the requests, preferably with a `type` and a `messageId` each; see `request.prepare_request`.
 
         Returns:
-            The job, `failed` when its error rate is above the threshold. Every request is in exactly one batch's
-            metrics; those that could not be sent are in one of their own, `<job id>_invalid` or
-            `<job id>_not_attempted`.
+            The same job; its status is `failed` if its error rate is above the threshold. Every request is counted in
+            the metrics of exactly one batch; requests that never were in a batch are counted in a batch named
+            `<job id>_invalid` or `<job id>_not_attempted`.
         """
         config = job.configuration
         job.started_at, job.completed_at, job.status = self._clock.now(), None, BatchStatus.PROCESSING
@@ -148,7 +149,7 @@ class ParallelBatchProcessor:
         names = BatchNames(job.job_id)
 
         def finish(batch_id: str, tally: Tally) -> None:
-            """Hand on a batch whose records are all counted; those that were in none bear their status's name."""
+            """Report a batch whose records are all counted; records that were in no batch are named by their status."""
             name = f"{job.job_id}_{tally.status}" if tally.facts is None else names.name_of(batch_id)
             metrics = tally.metrics(name, config.error_threshold_percent)
             metrics.priority = job.priority
@@ -172,7 +173,10 @@ class ParallelBatchProcessor:
         return job
 
     def close(self) -> None:
-        """Close the connections of `process_batch_worker`, those in use when they are done; the client stays open."""
+        """Close the connections of `process_batch_worker`; the client stays open.
+
+        A connection that is in use is closed when its request is done.
+        """
         with self._lock:
             process, self._shared = self._shared, None
         if process is not None:
@@ -197,7 +201,7 @@ class ParallelBatchProcessor:
         )
 
     def _process_for(self, settings: DeliverySettings, watch: RetryWatch) -> ProcessState:
-        """Make connections, time slots, and what is learned about the API while they are used."""
+        """Make the state that the lanes share: connections, time slots, and what they learn about the API."""
         if self._connection is not None:
             return ProcessState(settings, self._clock, retry_watch=watch)
         borrowed = BorrowedClient(self.client, self._clock)
@@ -211,7 +215,10 @@ class ParallelBatchProcessor:
         job: BatchJob | None = None,
         finish: Callable[[str, Tally], None] = lambda _batch_id, _tally: None,
     ) -> list[Tally]:
-        """Send the requests, and give what became of them by batch; each is finished once, those in no batch last."""
+        """Send the requests, and return a tally for each batch.
+
+        `finish` is called once for each tally; tallies of records that were in no batch come last.
+        """
         tallies: dict[str, Tally] = {}
         left = _rows(data, settings)
         chunks = self._chunks(left, min(settings.rows_per_chunk, settings.records_per_request * settings.lanes))
@@ -250,7 +257,10 @@ class ParallelBatchProcessor:
 
 
 def _rows(data: Sequence[Any], settings: DeliverySettings) -> Iterator[PreparedRow]:
-    """The requests, made ready; batches go to the lanes in turn, but a person stays with the lane that has them."""
+    """Yield the requests as prepared rows with their lanes.
+
+    Batches go to the lanes in turn, but all requests of a person go to the lane of that person's first request.
+    """
     cutter = BatchCutter(settings.records_per_request, settings.max_bytes)
     lane_of: dict[str, int] = {}
     for position, request in enumerate(data):
@@ -262,7 +272,7 @@ def _rows(data: Sequence[Any], settings: DeliverySettings) -> Iterator[PreparedR
 
 
 def _offer(waiting: queue.Queue[_Item], item: _Item) -> None:
-    """Put an item into a queue, in place of the oldest one if it is full."""
+    """Put an item into a queue; if the queue is full, remove its oldest item first."""
     while True:
         try:
             waiting.put_nowait(item)

@@ -1,4 +1,4 @@
-"""A request as a user writes it, a dictionary, made ready to be sent."""
+"""Prepares a request, which a user writes as a dictionary, for sending."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from cio_spark.delivery import PreparedRow
 ID_HASH_BYTES = 10
 _ID_TIME = "0" * 10
 _CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
-# What tells a request's type where it does not say so itself, the most telling member first
+# A request without `type` has the type of the first of these members that it has
 _TYPE_BY_MEMBER = {"event": "track", "previousId": "alias", "groupId": "group", "traits": "identify"}
 
 
 def prepare_request(request: Any, position: int, key: str, lane: int = 0) -> PreparedRow:
-    """Make a request ready.
+    """Prepare a request for sending.
 
-    Dates and times become ISO 8601, UTC, in milliseconds; a missing `type` follows from the members; a missing
-    `messageId` is made from job, position and content, so that sending the same job again repeats it.
+    Times become ISO 8601 in UTC, with milliseconds; dates become ISO 8601. A missing `type` follows from the members. A
+    missing `messageId` is made from job, position and content, so that sending the same job again repeats the id.
 
     Args:
         request: a dictionary such as `{"userId": …, "event": …, "properties": {…}}`.
-        position: of the request in its list.
-        key: of the job.
-        lane: which lane sends it.
+        position: position of the request in its list, from 0.
+        key: id of the job.
+        lane: number of the lane that sends the request.
 
     Returns:
-        The record; one that cannot be sent has an `error_code` and a message that quotes no value.
+        The prepared record; a request that cannot be sent has an `error_code`, and a message that quotes no value.
     """
 
     def refused(code: str, message: str) -> PreparedRow:
@@ -58,12 +58,12 @@ def prepare_request(request: Any, position: int, key: str, lane: int = 0) -> Pre
 
 
 def type_of(request: Mapping[str, Any]) -> Any:
-    """The type a request says it has, else the one its members tell; None if they do not."""
+    """Return the `type` of a request, else the type that follows from its members; None if none follows."""
     return request.get("type") or next((kind for name, kind in _TYPE_BY_MEMBER.items() if name in request), None)
 
 
 def person_of(request: Any) -> str | None:
-    """Whose request it is: `userId`, `anonymousId`, the traits' `email` or `groupId`."""
+    """Return the person of a request: its `userId`, `anonymousId`, `email` of the traits, or `groupId`; else None."""
     if not isinstance(request, Mapping):
         return None
     traits = request.get("traits")
@@ -73,7 +73,11 @@ def person_of(request: Any) -> str | None:
 
 
 def _message_id(text: str) -> str:
-    """ULID-shaped, as those of a sync: no time, 80 bits of hash, Crockford's base 32."""
+    """Return a message id in the shape of a ULID, as a sync's: zero for the time, 80 bits of hash, Crockford's base 32.
+
+    Args:
+        text: the text that is hashed.
+    """
     digest = hashlib.blake2b(text.encode(), digest_size=ID_HASH_BYTES).digest()
     return _ID_TIME + base64.b32encode(digest).translate(_CROCKFORD).decode()
 
@@ -83,7 +87,11 @@ def _json(value: Any) -> str:
 
 
 def _json_value(value: Any) -> Any:
-    """What JSON says for the types that it lacks and that rows often have."""
+    """Return the JSON value for a type that JSON does not have and that rows often have.
+
+    Raises:
+        TypeError: there is no such value.
+    """
     if isinstance(value, datetime):
         moment = value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Logs what happened to each request of a `CustomerIOClient`: counts and codes, never what was sent or answered."""
+"""Logs the outcome of each request of a `CustomerIOClient`: counts and codes, never what was sent or answered."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _EVENT_OF = {
 
 
 class RequestLog:
-    """Writes one event a request; for one thread at a time.
+    """Writes one event for each request; only one thread may use it at a time.
 
     Args:
-        enabled: False: nothing is logged.
+        enabled: whether anything is logged.
     """
 
     def __init__(self, enabled: bool) -> None:
@@ -33,11 +33,11 @@ class RequestLog:
         self._records = 0
 
     def begin(self, batch: Batch) -> None:
-        """Note the batch that is sent next."""
+        """Remember the size of the batch that is sent next."""
         self._records = batch.size
 
     def between_tries(self, sending: Sending, wait_seconds: float) -> AbstractContextManager[object]:
-        """Log a request that failed transiently and goes again after a wait."""
+        """Log that a request failed transiently and is sent again after a wait."""
         if self._logger is not None:
             facts = self._facts(sending)
             write_event(
@@ -46,11 +46,11 @@ class RequestLog:
         return nullcontext()
 
     def end(self, sending: Sending, not_attempted: int) -> None:
-        """Log what the last request of a batch came to.
+        """Log the outcome of the last request of a batch.
 
         Args:
-            sending: of the batch.
-            not_attempted: records of later batches, which are not sent when this one was not accepted.
+            sending: how the batch was sent.
+            not_attempted: number of records in later batches, which are not sent if this batch was not accepted.
         """
         if self._logger is None:
             return
@@ -62,7 +62,11 @@ class RequestLog:
         write_event(self._logger, "error", event, **self._facts(sending), not_attempted=not_attempted)
 
     def refuse(self, records: int) -> None:
-        """Log that a call could not be sent, so that none of its list was."""
+        """Log that one call could not be sent, so that no call of its list was sent.
+
+        Args:
+            records: number of calls in the list.
+        """
         if self._logger is not None:
             write_event(
                 self._logger,

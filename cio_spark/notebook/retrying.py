@@ -1,4 +1,4 @@
-"""Shows the batches that wait for their next try, while they wait."""
+"""Lists the batches that wait for their next try, while they wait."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cio_spark.notebook.metrics import BatchMetrics
 
 
 class BatchNames:
-    """Numbers a job's batches in the order in which they are first heard of; callable from several threads.
+    """Names a job's batches, numbered in the order in which they are first asked for; several threads may call it.
 
     Args:
-        job_id: of the job.
+        job_id: id of the job.
     """
 
     def __init__(self, job_id: str) -> None:
@@ -27,17 +27,17 @@ class BatchNames:
         self._numbers: dict[str, int] = {}
 
     def name_of(self, delivery_id: str) -> str:
-        """Give the name of a batch.
+        """Return the name of a batch: `<job id>_batch_<number>`.
 
         Args:
-            delivery_id: what the delivery calls it.
+            delivery_id: the delivery's id of the batch.
         """
         with self._lock:
             return f"{self._job_id}_batch_{self._numbers.setdefault(delivery_id, len(self._numbers))}"
 
 
 class RetryingBatches:
-    """Keeps the batches between two tries, and logs each as `batch_retrying`; callable from several threads."""
+    """Keeps a list of the batches between two tries, and logs each as `batch_retrying`; several threads may call it."""
 
     def __init__(self) -> None:
         self._logger = structlog.get_logger("cio_spark.notebook")
@@ -45,7 +45,7 @@ class RetryingBatches:
         self._waiting: dict[str, BatchMetrics] = {}
 
     def now(self) -> list[BatchMetrics]:
-        """List the batches that wait now."""
+        """List the batches that wait at this moment."""
         with self._lock:
             return list(self._waiting.values())
 
@@ -54,11 +54,11 @@ class RetryingBatches:
         names_of: Callable[[WaitingBatch], tuple[str, str | None]],
         priority: ProcessingPriority = ProcessingPriority.NORMAL,
     ) -> RetryWatch:
-        """Make the watch that a delivery is given.
+        """Make the watch through which a delivery reports its waiting batches.
 
         Args:
-            names_of: gives a batch's own name and its worker's.
-            priority: of the job.
+            names_of: returns the name of a batch and of its worker (None if unknown).
+            priority: priority of the job.
         """
 
         @contextmanager

@@ -17,15 +17,16 @@ MOST_REASONS = 20
 
 @dataclass
 class Tally:
-    """The records of one batch, or those of one status that never were in one.
+    """Counts the records of one batch, or the records of one status that never were in a batch.
 
     Attributes:
-        status: of its last group.
-        facts: how its sending went; None for records that never were in a batch.
-        attempts, splits, retries: tries, divisions, and tries that were no first ones, of all its requests.
-        accepted, failed: records.
-        reasons: why records failed, each once, in order; the first 20.
-        codes: records that failed, by code.
+        status: status of the last group that was counted.
+        facts: facts of the batch; None for records that never were in a batch.
+        attempts, splits, retries: number of tries, of divisions, and of tries that were not first ones, over all
+            requests of the batch.
+        accepted, failed: numbers of records.
+        reasons: reasons for failures, each once, in the order in which they came; the first 20.
+        codes: number of failed records, by error code.
     """
 
     status: str
@@ -62,11 +63,11 @@ class Tally:
             self.add_reasons(group.records.column("error_message").to_pylist())
         elif group.http_status is None or group.status == NOT_ATTEMPTED:
             self.add_reasons([group.error_message or group.error_code or group.status])
-        else:  # the API's own words may echo what was sent, and reasons are logged
+        else:  # the API's own words may echo what was sent, and reasons are shown to people
             self.add_reasons([group.error_code or group.status])
 
     def merge(self, other: Tally) -> None:
-        """Count the records of another batch as this one's too."""
+        """Add the counts of another batch to this one."""
         if other.status != ACCEPTED:
             self.status = other.status
         self.accepted, self.failed = self.accepted + other.accepted, self.failed + other.failed
@@ -83,19 +84,19 @@ class Tally:
         self.add_reasons([reason])
 
     def add_reasons(self, reasons: Iterable[str]) -> None:
-        """Note why records failed."""
+        """Remember why records failed, up to 20 different reasons."""
         for reason in reasons:
             if len(self.reasons) >= MOST_REASONS:
                 return
             self.reasons[reason] = None
 
     def metrics(self, batch_id: str, error_threshold_percent: float, worker_id: str | None = None) -> BatchMetrics:
-        """Give the counts as the notebook shows them.
+        """Return the counts in the form that the notebook uses.
 
         Args:
-            batch_id: of the batch.
-            error_threshold_percent: an error rate above it makes the batch a failed one.
-            worker_id: who sent it; None: the lane that did, if one did.
+            batch_id: id of the batch.
+            error_threshold_percent: error rate in percent above which the batch is `failed`.
+            worker_id: name of the worker that sent the batch; None for the lane that sent it, if a lane did.
         """
         facts = self.facts
         metrics = BatchMetrics(
@@ -113,7 +114,7 @@ class Tally:
             metrics.requests, metrics.bytes = facts.requests, facts.bytes
             metrics.request_seconds, metrics.throttled_seconds = facts.request_seconds, facts.throttled_seconds
             metrics.memory_usage_mb = facts.memory_usage_mb
-            if facts.cpu_usage_percent is not None:  # of one core: several lanes together may use more
+            if facts.cpu_usage_percent is not None:  # in percent of one core: several lanes together may use more
                 metrics.cpu_usage_percent = min(100.0, facts.cpu_usage_percent)
         metrics.calculate_derived_metrics()
         if self.status == NOT_ATTEMPTED and not self.accepted:
@@ -126,7 +127,7 @@ class Tally:
 
 
 def _together(one: BatchFacts | None, other: BatchFacts | None) -> BatchFacts | None:
-    """The other's facts, with what adds up added up."""
+    """Return the facts of the other batch, with requests, bytes and seconds of both added up."""
     if one is None or other is None:
         return other or one
     return other._replace(

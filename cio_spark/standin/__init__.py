@@ -1,4 +1,4 @@
-"""The stand-in for Customer.io's Data Pipelines API: a real HTTP server on loopback that obeys its contract."""
+"""Provides a stand-in for Customer.io's Data Pipelines API: a real HTTP server that obeys the API's contract."""
 
 from cio_spark.standin.faults import Fault
 from cio_spark.standin.server import StandIn

@@ -1,4 +1,4 @@
-"""Reading a request's JSON one message at a time, so that every message keeps its place in the body and its size."""
+"""Reads a request's JSON one message at a time, and tells the position in the body and the size of each message."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cio_spark.standin.contract import SAFE_ITEM_BYTES
 
 
 class MalformedBodyError(ValueError):
-    """The body is not the JSON that the call takes; the text never quotes it."""
+    """Reports that a body is not the JSON that the call takes; the error's text never quotes the body."""
 
 
 Item: TypeAlias = tuple[object, int, int, int]
-"""A message, where it stands (`text[start:end]`, in characters), and its size in bytes as `_size_bytes` tells it."""
+"""A message, its start and end in the text (`text[start:end]`, in characters), and its size by `_size_bytes`."""
 
 
 def _refuse_constant(_: str) -> NoReturn:
@@ -27,10 +27,10 @@ _space = re.compile(r"[ \t\n\r]*").match
 
 
 def decode_body(body: bytes) -> str:
-    """The body as text.
+    """Return the body as text.
 
     Raises:
-        MalformedBodyError: it is not UTF-8.
+        MalformedBodyError: the body is not UTF-8.
     """
     try:
         return body.decode()
@@ -39,10 +39,15 @@ def decode_body(body: bytes) -> str:
 
 
 def read_items(text: str, call: str) -> Iterator[Item]:
-    """The messages of a body: those of the `batch` array, or the body itself for every other call.
+    """Yield the messages of a body: the items of the `batch` array, or the whole body for every other call.
+
+    Args:
+        text: the decoded body.
+        call: the path of the request, without its slash.
 
     Raises:
-        MalformedBodyError: while iterating; what was yielded before then belongs to a broken body.
+        MalformedBodyError: the body is not the JSON that the call takes. This is raised during the iteration, and the
+            messages that were yielded before belong to a broken body.
     """
     try:
         if call == "batch":
@@ -60,7 +65,7 @@ def read_items(text: str, call: str) -> Iterator[Item]:
 
 
 def _read_batch(text: str) -> Iterator[Item]:
-    """The items of `{"batch": [...], ...}`, wherever the member stands."""
+    """Yield the items of `{"batch": [...], ...}`; the member `batch` may be at any position."""
     found = False
     index = _after(text, _skip(text, 0), "{")
     if text[index] == "}":
@@ -86,7 +91,7 @@ def _read_batch(text: str) -> Iterator[Item]:
 
 
 def _read_array(text: str, index: int) -> Generator[Item, None, int]:
-    """The items of the array that opens at `index`; returns where it has closed."""
+    """Yield the items of the array that opens at `index`; return the index behind its closing bracket."""
     ascii_only = text.isascii()
     index = _after(text, index, "[")
     if text[index] == "]":
@@ -104,19 +109,19 @@ def _read_array(text: str, index: int) -> Generator[Item, None, int]:
 
 
 def _after(text: str, index: int, mark: str) -> int:
-    """Where the next token starts behind `mark`, which must stand at `index`."""
+    """Return the index of the next token behind `mark`, which must be at `index`."""
     if text[index] != mark:
         raise MalformedBodyError("body is not JSON")
     return _skip(text, index + 1)
 
 
 def _skip(text: str, index: int) -> int:
-    """The next place that is no white space."""
+    """Return the next index at which there is no white space."""
     match = _space(text, index)
     return match.end() if match else index
 
 
 def _size_bytes(text: str, start: int, end: int) -> int:
-    """Bytes of an item; only its characters when it is too short for the difference to matter to a limit."""
+    """Return the size of an item in bytes, or the number of its characters if it is too short to exceed a limit."""
     characters = end - start
     return characters if characters * 4 <= SAFE_ITEM_BYTES else len(text[start:end].encode())

@@ -1,4 +1,4 @@
-"""The server's side of one connection: waiting on it and noticing that the client has left."""
+"""Waits on the server's side of a connection, and notices when the client has left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cio_spark.clock import Clock
 
 
 def peer_has_left(peer: socket.socket) -> bool:
-    """Whether the client has closed its end (or the server its own)."""
+    """Tell whether the client has closed its end of the connection, or the server its own."""
     try:
         return peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:
@@ -19,15 +19,15 @@ def peer_has_left(peer: socket.socket) -> bool:
 
 
 def wait_for_peer(peer: socket.socket, seconds: float, clock: Clock) -> bool:
-    """Wait, but not longer than the client does.
+    """Wait for some seconds, but stop when the client leaves.
 
     Args:
         peer: the connection.
-        seconds: how long.
-        clock: waits for the rest if the client sends more meanwhile.
+        seconds: time to wait, in seconds.
+        clock: waits for the remaining time if the client sends data meanwhile.
 
     Returns:
-        Whether the client is still there.
+        True if the client is still connected.
     """
     if seconds <= 0:
         return True
@@ -37,7 +37,7 @@ def wait_for_peer(peer: socket.socket, seconds: float, clock: Clock) -> bool:
             selector.register(peer, selectors.EVENT_READ)
             if not selector.select(seconds):
                 return True
-    except (OSError, ValueError):  # closed by `stop` meanwhile
+    except (OSError, ValueError):  # the server has closed the connection meanwhile, in `stop`
         return False
     if peer_has_left(peer):
         return False

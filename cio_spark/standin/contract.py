@@ -1,7 +1,7 @@
-"""What the API accepts: calls, limits, and the rules one message has to keep.
+"""Defines what the API accepts: its calls, its limits, and the rules for one message.
 
 Source: `components/schemas` and "Rate and payload limits" of Customer.io's Data Pipelines OpenAPI (August 2026).
-What that leaves open is an option of `Contract`.
+Each question that this document leaves open is an option of `Contract`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, Literal, TypeAlias
 ErrorShape = Literal["errors", "error"]
 
 CALLS = ("identify", "track", "page", "screen", "group", "alias")
-"""Types a message can have; each is also a path, beside `/batch`."""
+"""The types of messages; each is also the path of a call, as `batch` is."""
 
 ITEM_LIMIT_BYTES = 32_768
-"""32 KB a call, in the lenient reading that the official clients have."""
+"""The limit of 32 KB for each call, read as 32,768 bytes: the lenient reading, as in the official clients."""
 
 SAFE_ITEM_BYTES = 32_000
-"""32 KB a call, in the strict reading: larger items are accepted, but counted as over the limit."""
+"""The limit of 32 KB for each call, read as 32,000 bytes: larger items are accepted, but counted as over the limit."""
 
 BODY_LIMIT_BYTES = 500_000
-"""500 KB a body, uncompressed, envelope included."""
+"""The limit of 500 KB for each body, uncompressed, envelope included."""
 
 ID_LIMIT_BYTES = 150
 EVENT_NAME_LIMIT_BYTES = 100
@@ -40,16 +40,18 @@ _ISO_8601 = re.compile(
 
 @dataclass(frozen=True)
 class Contract:
-    """The answers to what Customer.io does not document.
+    """Sets how the stand-in behaves where Customer.io does not document the behaviour.
 
     Args:
-        strict_covers_size: strict mode answers `oversize_status` to what is too large; else that is dropped silently.
-        oversize_status: that answer.
-        keep_good_items_on_400: the valid items of a batch that is answered 400 count as received.
-        accept_gzip: compressed bodies are read; otherwise strict mode answers `gzip_refused_status`.
-        gzip_refused_status: that answer.
-        error_shape: `{"meta":{"errors":["text"]}}` or `{"meta":{"error":"text"}}`.
-        alias_in_batch: `/batch` takes `alias` items, as the official clients send them though the OpenAPI omits them.
+        strict_covers_size: whether strict mode answers `oversize_status` to a message or body that is too large; else
+            it is dropped silently.
+        oversize_status: HTTP status of that answer.
+        keep_good_items_on_400: whether the valid items of a batch that is answered 400 count as received.
+        accept_gzip: whether compressed bodies are read; if not, strict mode answers `gzip_refused_status`.
+        gzip_refused_status: HTTP status of that answer.
+        error_shape: shape of an error body: `{"meta":{"errors":["text"]}}` or `{"meta":{"error":"text"}}`.
+        alias_in_batch: whether `/batch` takes `alias` items: the official clients send them, but the OpenAPI omits
+            them.
     """
 
     strict_covers_size: bool = True
@@ -62,12 +64,13 @@ class Contract:
 
 
 Message: TypeAlias = tuple[str, str | None, str | None, str | None, str | None]
-"""What is kept of a valid message beside its payload: type, person, message id, event, timestamp. A bare tuple, for a
-large batch makes thousands."""
+"""The fields of a valid message that are stored beside its payload: type, person, message id, event, timestamp.
+
+It is a bare tuple because a large batch makes thousands of them."""
 
 
 class RefusedMessageError(ValueError):
-    """A message breaks a rule; the text names the field and the rule, never the value."""
+    """Reports that a message breaks a rule; the text names the field and the rule, never the value."""
 
 
 def read_message(item: object, call: str, allow_alias: bool = True) -> Message:
@@ -75,11 +78,12 @@ def read_message(item: object, call: str, allow_alias: bool = True) -> Message:
 
     Args:
         item: the decoded JSON value.
-        call: the path it came by, without slash: one of `CALLS`, or `batch`.
+        call: the path of the request, without its slash: one of `CALLS`, or `batch`.
         allow_alias: whether a batch may carry aliases.
 
     Returns:
-        Its type and identifiers. The person is `userId`, else `anonymousId`, else `traits.email`, else `groupId`.
+        The fields of the message. The person is `userId`, else `anonymousId`, else `traits.email` (only of an
+        `identify`), else `groupId`.
 
     Raises:
         RefusedMessageError: the message breaks a rule.
@@ -125,7 +129,13 @@ def read_message(item: object, call: str, allow_alias: bool = True) -> Message:
 
 
 def _text(item: dict[str, Any], name: str, limit_bytes: int = ID_LIMIT_BYTES) -> str | None:
-    """A short string member, None when absent, null or empty ("you can pass an empty userId", OpenAPI)."""
+    """Return a string member of limited size; None if it is absent, null or empty.
+
+    An empty string is allowed: "you can pass an empty userId" (OpenAPI).
+
+    Raises:
+        RefusedMessageError: the member is not a string, not Unicode text, or longer than the limit.
+    """
     value = item.get(name)
     if value is None or value == "":
         return None
@@ -142,6 +152,6 @@ def _text(item: dict[str, Any], name: str, limit_bytes: int = ID_LIMIT_BYTES) ->
 
 
 def _email(item: dict[str, Any]) -> str | None:
-    """The email that identifies a person who has no id; an email has no limit of its own in the OpenAPI."""
+    """Return the email that identifies a person without an id; the OpenAPI gives emails no limit of their own."""
     traits = item.get("traits")
     return _text(traits, "email", ITEM_LIMIT_BYTES) if isinstance(traits, dict) else None

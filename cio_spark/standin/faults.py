@@ -1,4 +1,4 @@
-"""Faults that a test scripts, and what they decide about one request."""
+"""Describes the faults that a test can script, and decides what they do to each request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from cio_spark.standin.contract import ErrorShape
 
 BAD_GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
-"""The kind of page a proxy in front of the API answers with."""
+"""An error page of the kind that a proxy in front of the API sends."""
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Line = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$")]  # goes into a header, so no line break
@@ -22,29 +22,32 @@ Path = Annotated[str, StringConstraints(pattern=r"^/(identify|track|page|screen|
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Fault:
-    """One way in which the stand-in misbehaves. Without `status` the answer is the contract's own.
+    """Describes one way in which the stand-in misbehaves; without `status` it answers with the contract's status.
 
-    Of the faults that fire for a request, the first one that answers (all but mere latency and poison) decides;
-    latencies add up, poisons unite.
+    Several faults may fire for one request. The first one that decides the answer (see `answers`) wins; later ones that
+    would decide it do not fire. The latencies of all faults that fire add up, and their poisoned ids are united.
 
     Args:
-        status: the HTTP status. Unless it is 2xx the batch is not kept.
-        share: share of the requests it fires for; drawn per fault from the stand-in's seed.
-        times: fires for so many requests at most; None: no end.
-        after: lets so many requests pass first (those that `path` matches).
-        path: only for this call, such as `/batch`.
-        latency_seconds: wait before the answer; the batch is kept, or not, before that.
-        retry_after: the Retry-After header, seconds or an HTTP date.
-        location: the Location header of a redirect.
-        body: the answer's body; None: what the API would answer.
-        content_type: its media type.
-        error_shape: the shape of a 400's body; None: as the stand-in is set.
-        keep_batch: the valid messages are kept although the status says otherwise.
-        drop_connection: closes it without an answer, before the body is read or after the batch was kept.
+        status: HTTP status of the answer; None for the contract's. The batch is kept only if the status is 2xx.
+        share: share of the requests for which the fault fires, from 0 to 1; drawn for each fault from the stand-in's
+            seed.
+        times: most requests for which the fault fires; None for no limit.
+        after: number of requests, among those that `path` matches, that pass before the fault can fire.
+        path: path of the only call for which the fault fires, such as `/batch`; None for all calls.
+        latency_seconds: wait before the answer; whether the batch is kept is decided before the wait.
+        retry_after: value of the Retry-After header, seconds or an HTTP date; None for no header.
+        location: value of the Location header of a redirect; None for no header.
+        body: body of the answer; None for the body that the API would send.
+        content_type: media type of the body.
+        error_shape: shape of an error body; None for the stand-in's setting.
+        keep_batch: whether the valid messages are kept even if the status is not 2xx.
+        drop_connection: close the connection without an answer, before the body is read or after the batch was kept;
+            None to answer.
         trickle_headers_seconds: pause before each byte of the answer's head.
         trickle_body_seconds: pause before each byte of the answer's body.
-        endless_body: the body never ends (one byte each `trickle_body_seconds`, or as fast as the client reads).
-        poison: messages with one of these message ids or person ids are refused, as malformed ones are.
+        endless_body: whether the body never ends (one byte every `trickle_body_seconds`, or as fast as the client
+            reads).
+        poison: message ids and person ids whose messages are refused as if they were malformed.
     """
 
     status: Annotated[int, Field(ge=200, le=599)] | None = None
@@ -67,19 +70,19 @@ class Fault:
 
     @classmethod
     def bad_gateway_page(cls, *, share: float = 1.0, times: int | None = None, after: int = 0) -> Fault:
-        """A 502 with an HTML page."""
+        """Return a fault that answers 502 with an HTML page."""
         return cls(status=502, share=share, times=times, after=after, body=BAD_GATEWAY_PAGE, content_type="text/html")
 
     @property
     def answers(self) -> bool:
-        """Whether it decides the answer, rather than only delaying or poisoning it."""
+        """True if the fault decides the answer, and does not only delay it or refuse poisoned messages."""
         slow = self.trickle_headers_seconds or self.trickle_body_seconds or self.endless_body
         own = self.status is not None or self.body is not None or self.error_shape is not None
         return bool(slow or own or self.retry_after is not None or self.location is not None or self.drop_connection)
 
     @property
     def keeps(self) -> bool:
-        """Whether the valid messages of the request count as received."""
+        """True if the valid messages of the request count as received."""
         if self.drop_connection == "before_reading":
             return False
         return self.keep_batch or self.status is None or 200 <= self.status < 300
@@ -90,7 +93,7 @@ NO_FAULT = Fault()
 
 @dataclass(frozen=True)
 class Misbehaviour:
-    """What the script decided about one request: the fault that answers, the delay in seconds, the poisoned ids."""
+    """Holds the script's decision about one request: the fault that answers, the delay and the poisoned ids."""
 
     fault: Fault = NO_FAULT
     latency_seconds: float = 0.0
@@ -98,10 +101,10 @@ class Misbehaviour:
 
 
 class FaultScript:
-    """The faults in force; thread-safe.
+    """Keeps the faults that are in force, and decides which of them fire; it is thread-safe.
 
     Args:
-        seed: of the draws for `Fault.share`; the same seed and order of requests give the same faults.
+        seed: seed of the draws for `Fault.share`; the same seed and order of requests give the same faults.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -110,18 +113,22 @@ class FaultScript:
         self._entries: list[_Entry] = []
 
     def extend(self, faults: Iterable[Fault]) -> None:
-        """Add faults behind those in force."""
+        """Add faults behind those that are in force."""
         with self._lock:
             for fault in faults:
                 self._entries.append(_Entry(fault, random.Random(f"{self._seed}/{len(self._entries)}")))
 
     def clear(self) -> None:
-        """Behave from now on."""
+        """Remove all faults."""
         with self._lock:
             self._entries.clear()
 
     def decide(self, call: str) -> Misbehaviour:
-        """What happens to the next request of a call (its path without slash); counts it."""
+        """Decide what happens to the next request of a call, and count that request.
+
+        Args:
+            call: the path of the request, without its slash.
+        """
         answering = NO_FAULT
         latency_seconds = 0.0
         poison: frozenset[str] = frozenset()
@@ -138,7 +145,7 @@ class FaultScript:
 
 
 class _Entry:
-    """A fault with what it has counted."""
+    """Holds a fault and its counts of requests."""
 
     def __init__(self, fault: Fault, draws: random.Random) -> None:
         self.fault = fault
@@ -147,14 +154,14 @@ class _Entry:
         self._fired = 0
 
     def meets(self, call: str) -> bool:
-        """Count a request that the fault is about; whether it is past `after`."""
+        """Count a request if the fault's path matches it, and tell whether more than `after` were counted."""
         if self.fault.path not in (None, f"/{call}"):
             return False
         self._met += 1
         return self._met > self.fault.after
 
     def fires(self) -> bool:
-        """Draw, and use up one of `times`."""
+        """Draw whether the fault fires; if it does, that counts as one of `times`."""
         if self.fault.times is not None and self._fired >= self.fault.times:
             return False
         if self._draws.random() >= self.fault.share:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: routes each request to the API or to the inspection."""
+"""Serves HTTP/1.1 on one connection, and routes each request to the API or to the inspection."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ API_PATHS = frozenset(f"/v1/{call}" for call in (*CALLS, "batch"))
 
 
 class Services(Protocol):
-    """What a server gives its connections.
+    """Describes the parts that a server gives to the handler of each connection.
 
     Attributes:
         reception: serves the API.
         inspection: serves `/_standin/`.
-        clock: waits.
+        clock: waits for latencies and pauses.
     """
 
     reception: Reception
@@ -32,7 +32,7 @@ class Services(Protocol):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves a connection until the client leaves or an answer ends it."""
+    """Serves a connection until the client leaves or an answer closes it."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -79,4 +79,4 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: `requests` of the store is the log."""
+        """Write no log line: the table `requests` of the store is the log."""

@@ -1,4 +1,4 @@
-"""The listening socket and its threads, one a connection, all gone after `close`."""
+"""Runs the listening socket with one thread for each connection; `close` ends all of them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _POLL_SECONDS = 0.5
 
 
 class StandInHTTPServer(ThreadingHTTPServer):
-    """Listens, and remembers its connections so that it can end them.
+    """Listens for connections, and remembers them so that it can end them.
 
     Args:
         host: address to listen on.
-        port: 0 chooses a free one.
+        port: port to listen on; 0 for any free port.
         reception: serves the API.
         inspection: serves `/_standin/`.
-        clock: waits.
+        clock: waits for latencies and pauses.
 
     Raises:
         ConfigurationError: the address or port cannot be used.
@@ -52,13 +52,13 @@ class StandInHTTPServer(ThreadingHTTPServer):
         self._acceptor.start()
 
     def server_bind(self) -> None:
-        """Bind without the look-up of the host's name that http.server makes."""
+        """Bind the socket without the look-up of the host's name that http.server would make."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = self.server_address = self.socket.getsockname()[:2]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection its thread."""
+        """Start a thread that serves the connection."""
         thread = threading.Thread(
             target=self._serve_connection, args=(request, client_address), name="standin-connection", daemon=True
         )
@@ -72,12 +72,12 @@ class StandInHTTPServer(ThreadingHTTPServer):
             self._connections.pop(threading.current_thread(), None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  the base class's signature
-        """A client that leaves is no error; anything else is one of ours."""
+        """Log an exception of a connection, unless it only says that the client has left."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             structlog.get_logger(__name__).exception("standin_request_failed")
 
     def close(self) -> None:
-        """Stop listening and end every connection, also those that wait or trickle."""
+        """Stop listening and end every connection, even one that waits or sends an answer byte by byte."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)  # wakes the acceptor
         self.shutdown()

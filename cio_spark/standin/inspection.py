@@ -1,4 +1,7 @@
-"""Asking and scripting the stand-in from outside, under `/_standin/`; needs no key, for it listens on loopback."""
+"""Answers questions about the stand-in and takes faults from outside, under `/_standin/`.
+
+No key is needed, because the stand-in listens on loopback unless another address is given.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from cio_spark.standin.traffic import Traffic
 
 PREFIX = "/_standin/"
 DEFAULT_LIMIT = 100
-"""Messages given when no `limit` is asked for."""
+"""Number of messages in an answer if the query has no `limit`."""
 
 _FAULTS = TypeAdapter(list[Fault])
 
@@ -23,9 +26,9 @@ class Inspection:
     """Answers `GET summary|messages|duplicates|requests|dropped`, `POST|DELETE faults`, `DELETE received`.
 
     Args:
-        received: what there is to ask.
-        script: takes the faults.
-        traffic: the counts of the summary.
+        received: messages and requests that can be asked for.
+        script: keeps the faults.
+        traffic: adds its counts to the summary.
     """
 
     def __init__(self, received: Received, script: FaultScript, traffic: Traffic) -> None:
@@ -39,7 +42,7 @@ class Inspection:
         Args:
             method: GET, POST or DELETE.
             target: path and query, such as `/_standin/messages?person=7`.
-            body: of a POST: a JSON list of faults, with the fields of `Fault`.
+            body: body of a POST: a JSON list of faults, with the fields of `Fault`.
         """
         parts = urlsplit(target)
         question = {name: values[-1] for name, values in parse_qs(parts.query).items()}

@@ -1,4 +1,4 @@
-"""What the API does with one body: which messages it takes, which it refuses and why, and what it answers."""
+"""Decides what the API does with one body: which messages it takes, which it refuses and why, and what it answers."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from cio_spark.standin.wire import BrokenCompressionError, decompress
 
 @dataclass(frozen=True)
 class Delivery:
-    """One request, as it came.
+    """Holds one request as it was received.
 
     Args:
-        number: of the request.
-        call: its path without slash.
-        body: the bytes on the wire.
-        encoding: its Content-Encoding, lower case, empty without one.
+        number: number of the request, in order of arrival.
+        call: path of the request, without its slash.
+        body: body as it was on the wire.
+        encoding: Content-Encoding in lower case; empty if there is none.
         strict: whether `X-Strict-Mode: 1` was sent.
-        authorized: whether its key is right.
-        poison: ids of messages and persons to refuse, scripted.
+        authorized: whether the API key is right.
+        poison: ids of messages and persons that the script refuses.
     """
 
     number: int
@@ -43,17 +43,17 @@ class Delivery:
 
 @dataclass
 class Verdict:
-    """The judgement on a delivery.
+    """Holds the decision about a delivery.
 
     Args:
-        status: the HTTP status.
-        reasons: what a strict answer says.
+        status: HTTP status of the answer.
+        reasons: reasons that an answer in strict mode gives.
         body: the uncompressed body.
-        items: messages in it, as far as it could be read.
-        items_over_limit: those above 32,000 bytes.
-        persons: whose messages it carries.
-        messages: those the API takes.
-        dropped: those it refuses.
+        items: number of messages in the body, as far as it could be read.
+        items_over_limit: number of messages above 32,000 bytes.
+        persons: persons of the valid messages.
+        messages: rows of the messages that the API takes.
+        dropped: rows of the messages that the API refuses.
     """
 
     status: int = 200
@@ -66,7 +66,13 @@ class Verdict:
     dropped: list[DroppedRow] = field(default_factory=list)
 
     def refuse(self, delivery: Delivery, status: int, reason: str) -> None:
-        """Take nothing of it; without strict mode the answer does not tell."""
+        """Refuse the whole delivery; without strict mode it is answered 200 all the same.
+
+        Args:
+            delivery: the delivery.
+            status: HTTP status of the answer in strict mode.
+            reason: reason for the refusal.
+        """
         self.messages = []
         self.dropped = [(delivery.number, None, None, reason)]
         self.status = status if delivery.strict else 200
@@ -74,7 +80,7 @@ class Verdict:
 
 
 def judge(delivery: Delivery, contract: Contract) -> Verdict:
-    """Apply the contract to a delivery. Source of the rules: docs of strict mode, see `contract.py`."""
+    """Apply the contract to a delivery; the rules come from the documentation of strict mode, see `contract.py`."""
     verdict = Verdict()
     oversize_status = contract.oversize_status if contract.strict_covers_size else 200
     try:
@@ -97,7 +103,7 @@ def judge(delivery: Delivery, contract: Contract) -> Verdict:
 
 
 class _RefusedBodyError(Exception):
-    """The whole body is refused: status, reason."""
+    """Reports that the whole body is refused; its arguments are the HTTP status and the reason."""
 
 
 def _expand(delivery: Delivery, contract: Contract) -> bytes:
@@ -112,7 +118,7 @@ def _expand(delivery: Delivery, contract: Contract) -> bytes:
 
 
 def _read_messages(delivery: Delivery, contract: Contract, verdict: Verdict, oversize_status: int) -> list[int]:
-    """Fill in messages and dropped; the statuses that the dropped ones call for."""
+    """Add the body's messages to the verdict, and return the HTTP status that each dropped message asks for."""
     number, call, poison, alias = delivery.number, delivery.call, delivery.poison, contract.alias_in_batch
     take = verdict.messages.append
     statuses: list[int] = []
@@ -143,6 +149,6 @@ def _read_messages(delivery: Delivery, contract: Contract, verdict: Verdict, ove
 
 
 def _message_id(value: object) -> str | None:
-    """The id of a message that need not be valid."""
+    """Return the id of a message that may be invalid; None if it has no id that can be stored."""
     found = value.get("messageId") if isinstance(value, dict) else None
     return found[:ID_LIMIT_BYTES] if isinstance(found, str) and found.isascii() else None

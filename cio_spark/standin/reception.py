@@ -1,4 +1,4 @@
-"""One API request from its arrival to its answer: faults, the contract, the record of it."""
+"""Takes an API request from its arrival to its answer: applies faults and the contract, and stores the request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cio_spark.standin.wire import Headers, UnreadableBodyError, read_body
 
 @dataclass(frozen=True)
 class Arrival:
-    """What is known of a request before its body is read."""
+    """Holds what is known about a request before its body is read."""
 
     number: int
     path: str
@@ -30,26 +30,26 @@ class Arrival:
 
     @property
     def call(self) -> str:
-        """The path's last part."""
+        """The last part of the path."""
         return self.path.rsplit("/", 1)[-1]
 
     @property
     def strict(self) -> bool:
-        """Whether strict mode is asked for; any value but 1 means no (OpenAPI)."""
+        """True if the request asks for strict mode; any value but 1 means no (OpenAPI)."""
         return self.headers.get("X-Strict-Mode") == "1"
 
 
 class Reception:
-    """Receives requests; used by many threads at once.
+    """Receives requests; many threads use it at once.
 
     Args:
-        api_key: the key that is right.
-        contract: how the API behaves where that is not documented.
-        script: how it misbehaves.
-        store: takes what is received.
-        traffic: counts.
-        clock: tells when requests arrive.
-        rate_retry_after: the Retry-After header when `traffic` does not admit a request.
+        api_key: the API key that is accepted.
+        contract: behaviour that the API does not document.
+        script: faults that are in force.
+        store: stores what is received.
+        traffic: counts requests, and admits or refuses them by the rate limit.
+        clock: gives the times at which requests arrive.
+        rate_retry_after: value of the Retry-After header if `traffic` does not admit a request; None for no header.
     """
 
     def __init__(
@@ -71,16 +71,16 @@ class Reception:
         self._rate_retry_after = rate_retry_after
 
     def arrive(self, path: str, headers: Headers, peer: socket.socket) -> Arrival:
-        """Count a request whose headers have been read."""
+        """Count a request whose headers have been read, and return what is known about it."""
         visit = self._traffic.enter(peer)
         return Arrival(self._store.new_number(), path, headers, self._clock.now().isoformat(), visit)
 
     def receive(self, arrival: Arrival, stream: BufferedIOBase) -> Answer:
-        """Read the body, store what the API would take, and say what to answer.
+        """Read the body, store what the API would take, and return the answer.
 
         Args:
             arrival: the request.
-            stream: where its body comes from.
+            stream: stream from which the body is read.
         """
         plan = self._script.decide(arrival.call) if arrival.visit.admitted else Misbehaviour()
         if plan.fault.drop_connection == "before_reading":
@@ -105,7 +105,7 @@ class Reception:
         return answer
 
     def _answer(self, verdict: Verdict, plan: Misbehaviour) -> Answer:
-        """The contract's answer, changed by the fault's."""
+        """Return the contract's answer with the changes that the fault makes."""
         fault = plan.fault
         if fault.drop_connection:
             return Answer(None, latency_seconds=plan.latency_seconds)
@@ -129,7 +129,7 @@ class Reception:
         return Answer(429, error_body(["too many requests"], self._contract.error_shape), headers=headers)
 
     def _is_authorized(self, arrival: Arrival) -> bool:
-        """HTTP basic authentication: the key as user name, a blank password (OpenAPI)."""
+        """Check the HTTP basic authentication: the key is the user name, the password is empty (OpenAPI)."""
         scheme, _, credentials = arrival.headers.get("Authorization", "").partition(" ")
         try:
             return scheme.lower() == "basic" and base64.b64decode(credentials, validate=True) == self._credentials

@@ -1,4 +1,4 @@
-"""What goes back to the client, and the ways it may take."""
+"""Describes the answer to a client, and sends it at once, slowly or without end."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer.
+    """Holds one answer and the way in which it is sent.
 
     Args:
-        status: the HTTP status; None: the connection is closed without an answer.
-        body: the body.
-        content_type: its media type.
-        headers: further headers.
-        latency_seconds: pause before it.
+        status: HTTP status; None to close the connection without an answer.
+        body: body of the answer.
+        content_type: media type of the body.
+        headers: further headers, as pairs of name and value.
+        latency_seconds: pause before the answer.
         trickle_headers_seconds: pause before each byte of the head.
         trickle_body_seconds: pause before each byte of the body.
-        endless: the body never ends.
-        close: the connection is not used further.
+        endless: whether the body never ends.
+        close: whether the connection is closed after the answer.
     """
 
     status: int | None
@@ -44,15 +44,15 @@ class Answer:
     close: bool = False
 
     def send(self, peer: socket.socket, clock: Clock, before_last_byte: Callable[[], None]) -> bool:
-        """Write it to the connection: in one piece, unless it trickles.
+        """Write the answer to the connection: in one piece, unless it is sent byte by byte or without end.
 
         Args:
             peer: the connection.
             clock: see `wait_for_peer`.
-            before_last_byte: called when the client is about to have it all.
+            before_last_byte: called just before the last byte is sent.
 
         Returns:
-            Whether the connection can be used further.
+            True if the connection can be used further.
 
         Raises:
             OSError: the client has left.
@@ -96,7 +96,7 @@ class Answer:
 
     @staticmethod
     def _write(peer: socket.socket, data: bytes, pause_seconds: float, clock: Clock) -> None:
-        """Write, byte by byte if there is a pause."""
+        """Write data at once, or byte by byte if there is a pause between bytes."""
         if not pause_seconds:
             peer.sendall(data)
             return
@@ -107,7 +107,7 @@ class Answer:
 
 
 def error_body(reasons: Iterable[str], shape: ErrorShape) -> bytes:
-    """A 4xx body in one of the two documented shapes; it does not say which message was meant."""
+    """Return an error body in one of the two documented shapes; it does not say which message a reason is about."""
     errors = list(dict.fromkeys(reasons))
     meta = {"errors": errors} if shape == "errors" else {"error": "; ".join(errors)}
     return json.dumps({"meta": meta}).encode()

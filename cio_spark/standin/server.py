@@ -1,4 +1,4 @@
-"""The stand-in as tests and users hold it."""
+"""Provides the class by which tests and users start the stand-in, script it and ask it what it received."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ DEFAULT_API_KEY = "standin-key"
 
 
 class StandIn:
-    """An HTTP server on loopback that behaves as Customer.io's Data Pipelines API, and can be asked what it got.
+    """Runs an HTTP server that behaves as Customer.io's Data Pipelines API, and can tell what it received.
 
-    `with StandIn() as api:` serves at `api.url`. What it received can still be asked after it has stopped.
+    `with StandIn() as api:` serves at `api.url`. The stand-in can still tell what it received after it has stopped.
 
     Args:
-        api_key: the key that is right.
-        host: address to listen on.
-        port: 0 chooses a free one at every start.
-        store: SQLite file for what is received, continued if it exists; None: memory.
-        seed: of the draws for `Fault.share`.
-        clock: time.
-        max_requests_per_3_seconds: more are answered 429 and not kept; None: no limit.
-        rate_retry_after: the Retry-After header of those.
-        strict_covers_size: see `Contract`, as for all that follow.
-        oversize_status: status of what is too large, in strict mode.
-        keep_good_items_on_400: whether a refused batch's valid messages are received.
+        api_key: the API key that is accepted.
+        host: address to listen on; the default is loopback.
+        port: port to listen on; 0 for any free port at every start.
+        store: SQLite file for what is received; an existing file is continued. None for memory.
+        seed: seed of the draws for `Fault.share`.
+        clock: source of time; None for the system's clock.
+        max_requests_per_3_seconds: most requests in any 3 seconds; further ones are answered 429 and not kept. None for
+            no limit.
+        rate_retry_after: value of the Retry-After header of those answers; None for no header.
+        strict_covers_size: see `Contract`, also for all arguments that follow.
+        oversize_status: HTTP status for a message or body that is too large, in strict mode.
+        keep_good_items_on_400: whether the valid messages of a refused batch count as received.
         accept_gzip: whether compressed bodies are read.
-        gzip_refused_status: status if not, in strict mode.
-        error_shape: shape of a 4xx body.
+        gzip_refused_status: HTTP status for compressed bodies that are not read, in strict mode.
+        error_shape: shape of an error body.
         alias_in_batch: whether a batch may carry aliases.
     """
 
@@ -84,10 +85,10 @@ class StandIn:
 
     @property
     def root_url(self) -> str:
-        """`http://HOST:PORT`, where `/_standin/` is.
+        """The server's address without a path, `http://HOST:PORT`; `/_standin/` is below it.
 
         Raises:
-            RuntimeError: it has not been started.
+            RuntimeError: the stand-in is not running.
         """
         if self._server is None:
             raise RuntimeError("the stand-in is not running")
@@ -103,26 +104,26 @@ class StandIn:
         self._script.extend(faults)
 
     def clear_faults(self) -> None:
-        """Behave well from now on."""
+        """Remove all faults, so that the stand-in behaves well from now on."""
         self._script.clear()
 
     def clear(self) -> None:
-        """Forget what was received and counted; the faults stay."""
+        """Delete what was received and counted; the faults stay."""
         self.received.clear()
         self.traffic.clear()
 
     def start(self) -> StandIn:
-        """Listen; a stand-in that runs goes on.
+        """Start to listen; do nothing if the stand-in is running already.
 
         Raises:
-            ConfigurationError: the port is in use.
+            ConfigurationError: the address or port cannot be used.
         """
         if self._server is None:
             self._server = StandInHTTPServer(self._host, self._port, self._reception, self._inspection, self._clock)
         return self
 
     def stop(self) -> None:
-        """End all connections and threads; may be called again, and `start` may follow."""
+        """End all connections and threads; this may be called twice, and `start` may be called afterwards."""
         server, self._server = self._server, None
         if server is not None:
             server.close()

@@ -1,4 +1,4 @@
-"""The stand-in as a command: serve until told to stop."""
+"""Runs the stand-in as a command that serves until it gets a signal to stop."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def serve(
 
     Args:
         host: address to listen on.
-        port: 0 chooses a free one.
-        api_key: the key that is right.
-        store: SQLite file for what is received; None: memory.
-        faults: in force from the start.
-        seed: of the draws for `Fault.share`.
-        max_requests_per_3_seconds: more are answered 429; None: no limit.
-        on_start: called when it listens, to tell the user where.
+        port: port to listen on; 0 for any free port.
+        api_key: the API key that is accepted.
+        store: SQLite file for what is received; None for memory.
+        faults: faults that are in force from the start.
+        seed: seed of the draws for `Fault.share`.
+        max_requests_per_3_seconds: most requests in any 3 seconds; further ones are answered 429. None for no limit.
+        on_start: called with the stand-in as soon as it listens, to tell the user its address; None for nothing.
 
     Returns:
-        The stand-in, stopped; what it received can be asked.
+        The stopped stand-in, which can still tell what it received.
 
     Raises:
-        ConfigurationError: the port is in use, or the store cannot be opened.
+        ConfigurationError: the address or port cannot be used, or the store cannot be opened.
     """
     api = StandIn(
         api_key=api_key,
@@ -62,7 +62,7 @@ def serve(
 
 @contextlib.contextmanager
 def _stop_on_sigterm() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets; elsewhere than in the main thread Python allows no handler."""
+    """Yield an event that SIGTERM sets; outside the main thread nothing sets it, as Python allows no handler there."""
     stopping = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopping

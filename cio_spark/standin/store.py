@@ -1,4 +1,4 @@
-"""Where the stand-in keeps what it got: SQLite, in memory or in a file that others can open meanwhile."""
+"""Stores what the stand-in received in SQLite: in memory, or in a file that other programs can read meanwhile."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ CREATE TABLE IF NOT EXISTS dropped (request INTEGER, position INTEGER, message_i
 """
 
 MessageRow = tuple[int, int, str, str | None, str | None, str | None, str | None, int, int]
-"""A row of `messages` from `request` on; `start` and `stop` count characters of the decoded body."""
+"""The columns of a row of `messages` from `request` on; `start` and `stop` count characters of the decoded body."""
 
 DroppedRow = tuple[int, int | None, str | None, str]
-"""A row of `dropped`; without position the whole body."""
+"""The columns of a row of `dropped`; a row without a position is about the whole body."""
 
 _INSERT_REQUEST = f"INSERT INTO requests VALUES ({','.join('?' * 12)})"
 _INSERT_MESSAGE = f"INSERT INTO messages VALUES (NULL,{','.join('?' * 9)})"
@@ -38,21 +38,21 @@ _INSERT_MESSAGE = f"INSERT INTO messages VALUES (NULL,{','.join('?' * 9)})"
 
 @dataclass(frozen=True)
 class RequestRow:
-    """A row of `requests`.
+    """Describes a row of `requests`.
 
     Args:
-        number: 1, 2, … in order of arrival.
-        path: as requested, such as `/v1/batch`.
-        status: what was answered; None: the connection was dropped.
+        number: number of the request, from 1, in order of arrival.
+        path: path of the request, such as `/v1/batch`.
+        status: HTTP status of the answer; None if the connection was dropped.
         strict: whether strict mode was asked for.
-        arrival: monotonic seconds.
-        arrived_at: UTC, ISO 8601.
-        bytes: size of the body, uncompressed.
-        compressed_bytes: its size on the wire if that was compressed.
-        items: messages in it, as far as it could be read.
-        kept: those that count as received.
-        items_over_limit: those above 32,000 bytes.
-        headers: JSON object, without the key.
+        arrival: time of arrival, in monotonic seconds.
+        arrived_at: time of arrival, UTC, ISO 8601.
+        bytes: size of the uncompressed body.
+        compressed_bytes: size of the body on the wire; None if it was not compressed.
+        items: number of messages in the body, as far as it could be read.
+        kept: number of messages that count as received.
+        items_over_limit: number of messages above 32,000 bytes.
+        headers: headers of the request as a JSON object, without the API key.
     """
 
     number: int
@@ -70,10 +70,12 @@ class RequestRow:
 
 
 class Store:
-    """The tables; thread-safe. Bodies are stored once, compressed; a message is a row that points into its body.
+    """Writes and reads the tables; it is thread-safe.
+
+    Each body is stored once, compressed; the row of a message has its start and stop in the body.
 
     Args:
-        path: a file, continued if it exists; None: memory.
+        path: path of the SQLite file; an existing file is continued. None for memory.
 
     Raises:
         ConfigurationError: the file cannot be opened as a database.
@@ -83,7 +85,7 @@ class Store:
         self._lock = threading.RLock()
         try:
             self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-            # readers of the file do not wait for us; losing it in a power cut does not matter
+            # WAL: programs that read the file do not wait for this one. Losing the file in a power cut does not matter
             self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + SCHEMA)
         except sqlite3.Error as error:
             raise ConfigurationError.of("store", f"cannot open {path} as an SQLite database: {error}") from error
@@ -92,7 +94,7 @@ class Store:
         weakref.finalize(self, self._connection.close)
 
     def new_number(self) -> int:
-        """The number of a request that has arrived."""
+        """Return the number for a request that has just arrived."""
         return next(self._numbers)
 
     def record(
@@ -103,14 +105,14 @@ class Store:
         body: bytes,
         gzip: bytes | None,
     ) -> None:
-        """Store one request with all that was in it, at once.
+        """Store one request and all that was in it, in one transaction.
 
         Args:
-            request: its row.
-            messages: the rows of the messages that count as received.
-            dropped: the rows of those that do not.
+            request: row of the request.
+            messages: rows of the messages that count as received.
+            dropped: rows of the messages, or of the body, that the API refused.
             body: the uncompressed body.
-            gzip: the body as it came, if compressed.
+            gzip: the compressed body as it was on the wire; None if it was not compressed.
         """
         with self._lock, self._connection:
             self._connection.execute("BEGIN")
@@ -123,30 +125,30 @@ class Store:
                 self._connection.executemany("INSERT INTO dropped VALUES (?,?,?,?)", dropped)
 
     def query(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
-        """Rows of a SELECT, as dictionaries."""
+        """Return the rows of a SELECT as dictionaries."""
         with self._lock:
             cursor = self._connection.execute(sql, arguments)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def column(self, sql: str, *arguments: object) -> list[Any]:
-        """The first column of a SELECT."""
+        """Return the first column of a SELECT."""
         with self._lock:
             return [row[0] for row in self._connection.execute(sql, arguments)]
 
     def index(self, column: str) -> None:
-        """Make lookups of messages by this column cheap; only on demand, for it costs every insertion."""
+        """Create an index of messages by a column; only on demand, because it makes every insertion slower."""
         with self._lock:
             self._connection.execute(f"CREATE INDEX IF NOT EXISTS messages_by_{column} ON messages ({column})")
 
     def body(self, number: int) -> str:
-        """The decoded body of a request of which something was received."""
+        """Return the decoded body of a request, of which at least one message counts as received."""
         row = self.query("SELECT compression, body FROM bodies WHERE request = ?", number)[0]
         expand = decompress if row["compression"] == "gzip" else zlib.decompress
         return expand(row["body"]).decode()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all rows."""
         with self._lock, self._connection:
             self._connection.execute("BEGIN")
             for table in ("requests", "messages", "bodies", "dropped"):

@@ -1,4 +1,4 @@
-"""When requests arrive and which are in flight: what the tests of rate, parallelism and per-person order look at."""
+"""Records arrivals and requests in flight, for tests of the rate, the parallelism and the order per person."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cio_spark.clock import Clock
 from cio_spark.standin.client_connection import peer_has_left
 
 RATE_WINDOW_SECONDS = 3.0
-"""The API states its rate limit per 3 seconds (OpenAPI, "Rate and payload limits")."""
+"""Length of the window of the API's rate limit, in seconds (OpenAPI, "Rate and payload limits")."""
 
 
 class Visit:
-    """One request from its arrival to just before the last byte of its answer."""
+    """Represents one request from its arrival to just before the last byte of its answer."""
 
     def __init__(self, traffic: Traffic, peer: socket.socket, arrival: float, admitted: bool) -> None:
         self._traffic = traffic
@@ -26,20 +26,22 @@ class Visit:
         self.persons: frozenset[str] = frozenset()
 
     def bring(self, persons: Iterable[str]) -> None:
-        """Say whose messages the request carries."""
+        """Tell the traffic whose messages the request carries."""
         self._traffic.bring(self, frozenset(persons))
 
     def leave(self) -> None:
-        """The request is over; calling it again changes nothing."""
+        """End the request; calling this again changes nothing."""
         self._traffic.leave(self)
 
 
 class Traffic:
-    """Arrivals and requests in flight; thread-safe. A request whose client has hung up is not in flight any more.
+    """Records arrivals and requests in flight; it is thread-safe.
+
+    A request whose client has closed the connection is not in flight any more.
 
     Args:
-        clock: gives the arrival times (monotonic seconds).
-        max_requests_per_3_seconds: more than so many in any 3 s are not admitted; None: all are.
+        clock: gives the times of arrival (monotonic seconds).
+        max_requests_per_3_seconds: most requests that are admitted in any 3 seconds; None to admit all.
     """
 
     def __init__(self, clock: Clock, max_requests_per_3_seconds: int | None = None) -> None:
@@ -54,7 +56,7 @@ class Traffic:
         self._overlapping: set[str] = set()
 
     def enter(self, peer: socket.socket) -> Visit:
-        """Count a request that came over this connection."""
+        """Count a request that came over a connection, and decide whether it is admitted."""
         with self._lock:
             arrival = self._clock.monotonic()
             self._arrivals.append(arrival)
@@ -69,9 +71,9 @@ class Traffic:
         return visit
 
     def bring(self, visit: Visit, persons: frozenset[str]) -> None:
-        """Note whose messages a request carries, and who among them has another request in flight."""
+        """Record whose messages a request carries, and which of these persons have another request in flight."""
         with self._lock:
-            # Its client may have hung up before the body was read
+            # The client may have closed the connection before the body was read
             if visit not in self._visits or peer_has_left(visit.peer):
                 return
             visit.persons = persons
@@ -82,12 +84,12 @@ class Traffic:
                 self._visit_of[person] = visit
 
     def leave(self, visit: Visit) -> None:
-        """End a visit."""
+        """Record that a request is no longer in flight."""
         with self._lock:
             self._remove(visit)
 
     def clear(self) -> None:
-        """Forget arrivals, maximum and overlaps; what is in flight stays."""
+        """Delete arrivals, maximum and overlaps; requests in flight stay."""
         with self._lock:
             self._arrivals = array("d")
             self._max_in_flight = len(self._visits)
@@ -95,31 +97,31 @@ class Traffic:
 
     @property
     def arrivals(self) -> list[float]:
-        """Arrival times in order, monotonic seconds."""
+        """Times of arrival in order, in monotonic seconds."""
         with self._lock:
             return list(self._arrivals)
 
     @property
     def in_flight(self) -> int:
-        """Requests that wait for their answer now."""
+        """Number of requests that now wait for their answer."""
         with self._lock:
             self._forget_abandoned()
             return len(self._visits)
 
     @property
     def max_in_flight(self) -> int:
-        """The most requests that waited at once."""
+        """Largest number of requests that waited for their answer at the same time."""
         with self._lock:
             return self._max_in_flight
 
     @property
     def overlapping_persons(self) -> frozenset[str]:
-        """Persons who had two requests in flight at once."""
+        """Persons who had two requests in flight at the same time."""
         with self._lock:
             return frozenset(self._overlapping)
 
     def max_in_any_window(self, seconds: float = RATE_WINDOW_SECONDS) -> int:
-        """The most requests that arrived within any half-open window of this length."""
+        """Return the largest number of requests that arrived in any half-open window of this many seconds."""
         arrivals = self.arrivals
         most = first = 0
         for last, arrival in enumerate(arrivals):
@@ -129,7 +131,7 @@ class Traffic:
         return most
 
     def summary(self) -> dict[str, int]:
-        """The counts of all of the above."""
+        """Return the counts of arrivals, requests in flight and overlapping persons."""
         return {
             "max_requests_in_any_3_seconds": self.max_in_any_window(),
             "in_flight": self.in_flight,

@@ -1,4 +1,4 @@
-"""Reading a request's body off the connection, always bounded."""
+"""Reads and decompresses a request's body, always within a limit of size."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from io import BufferedIOBase
 from typing import TypeAlias
 
 Headers: TypeAlias = "Message[str, str]"
-"""Header names in any case, as http.server gives them."""
+"""Headers as http.server gives them; upper and lower case in names make no difference."""
 
 READ_LIMIT_BYTES = 16 * 1024 * 1024
-"""No more is taken into memory of one body, compressed or not."""
+"""Most bytes of one body that are taken into memory, compressed or not."""
 
 _LINE_LIMIT_BYTES = 4096
 _TRAILER_LIMIT = 100
 
 
 class UnreadableBodyError(Exception):
-    """The body's framing is broken or it is larger than `READ_LIMIT_BYTES`; the connection cannot be used further."""
+    """Reports that a body has broken framing or is too large to be read; the connection cannot be used further."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(status, reason)
@@ -27,14 +27,14 @@ class UnreadableBodyError(Exception):
 
 
 class BrokenCompressionError(ValueError):
-    """A body that claims to be gzip is not."""
+    """Reports that a body that claims to be gzip is not."""
 
 
 def read_body(stream: BufferedIOBase, headers: Headers) -> bytes:
-    """Read the body that the headers announce (`Content-Length` or chunked), still compressed.
+    """Read the body that the headers announce (`Content-Length` or chunked), without decompressing it.
 
     Raises:
-        UnreadableBodyError: it cannot be read, or is too large to be.
+        UnreadableBodyError: the body cannot be read, or is larger than `READ_LIMIT_BYTES`.
     """
     transfer = headers.get("Transfer-Encoding")
     if transfer is not None:
@@ -50,10 +50,10 @@ def read_body(stream: BufferedIOBase, headers: Headers) -> bytes:
 
 
 def decompress(body: bytes) -> bytes:
-    """Expand a gzip body (also of several members), at most to a little over `READ_LIMIT_BYTES`.
+    """Decompress a gzip body (also of several members), at most to one byte more than `READ_LIMIT_BYTES`.
 
     Raises:
-        BrokenCompressionError: it is not a complete gzip stream.
+        BrokenCompressionError: the body is not a complete gzip stream.
     """
     expanded = bytearray()
     rest = body

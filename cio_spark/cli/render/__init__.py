@@ -1,1 +1,1 @@
-"""Draws on a terminal: progress, tables, sentences. Everything else in the package returns data."""
+"""Draws progress, tables and sentences on a terminal; everything else in the package returns data."""

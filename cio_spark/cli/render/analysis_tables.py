@@ -1,4 +1,4 @@
-"""Terminal tables of analysis and monitoring: rows of the views, rounded for the eye."""
+"""Draws the rows of the analysis views, bottlenecks and the health of a sync on a terminal; numbers are rounded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLOURS = {"high": "red", "critical": "red", "medium": "yellow", "warning": "ye
 
 
 def show_analysis(console: Console, analysis: Analysis) -> None:
-    """The rows, a table for each view that has any."""
+    """Print a table for each view that has rows."""
     for name, shown in TABLES.items():
         rows = getattr(analysis, name)
         if rows:
@@ -29,7 +29,7 @@ def show_analysis(console: Console, analysis: Analysis) -> None:
 
 
 def table_of(shown: TableLayout, rows: Sequence[Any]) -> Table:
-    """A table; what is a number stands on the right."""
+    """Make a terminal table of rows; numbers are aligned to the right."""
     table = Table(title=shown.title, title_justify="left")
     for column in shown.columns:
         table.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
@@ -44,7 +44,7 @@ def _cell(column: ColumnLayout, row: Any) -> str:
 
 
 def show_bottlenecks(console: Console, run_id: str, found: Sequence[Bottleneck], suggestion: Suggestion) -> None:
-    """What held a run back, what to do, and a configuration that does better."""
+    """Print the bottlenecks of a run, what to do about each of them, and a better configuration."""
     console.print(f"[bold]what held run {run_id} back[/bold]")
     for item in found:
         colour = _COLOURS.get(item.severity, "dim")
@@ -61,7 +61,7 @@ def show_bottlenecks(console: Console, run_id: str, found: Sequence[Bottleneck],
 
 
 def show_health(console: Console, health: Health) -> None:
-    """How a sync is, and which alerts are open."""
+    """Print the health of a sync, its open alerts and the alerts that were just resolved."""
     window, running = health.observed.window, health.observed.running
     colour = _COLOURS.get(health.status, "green")
     console.print(f"{health.sync}: [{colour}]{health.status}[/{colour}]")

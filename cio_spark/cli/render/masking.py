@@ -1,16 +1,18 @@
-"""Payloads for people's eyes: the shape stays, the values go."""
+"""Masks payloads so that people can see their structure but not their values."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-# The API's own words, not the person's data
+# Top-level members whose values are shown: they are no data of a person
 _SHOWN = frozenset({"type", "event", "messageId"})
 
 
 def mask_payload(payload: str) -> str:
-    """A payload as indented JSON in which every value is replaced by its kind and length.
+    """Return a payload as indented JSON in which each value is replaced by its kind and, for texts, its length.
+
+    `type`, `event` and `messageId` keep their values. An array shows its first three values.
 
     Args:
         payload: JSON text of one call.

@@ -1,4 +1,4 @@
-"""Shows on the terminal what is known about one record or person; values are masked unless they are asked for."""
+"""Shows on a terminal what is known about one record or person; values are masked unless the user asks for them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ NOTHING = "–"
 
 
 def show_explanation(console: Console, explanation: Explanation, config: SyncConfig, *, show_values: bool) -> None:
-    """Everything, from the source to the dead letters; one sentence where nobody knows the subject.
+    """Print everything that is known about a record or person, from the source to the dead letters.
+
+    If nothing is known, one sentence says so.
 
     Args:
-        console: where to.
-        explanation: what is known.
-        config: the sync.
-        show_values: payloads as they are.
+        console: the console to print on.
+        explanation: what is known about the record or person.
+        config: configuration of the sync.
+        show_values: whether payloads and ids of persons are shown with their values.
     """
     subject, found = explanation.subject, explanation.in_source
     if not explanation.is_known:
@@ -85,7 +87,7 @@ def _show_record(console: Console, record: SourceRecord, *, show_values: bool) -
 
 
 def _person(key: str | None, *, show_values: bool) -> str:
-    """Whom a record is about: a value of the payload like any other, often an email address."""
+    """Return a phrase for the person of a record; the id is masked like any value, as it is often an email address."""
     if key is None:
         return "about nobody"
     return f"person {key}" if show_values else f"person <text, {len(key)} characters>"
@@ -121,7 +123,7 @@ def _show_attempts(console: Console, explanation: Explanation) -> None:
 
 
 def _show_attempt(console: Console, attempt: Attempt, *, of_person: bool) -> None:
-    """Two lines rather than a row: ids are too long for columns."""
+    """Print an attempt in two lines instead of a table row, because ids are too long for columns."""
     record = f" · record {attempt.record_id or NOTHING}" if of_person else ""
     said = f"  {_moment(attempt.attempted_at)} · {attempt.status} · {attempt.answer}{record}"
     tries = f"{attempt.attempts or 0} {'try' if attempt.attempts == 1 else 'tries'}"

@@ -1,4 +1,4 @@
-"""Shows how far a run is: a live bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: with a live bar on a terminal, with plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _PLAIN_EVERY_SECONDS = 5.0
 
 
 class ConsoleProgress:
-    """Progress of a run: a live bar on a terminal, plain lines elsewhere.
+    """Shows the progress of a run: with a live bar on a terminal, with plain lines elsewhere.
 
     Args:
-        console: where to.
-        clock: time.
+        console: the console to print on.
+        clock: source of time; None for the system's clock.
     """
 
     def __init__(self, console: Console, clock: Clock | None = None) -> None:
@@ -38,13 +38,13 @@ class ConsoleProgress:
         self._told = 0.0
 
     def phase(self, name: str) -> None:
-        """Names the phase; the end of the delivery ends its bar."""
+        """Remove the bar and print the name of the phase that begins; do nothing if that is the delivery."""
         if name != "deliver":
             self._stop()
             self._console.print(f"[dim]… {_PHASES.get(name, name)}[/dim]")
 
     def planned(self, sync: str, plan: DeliveryPlan) -> None:
-        """Shows the plan and the limits of its requests in a line."""
+        """Print the plan and the limits of its requests in one line."""
         self._records, self._began, self._told = plan.records, None, self._clock.monotonic()
         self._console.print(
             f"{sync}: {plan.records:,} records in about {plan.batches:,} requests of at most "
@@ -55,7 +55,14 @@ class ConsoleProgress:
             self._console.print(f"{sync}: compression {plan.compression}")
 
     def delivered(self, done: int, total: int) -> None:
-        """Moves the bar: the share of completed tasks stands for the share of records. The first call starts it."""
+        """Move the bar; the first call starts it.
+
+        The share of completed tasks is taken for the share of records that are sent.
+
+        Args:
+            done: number of completed tasks of the delivery.
+            total: number of all tasks of the delivery.
+        """
         now = self._clock.monotonic()
         if self._began is None:
             self._began = now
@@ -73,7 +80,7 @@ class ConsoleProgress:
             self._console.print(f"  sending: {share:.0%} after {duration(seconds)}" + (f", {rate}" if rate else ""))
 
     def finished(self, result: SyncResult) -> None:
-        """Shows the summary."""
+        """Remove the bar and show the result."""
         self._stop()
         show_result(self._console, result)
 
@@ -91,10 +98,10 @@ class ConsoleProgress:
 
 
 class ResultDisplay:
-    """Shows a run's result and nothing before it: for a job whose log says how it goes.
+    """Shows only the result of a run, for jobs whose log shows the progress.
 
     Args:
-        console: where to.
+        console: the console to print on.
     """
 
     def __init__(self, console: Console) -> None:
@@ -110,5 +117,5 @@ class ResultDisplay:
         """Show nothing."""
 
     def finished(self, result: SyncResult) -> None:
-        """Show the summary."""
+        """Show the result."""
         show_result(self._console, result)

@@ -1,4 +1,4 @@
-"""Draws what a run did or would do: its books, its plan, the newest runs."""
+"""Draws the books of a run, the plan of a preview, and a table of the newest runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cio_spark.statuses import LEFT_ALONE, ROW_STATES
 
 
 def duration(seconds: float) -> str:
-    """`0.8 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Return a duration as text, such as `0.8 s`, `12 s`, `3 min 20 s` or `2 h 5 min`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -29,7 +29,7 @@ def duration(seconds: float) -> str:
 
 
 def show_result(console: Console, result: SyncResult) -> None:
-    """The books of one run as a table, and why records were not accepted."""
+    """Print the books of a run as a table, then the reasons why records were not accepted."""
     books, survey, delivery = result.books, result.books.survey, result.books.delivery
     table = Table(title=f"{result.sync} · run {result.run_id}", title_justify="left")
     table.add_column("what")
@@ -68,7 +68,10 @@ def show_result(console: Console, result: SyncResult) -> None:
 
 
 def show_reasons(console: Console, reasons: Sequence[Reason]) -> None:
-    """Why records were not accepted: code and count, never the API's own words, which may echo what was sent."""
+    """Print why records were not accepted, as codes and counts.
+
+    The API's own words are not among them, because they may echo what was sent.
+    """
     if not reasons:
         return
     table = Table(title="not accepted, and why", title_justify="left")
@@ -84,13 +87,13 @@ def show_reasons(console: Console, reasons: Sequence[Reason]) -> None:
 
 
 def _show_notes(console: Console, notes: Sequence[str]) -> None:
-    """Shows why bytes have changed."""
+    """Print notes, which say why this run writes other payload bytes than the last one."""
     for note in notes:
         console.print(f"[yellow]note:[/yellow] {escape(note)}", soft_wrap=True)
 
 
 def show_preview(console: Console, sync: str, preview: Preview) -> None:
-    """The plan of `--dry-run`."""
+    """Print the plan that `--dry-run` shows, with masked samples of payloads."""
     counts, plan = preview.counts, preview.plan
     table = Table(title=f"{sync} · plan, nothing is sent", title_justify="left")
     table.add_column("what")
@@ -131,7 +134,7 @@ def _in_flight(plan: DeliveryPlan) -> str:
 
 
 def show_runs(console: Console, runs: Sequence[Any]) -> None:
-    """The newest runs, for `cio-spark status`."""
+    """Print the newest runs, for `cio-spark status`."""
     if not runs:
         console.print("no runs yet")
         return
@@ -162,4 +165,4 @@ def _count(value: int | None) -> str:
 
 
 _OTHER_STATES = tuple(dict.fromkeys((*LEFT_ALONE, *ROW_STATES[1:])))
-"""With `accepted` all states of a run's rows: they add up to its source rows."""
+"""All states of a run's rows but `accepted`; together with `accepted` they add up to the source rows."""
