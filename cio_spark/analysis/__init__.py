@@ -1,4 +1,4 @@
-"""What happened and what to do: figures, bottlenecks, suggestions. What reads tables is in `reading` (needs Spark)."""
+"""Computes figures, bottlenecks and suggestions from past runs; only `reading` reads tables (needs Spark)."""
 
 from cio_spark.analysis.bottlenecks import Bottleneck, find_bottlenecks
 from cio_spark.analysis.measured import Measured, measured_of_row

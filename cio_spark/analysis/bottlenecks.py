@@ -1,4 +1,4 @@
-"""What held a run back: each finding with its figure and one concrete recommendation. Pure arithmetic."""
+"""Finds the bottlenecks of a run, each with its figure and one concrete recommendation, by pure arithmetic."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from cio_spark.config import BatchConfiguration, BatchStrategy
 from cio_spark.planning import body_limit
 
 HIGH_VARIANCE = 0.5
-"""Standard deviation of batches' times, as a share of their mean (the notebook's)."""
+"""Standard deviation of the batches' times as a share of their mean; more counts as high (the notebook's value)."""
 SLOW_SECONDS = 10.0
-"""Mean time of a batch (the notebook's)."""
+"""Mean time of a batch above which batches count as slow (the notebook's value)."""
 LOW_THROUGHPUT = 0.5
-"""Requests per second, as a share of the limit (the notebook's)."""
+"""Requests per second as a share of the limit; less counts as low (the notebook's value)."""
 LEAST_BUSY_SECONDS = 3.0
-"""Less work than this, the window over which the API counts requests, says nothing about speed."""
+"""Least busy time for a finding about speed: the window over which the API counts requests."""
 MUCH_WAITING_PERCENT = 50.0
 MUCH_RETRYING_PERCENT = 10.0
 SKEWED = 2.0
 SMALL_FILL = 0.5
-"""Records and bytes of a batch, both as a share of their limits."""
+"""Records and bytes of a batch as shares of their limits; a batch counts as small if both are less."""
 SHRUNKEN = 0.75
-"""Mean of the records that requests were allowed to have, as a share of the most they were allowed."""
+"""Mean of the record limits of a run's requests as a share of the largest limit; less counts as shrunken."""
 MOST_WORKERS = 20
 
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """One finding.
+    """Describes one bottleneck of a run.
 
     Attributes:
         type: high_variance, slow_processing, low_throughput, high_errors, rate_limited, skewed_partitions,
             shrunken_batches, small_batches or many_retries.
-        description: in a few words.
+        description: the bottleneck in a few words.
         severity: low, medium or high.
-        metric: the figure, with what it is compared with.
-        category: of the recommendation.
-        suggestion: what to do.
+        metric: the measured figure, mostly with the value that it is compared with.
+        category: category of the recommendation.
+        suggestion: the recommendation.
     """
 
     type: str
@@ -53,12 +53,13 @@ class Bottleneck:
 def find_bottlenecks(
     measured: Measured, config: BatchConfiguration, *, error_threshold_percent: float | None = None
 ) -> list[Bottleneck]:
-    """Finds what held a run back.
+    """Find the bottlenecks of a run.
 
     Args:
-        measured: its figures.
-        config: what it ran with.
-        error_threshold_percent: in place of the configuration's: 0 for suppressions.
+        measured: figures of the run.
+        config: batch configuration that the run had.
+        error_threshold_percent: threshold to use instead of the configuration's, such as 0 for suppressions; None to
+            use the configuration's.
     """
     threshold = config.error_threshold_percent if error_threshold_percent is None else error_threshold_percent
     long_enough = measured.busy_seconds >= LEAST_BUSY_SECONDS
@@ -153,7 +154,7 @@ def _of_speed(measured: Measured, config: BatchConfiguration) -> Iterator[Bottle
         measured.records_per_batch / config.max_batch_size,
         measured.bytes_per_batch / body_limit(config),
     )
-    one_by_one = measured.records_per_batch <= 1  # calls that go in a request of their own
+    one_by_one = measured.records_per_batch <= 1  # calls that need a request of their own
     if measured.batch_count > config.parallel_workers and fill < SMALL_FILL and not one_by_one:
         yield Bottleneck(
             "small_batches",

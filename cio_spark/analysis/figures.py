@@ -1,7 +1,7 @@
-"""Every figure, defined once: name, unit, formula, source. The views, the terminal and the report only name them.
+"""Defines every figure once, by name, unit, formula and meaning; views, terminal and report refer to it by name.
 
-A formula is SQL text, so that the same one stands in a Delta view, in a query, and on the page docs/metrics.md, which
-a test holds to this file.
+A formula is SQL text, so that a Delta view, a query and the page docs/metrics.md contain the same formula; a test
+compares that page with this file.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from cio_spark.statuses import ROW_STATES
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure.
+    """Describes one figure.
 
     Attributes:
-        unit: what it counts in.
-        sql: its formula, over the columns named in it.
-        meaning: in a few words, for people.
+        unit: unit of the figure; empty if it has none.
+        sql: formula of the figure, as SQL over the columns that it names.
+        meaning: short description for people.
     """
 
     unit: str
@@ -30,7 +30,10 @@ class Figure:
 
 
 def _metadata(key: str, kind: str) -> str:
-    """A typed entry of `batch_operations.metadata`; null where a notebook's own row lacks it or has something else."""
+    """Return the SQL of a typed entry of `batch_operations.metadata`.
+
+    The entry is null if a row that the notebook wrote lacks it or has a value of another type.
+    """
     return f"try_cast(try_element_at(metadata, '{key}') AS {kind})"
 
 
@@ -74,16 +77,19 @@ BATCH: Final[Mapping[str, Figure]] = {
         "processing time of all batches of its partition",
     ),
 }
-"""Of one batch, over a row of `batch_operations`; beside its 12 plain columns they are the view `batch_performance`."""
+"""Figures of one batch, computed from a row of `batch_operations`.
+
+Together with the 12 plain columns of that table they form the view `batch_performance`.
+"""
 
 
 def _ratio(above: str, below: str, factor: str = "") -> str:
-    """A ratio that is 0 where there is nothing to divide by."""
+    """Return the SQL of a ratio that is 0 if the divisor is 0 or null."""
     return f"coalesce({factor}{above} / nullif({below}, 0), 0.0D)"
 
 
 def _of_positive(function: str, column: str) -> str:
-    """An aggregate over the batches where the column is above zero; 0 where there is none."""
+    """Return the SQL of an aggregate over the batches whose column is above zero; it is 0 if there is no such batch."""
     return f"coalesce({function}(CASE WHEN {column} > 0 THEN {column} END), 0.0D)"
 
 
@@ -160,7 +166,7 @@ GROUP: Final[Mapping[str, Figure]] = {
     "limit_records_least": Figure("records", "coalesce(min(limit_records), 0)", "… least"),
     "limit_records_most": Figure("records", "coalesce(max(limit_records), 0)", "… most"),
 }
-"""Of a group of batches, over rows of `batch_performance`."""
+"""Figures of a group of batches, computed from rows of `batch_performance`."""
 
 RUN: Final[Mapping[str, Figure]] = {
     **GROUP,
@@ -181,7 +187,7 @@ RUN: Final[Mapping[str, Figure]] = {
         "processing time of the busiest partition, as a multiple of the mean",
     ),
 }
-"""Of one run, over its rows of `batch_performance`."""
+"""Figures of one run, computed from its rows of `batch_performance`."""
 
 _ACCOUNTED = " + ".join(ROW_STATES)
 
@@ -205,7 +211,7 @@ BOOKS: Final[Mapping[str, Figure]] = {
         "from claim to end, by the driver's clock",
     ),
 }
-"""Of one run, over a row of `sync_run_state`."""
+"""Figures of one run, computed from a row of `sync_run_state`."""
 
 LEVELS: Final[Mapping[str, Mapping[str, Figure]]] = {
     "batch": BATCH,
@@ -213,14 +219,14 @@ LEVELS: Final[Mapping[str, Mapping[str, Figure]]] = {
     "run": {name: figure for name, figure in RUN.items() if name not in GROUP},
     "books": BOOKS,
 }
-"""All figures, each in one level."""
+"""All figures by level; each figure is in one level only."""
 
 
 def select(figures: Mapping[str, Figure], names: Iterable[str] | None = None) -> list[str]:
-    """`formula AS name` of figures, for a SELECT or `selectExpr`.
+    """Return `formula AS name` for each figure, to be used in a SELECT or in `selectExpr`.
 
     Args:
-        figures: a level.
-        names: which; None: all.
+        figures: figures of one level.
+        names: names of the figures to select; None for all.
     """
     return [f"{figures[name].sql} AS {name}" for name in (figures if names is None else names)]

@@ -1,4 +1,4 @@
-"""What held a sync back and what to change, drawn from the run that says most: for the terminal and the report."""
+"""Finds the bottlenecks of a sync and suggests changes, by its run with the most requests, for terminal and report."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cio_spark.planning import body_limit
 
 @dataclass(frozen=True)
 class Findings:
-    """What one run says.
+    """Holds the bottlenecks of one run and a suggestion.
 
     Attributes:
-        run: its row of `run_performance`.
-        ran_with: what it was configured with; of the rate the sync's share.
-        most_bytes: of a request's body, whatever was configured.
-        bottlenecks: what held it back, each with one recommendation.
-        suggestion: a configuration that does better.
+        run: row of the run in `run_performance`.
+        ran_with: batch configuration of the run, with the sync's share of the rate as its rate limit.
+        most_bytes: largest request body in bytes that the run could have, by its configuration and the API's limit.
+        bottlenecks: bottlenecks of the run, each with one recommendation.
+        suggestion: suggested configuration.
     """
 
     run: Any
@@ -33,15 +33,15 @@ class Findings:
 
 
 def find_what_holds_back(runs: Sequence[Any], config: SyncConfig, target_rps: float | None = None) -> Findings | None:
-    """Looks at the run that says most: one that sent a handful of changes says nothing about speed.
+    """Find the bottlenecks of a sync by its run with the most requests, since a run with few says nothing about speed.
 
     Args:
-        runs: rows of `run_performance`; those of other syncs are passed over.
-        config: the sync.
-        target_rps: records/s that are wanted; None: as many as its rate limit allows.
+        runs: rows of `run_performance`; rows of other syncs are ignored.
+        config: configuration of the sync.
+        target_rps: wanted records per second; None for as many as the rate limit allows.
 
     Returns:
-        None where the sync has sent nothing.
+        the findings; None if the sync has sent nothing.
     """
     mine = [row for row in runs if row["sync"] == config.sync.name]
     if not mine:
@@ -56,7 +56,10 @@ def find_what_holds_back(runs: Sequence[Any], config: SyncConfig, target_rps: fl
 
 
 def _for_all(suggestion: Suggestion, rate_limit_rps: int, share: float) -> Suggestion:
-    """Say a suggestion about a sync's share of the rate as one about the rate that the syncs with one key divide."""
+    """Convert a suggestion about the sync's share of the rate limit to one about the whole rate limit.
+
+    Syncs with the same API key share the whole rate limit.
+    """
     if share == 1.0:
         return suggestion
     changes, rate = [], rate_limit_rps

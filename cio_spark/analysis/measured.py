@@ -1,4 +1,4 @@
-"""What was measured of a run or a job, as numbers that bottlenecks and suggestions are drawn from."""
+"""Holds the measured figures of a run or of a notebook's job, from which bottlenecks and suggestions are derived."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cio_spark.config import BatchConfiguration, BatchStrategy
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of a run; names, units and formulas are those of `figures.RUN`."""
+    """Holds the figures of a run; names, units and formulas are those of `figures.RUN`."""
 
     batch_count: int = 0
     total_records: int = 0
@@ -47,20 +47,20 @@ class Measured:
 
 
 def measured_of_row(row: Any) -> Measured:
-    """The figures of a row of the view `run_performance`.
+    """Return the figures in a row of the view `run_performance`.
 
     Args:
-        row: the row.
+        row: row of the view.
     """
     return Measured(**{field.name: row[field.name] for field in fields(Measured)})
 
 
 def configuration_of_row(row: Any, config: BatchConfiguration) -> BatchConfiguration:
-    """What a run was configured with, as far as its row says.
+    """Return the batch configuration of a run, as far as its row contains it.
 
     Args:
-        row: of the view `run_performance`.
-        config: for everything else.
+        row: row of the view `run_performance`.
+        config: configuration with the values for all other fields.
     """
     limits = ("rate_limit_rps", "parallel_workers", "max_batch_size", "max_batch_bytes")
     said = {name: row[name] for name in limits if row[name] is not None}

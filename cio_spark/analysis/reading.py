@@ -1,4 +1,4 @@
-"""Reads what the views say of a sync: the one source of the terminal tables and of the report."""
+"""Reads the rows of the views for a sync; the terminal tables and the report both use them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _AT_A_TIME = 4
 
 
 def create_analysis_views(tables: Tables) -> None:
-    """Creates the views, or brings them up to date; the tables and `sync_run_state` must be there.
+    """Create or update the views; the tables and `sync_run_state` must exist.
 
     Args:
-        tables: where they are.
+        tables: access to the Delta tables.
     """
     for name, view in VIEWS.items():
         query = query_of(name, tables.name, nested=False)
@@ -31,11 +31,11 @@ def create_analysis_views(tables: Tables) -> None:
 
 
 def read_view(tables: Tables, view: str) -> DataFrame:
-    """Read what a view holds by its own query, so that it need not have been created.
+    """Return the rows of a view by running its query, so that the view itself need not exist.
 
     Args:
-        tables: where the tables are.
-        view: a name of `VIEWS`.
+        tables: access to the Delta tables.
+        view: name of the view in `VIEWS`.
     """
 
     def part(name: str) -> str:
@@ -46,16 +46,16 @@ def read_view(tables: Tables, view: str) -> DataFrame:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What is known of a sync; rows of the views of these names.
+    """Holds the rows of the views for a sync; each attribute has the name of its view.
 
     Attributes:
-        sync: its name; None: all syncs of the tables.
-        sync_performance: over all history.
+        sync: name of the sync; None for all syncs of the tables.
+        sync_performance: figures over the whole history.
         performance_by_operation: the notebook's summary.
-        hourly_trends: hours that were asked for, oldest first.
-        run_performance, run_books: newest runs first.
-        error_categories: of these runs, most records first.
-        slowest_batches, worst_batches: in order.
+        hourly_trends: figures of the requested hours, oldest first.
+        run_performance, run_books: figures by run, newest run first.
+        error_categories: reasons of the runs in `run_books`, newest run first, within a run most records first.
+        slowest_batches, worst_batches: batches by sync and rank.
     """
 
     sync: str | None
@@ -84,13 +84,13 @@ _ORDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def analyze_sync(tables: Tables, sync: str | None, *, since: datetime, runs: int = 10) -> Analysis:
-    """Reads everything about a sync.
+    """Read the rows of all views for a sync.
 
     Args:
-        tables: where the tables are; they must exist.
-        sync: its name; None: all syncs, and batches written by hand.
-        since: hourly trends begin here.
-        runs: of how many newest runs performance, books and errors are read.
+        tables: access to the Delta tables, which must exist.
+        sync: name of the sync; None for all syncs and for batches written by hand.
+        since: time of the first hourly trend.
+        runs: number of newest runs whose performance, books and errors are read.
     """
     books = _of(tables, "run_books", sync).orderBy(F.expr("run_id").desc()).limit(runs).collect()
     run_ids = [row["run_id"] for row in books]
@@ -102,7 +102,7 @@ def analyze_sync(tables: Tables, sync: str | None, *, since: datetime, runs: int
     def read(name: str) -> list[Row]:
         return frames[name].orderBy(*[_sort(order) for order in _ORDERS[name]]).limit(MOST_ROWS).collect()
 
-    # Small queries whose cost is mostly planning: several at a time
+    # The queries are small and their cost is mostly planning, so several run at a time
     with ThreadPoolExecutor(max_workers=_AT_A_TIME) as pool:
         rows = dict(zip(frames, pool.map(read, frames), strict=True))
     return Analysis(sync=sync, run_books=books, **rows)

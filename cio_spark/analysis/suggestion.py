@@ -1,4 +1,4 @@
-"""A better batch configuration, from what was measured: Little's law for workers, the byte limit for batch sizes."""
+"""Suggests a batch configuration from measured figures: workers by Little's law, batch sizes by the byte limit."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from cio_spark.planning.request_limits import ENVELOPE_BYTES
 MOST_WORKERS: Final = 20
 MOST_BATCH_SIZE: Final = 10_000
 MOST_RATE: Final = 1_000
-"""The API's own limit of a body."""
+"""Largest `parallel_workers`, `max_batch_size` and `rate_limit_rps` that are suggested."""
 MANY_ERRORS_PERCENT: Final = 5.0
-"""Above it, requests in flight are taken away instead of added (the notebook's)."""
+"""Error rate above which fewer requests in flight are suggested instead of more (the notebook's value)."""
 FULL: Final = 0.9
-"""Share of a limit from which on it is what holds back."""
+"""Share of a limit from which on the limit counts as reached."""
 LEAST_FILL: Final = 0.5
-"""Where requests were emptier than this, there was nothing to fill larger ones with."""
+"""Least share of `max_batch_size` for larger requests: emptier requests show that there were too few records."""
 IDLE: Final = 0.5
-"""Where less than this share of what workers and rate allow was reached, something else holds back."""
+"""Share of the rate that workers and rate limit allow; a run that reached less was limited by something else."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One changed field, and why."""
+    """Describes a suggested change of one field and its reason."""
 
     field: str
     before: int
@@ -43,14 +43,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What to change.
+    """Describes a suggested batch configuration.
 
     Attributes:
-        configuration: the whole configuration; every field not in `changes` is as it was.
-        changes: what differs, and why; empty if nothing should.
-        records_per_second: accepted records that it is expected to reach while there is work.
-        limited_by: what then limits it.
-        strategy: what the strategy, which stays as it is, means for the size of requests.
+        configuration: the whole configuration; fields that are not in `changes` are unchanged.
+        changes: the changed fields with their reasons; empty if nothing should change.
+        records_per_second: expected accepted records per second while there is work.
+        limited_by: the limit of that speed, for people.
+        strategy: effect of the batch strategy, which is never changed, on the size of requests.
     """
 
     configuration: BatchConfiguration
@@ -60,7 +60,7 @@ class Suggestion:
     strategy: str = ""
 
     def overlay(self) -> str:
-        """The changes as YAML: an environment file, or a section to paste into a sync file."""
+        """Return the changes as YAML, for an environment file or to paste into a sync file."""
         if not self.changes:
             return f"# Nothing should be changed: {self.limited_by}.\n# {self.strategy}.\n"
         expected = f"{self.records_per_second:,.0f} records/s while there is work, limited by {self.limited_by}"
@@ -70,22 +70,22 @@ class Suggestion:
         return "\n".join(lines) + "\n"
 
     def write_overlay(self, path: Path) -> None:
-        """Writes `overlay`, best to `conf/environments/NAME.yml`: `cio-spark sync … --environment NAME` takes it.
+        """Write `overlay` to a file, best to `conf/environments/NAME.yml` for `cio-spark sync … --environment NAME`.
 
         Args:
-            path: the file; its folder is made.
+            path: the file; its folder is created if it does not exist.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.overlay(), encoding="utf-8")
 
 
 def suggest(config: BatchConfiguration, measured: Measured, target_rps: float | None = None) -> Suggestion:
-    """Works out a better configuration.
+    """Suggest a better batch configuration.
 
     Args:
-        config: what was measured with.
-        measured: the figures.
-        target_rps: records/s that are wanted; None: as many as `rate_limit_rps` allows.
+        config: configuration of the measured run.
+        measured: figures of the run.
+        target_rps: wanted records per second; None for as many as `rate_limit_rps` allows.
     """
     if not measured.requests or not measured.request_time_mean_seconds:
         return Suggestion(config.model_copy(), (), 0.0, "no request was measured", explain_strategy(config, measured))
@@ -98,11 +98,11 @@ def suggest(config: BatchConfiguration, measured: Measured, target_rps: float | 
 
 
 def explain_strategy(config: BatchConfiguration, measured: Measured) -> str:
-    """Say what the strategy means for the size of requests; a suggestion never changes it.
+    """Describe the effect of the batch strategy on the size of requests; a suggestion never changes the strategy.
 
     Args:
-        config: what was measured with.
-        measured: the figures.
+        config: configuration of the measured run.
+        measured: figures of the run.
     """
     allowed = measured.limit_records_mean
     seen = f" ({allowed:,.0f} records a request were allowed on average)" if allowed else ""
@@ -117,13 +117,13 @@ def explain_strategy(config: BatchConfiguration, measured: Measured) -> str:
 
 
 def latency_by_records(measured: Measured) -> Callable[[float], float]:
-    """How long a request of so many records takes, in seconds.
+    """Return a function that estimates the seconds of a request from its number of records.
 
-    Where batches of different sizes were measured, a line is fitted to them; else the time is taken to grow in
-    proportion to the records, which is the worst case, and not to shrink.
+    If batches of different sizes were measured, the function is a line fitted to them. Else it lets the time grow in
+    proportion to the records, which is the worst case, but never shrink.
 
     Args:
-        measured: the figures.
+        measured: figures of the run.
     """
     mean, usual, slope = measured.request_time_mean_seconds, measured.records_per_batch, measured.seconds_per_record
     if slope is not None:
@@ -133,7 +133,7 @@ def latency_by_records(measured: Measured) -> Callable[[float], float]:
 
 @dataclass
 class _Draft:
-    """A configuration while it is worked out, field by field."""
+    """Collects the changes of a configuration, field by field."""
 
     config: BatchConfiguration
     measured: Measured
@@ -155,11 +155,11 @@ class _Draft:
         return self.values.get(name) or int(getattr(self.config, name))
 
     def _capacity(self, rate: float, workers: int) -> float:
-        """Requests per second that rate and workers allow."""
+        """Return the requests per second that a rate limit and a number of workers allow."""
         return min(rate, workers / self._latency(self._records))
 
     def size_batches(self) -> None:
-        """Fuller requests, where the rate limit is, or would be, what holds back."""
+        """Suggest larger requests if the rate limit is, or would be for the target, the limit of the speed."""
         rate, usual, per_record = self.config.rate_limit_rps, self._records, self.measured.bytes_per_record
         if self.target_rps is None:
             needed = 2 * usual if self.measured.requests_per_second >= FULL * rate else 0.0
@@ -172,7 +172,7 @@ class _Draft:
         fill = 1.0 if bounded_by_bytes else usual / self.config.max_batch_size
         held_down = 0 < self.measured.limit_records_mean < FULL * self.config.max_batch_size
         if needed <= usual or fill < LEAST_FILL or (held_down and not bounded_by_bytes):
-            return  # requests are full enough, or were not full for want of records, or because of the strategy
+            return  # requests are large enough, or too few records or the strategy kept them small
         fits = (MAX_BODY_BYTES - ENVELOPE_BYTES) / per_record if per_record else float(MOST_BATCH_SIZE)
         size = max(1, min(math.ceil(needed / fill - 1e-9), math.floor(fits), MOST_BATCH_SIZE))
         if size > self.config.max_batch_size:
@@ -182,7 +182,7 @@ class _Draft:
         self._records = max(usual, size * fill)
 
     def set_rate(self) -> None:
-        """A lower rate where the API refused it, a higher one where the target cannot be reached otherwise."""
+        """Suggest a lower rate if the API refused the present one, or a higher rate if the target needs it."""
         rate, seen = self.config.rate_limit_rps, self.measured.requests_per_second
         if self.measured.rate_limited_batches:
             if math.floor(seen) < rate:
@@ -194,7 +194,7 @@ class _Draft:
                 self._set("rate_limit_rps", min(needed, MOST_RATE), f"{why}; make sure the workspace allows it")
 
     def set_workers(self) -> None:
-        """As many requests in flight as Little's law asks for; fewer where much failed."""
+        """Suggest the requests in flight that Little's law gives, or one less if too many records failed."""
         workers, error_rate = self.config.parallel_workers, self.measured.error_rate_percent
         if error_rate > MANY_ERRORS_PERCENT:
             why = f"{error_rate:.1f} % of the records failed: fewer requests in flight until the cause is mended"
@@ -211,7 +211,7 @@ class _Draft:
             self._set("parallel_workers", needed, f"{why} (Little's law)")
 
     def finish(self) -> Suggestion:
-        """The configuration, checked, and what is expected of it."""
+        """Return the suggestion: the validated configuration, its changes and the expected speed."""
         rate, workers = self._value("rate_limit_rps"), self._value("parallel_workers")
         latency = self._latency(self._records)
         if self._used < IDLE:

@@ -1,4 +1,4 @@
-"""Which figures people see, in which order and with how many digits: one definition for the terminal and the report."""
+"""Defines the tables that people see: figures, order and digits, once for the terminal and the report."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from cio_spark.clock import as_utc
 from cio_spark.statuses import LEFT_ALONE, STATUSES, State
 
 NOTHING: Final = "–"
-"""What stands where there is no value."""
+"""Text that is shown if there is no value."""
 
 
 @dataclass(frozen=True)
 class ColumnLayout:
-    """A column of a table for people.
+    """Describes a column of a table for people.
 
     Attributes:
-        heading: what stands above it.
-        figure: the column of the view.
-        format: the value as text.
-        is_number: stands on the right.
+        heading: heading of the column.
+        figure: column of the view.
+        format: converts a value to text.
+        is_number: whether the column is aligned to the right.
     """
 
     heading: str
@@ -31,14 +31,14 @@ class ColumnLayout:
     is_number: bool = False
 
     def of(self, row: Any) -> str:
-        """What is shown of a row."""
+        """Return the text of this column for a row."""
         value = row[self.figure]
         return NOTHING if value is None else self.format(value)
 
 
 @dataclass(frozen=True)
 class TableLayout:
-    """A table for people: rows of one view."""
+    """Describes a table for people with rows of one view; `most` is the largest number of rows shown."""
 
     title: str
     columns: tuple[ColumnLayout, ...]
@@ -46,27 +46,27 @@ class TableLayout:
 
 
 def whole(heading: str, figure: str) -> ColumnLayout:
-    """A count."""
+    """Make a column for a count."""
     return ColumnLayout(heading, figure, lambda value: f"{value:,}", is_number=True)
 
 
 def number(heading: str, figure: str, digits: int = 1) -> ColumnLayout:
-    """A number with so many digits after the point."""
+    """Make a column for a number with `digits` digits after the point."""
     return ColumnLayout(heading, figure, lambda value: f"{value:,.{digits}f}", is_number=True)
 
 
 def millis(heading: str, figure: str) -> ColumnLayout:
-    """Seconds, shown as milliseconds."""
+    """Make a column for seconds that are shown as milliseconds."""
     return ColumnLayout(heading, figure, lambda value: f"{1000 * value:,.1f}", is_number=True)
 
 
 def text(heading: str, figure: str) -> ColumnLayout:
-    """A text."""
+    """Make a column for a text."""
     return ColumnLayout(heading, figure, str)
 
 
 def moment(heading: str, figure: str, form: str = "%m-%d %H:%M:%S") -> ColumnLayout:
-    """A time, in UTC."""
+    """Make a column for a time in UTC."""
     return ColumnLayout(heading, figure, lambda value: as_utc(value).strftime(form))
 
 
@@ -171,4 +171,4 @@ TABLES: Final[Mapping[str, TableLayout]] = MappingProxyType(
         "worst_batches": TableLayout("batches with the highest error rates", _BATCH, most=5),
     }
 )
-"""By view, in the order in which they are shown."""
+"""Layouts by view, in the order in which the tables are shown."""

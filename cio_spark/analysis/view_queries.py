@@ -1,4 +1,4 @@
-"""The views an analyst queries, as SQL text over the tables; what they compute is in `figures`."""
+"""Defines the views for analysts as SQL text over the tables; their formulas are in `figures`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ PLAIN_COLUMNS: Final = (
     *("job_id", "batch_id", "operation_type", "status", "total_records", "processed_records", "failed_records"),
     *("processing_time_seconds", "throughput_rps", "error_rate_percent", "started_at", "completed_at"),
 )
-"""The columns of `batch_operations` but `metadata`."""
+"""All columns of `batch_operations` except `metadata`."""
 
 BATCH_COLUMNS: Final = (*PLAIN_COLUMNS, "sync", *select(BATCH, [name for name in BATCH if name != "sync"]))
-"""Expressions of `batch_performance`, over rows of `batch_operations` that have the figure `sync` already: so a filter
-by sync gets below the windows."""
+"""Expressions of `batch_performance`, over rows of `batch_operations` with the figure `sync` already added.
+
+So Spark can push a filter by sync below the window functions.
+"""
 
 RANKED: Final = 20
-"""How many batches of a sync the views of slowest and worst ones hold."""
+"""Number of batches of a sync in each of the views `slowest_batches` and `worst_batches`."""
 
 _HOURLY = (
     *("batch_count", "total_records", "accepted_records", "failed_records", "error_rate_percent"),
@@ -47,11 +49,11 @@ _LIMITS_SQL = ", ".join(
 
 @dataclass(frozen=True)
 class View:
-    """A view.
+    """Describes a view.
 
     Attributes:
-        meaning: what a row is.
-        sql: its query; names in braces stand for tables and other views.
+        meaning: description of a row.
+        sql: query of the view; names in braces stand for tables and other views.
     """
 
     meaning: str
@@ -127,16 +129,16 @@ VIEWS: Final[dict[str, View]] = {
         _ranked("error_rate_percent DESC, failed_records DESC", "failed_records > 0"),
     ),
 }
-"""In an order in which they can be created."""
+"""All views by name, in an order in which they can be created."""
 
 
 def query_of(view: str, table_name: Callable[[str], str], *, nested: bool) -> str:
-    """A view's query.
+    """Return the SQL query of a view.
 
     Args:
-        view: its name.
-        table_name: gives a table's or view's name for SQL.
-        nested: with the queries of other views of this module inside, so that none has to exist.
+        view: name of the view in `VIEWS`.
+        table_name: returns the SQL name of a table or view.
+        nested: whether to insert the queries of other views of this module, so that none of these views has to exist.
     """
 
     class Names(dict[str, str]):

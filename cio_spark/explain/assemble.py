@@ -1,4 +1,4 @@
-"""Puts together what source, ledger and tables know; the ledger's verdict is the one a run would come to."""
+"""Combines the facts of source, ledger and tables; the ledger gives a record the state that a run would give it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from cio_spark.spark.versions import to_arrow
 
 
 def explain_subject(config: SyncConfig, tables: Tables, subject: Subject) -> Explanation:
-    """Everything known about a record or person. Sends nothing, writes nothing.
+    """Collect all facts about a record or person, without sending or writing anything.
 
     Args:
-        config: the sync.
-        tables: where the tables are; they may be missing.
-        subject: who or what.
+        config: configuration of the sync.
+        tables: access to the Delta tables, which may be missing.
+        subject: the record or person.
 
     Raises:
-        CioSparkError: Spark failed. A source that cannot be read is part of the answer.
+        CioSparkError: Spark failed. A source that cannot be read does not raise: the result says why.
     """
     fixed = fix_settings(tables.spark, config.payload.time_zone)
     with ThreadPoolExecutor(max_workers=1) as pool, explained(config), fixed:
@@ -52,7 +52,7 @@ def explain_subject(config: SyncConfig, tables: Tables, subject: Subject) -> Exp
 def _judged(
     config: SyncConfig, tables: Tables, records: DataFrame, statuses: DataFrame | None
 ) -> tuple[SourceRecord, ...]:
-    """The records with their states, by a run's own survey of these few rows."""
+    """Return the records with their states, by calling the survey of a run for these few rows."""
     slots = Slots(1, fixed=True)
     work = survey(
         config,

@@ -1,4 +1,4 @@
-"""What is known about one record or person, as data; `console_explain` shows it."""
+"""Holds the facts about one record or person as data; `cli.render.record_view` shows them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from cio_spark.statuses import SENT_STATUSES
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """A record that the source has now.
+    """Describes a record that the source has now.
 
     Attributes:
-        record_id, person_key: of the record.
-        occurred_at: its time.
-        payload: JSON of the call, without message id; it holds values.
-        payload_hash: what versions are told apart by.
-        error_code, error_message: why validation refuses it; None: it does not.
-        state: what the next run would take it for: new, changed, again, unchanged, changed_ignored, held, invalid.
+        record_id, person_key: ids of the record and its person.
+        occurred_at: time of the record.
+        payload: JSON of the call, without message id; it contains values of the row.
+        payload_hash: hash that tells versions of the record apart.
+        error_code, error_message: reason why validation refuses the record; None if it is valid.
+        state: state that the next run would give the record: new, changed, again, unchanged, changed_ignored, held or
+            invalid.
     """
 
     record_id: str | None
@@ -35,14 +36,14 @@ class SourceRecord:
 
 @dataclass(frozen=True)
 class InSource:
-    """What the source says.
+    """Describes the source's rows of the subject.
 
     Attributes:
-        source: what was read, with its version.
-        rows: how many of its rows are about the subject.
-        records: of these the ones that count; older duplicates are left out.
-        left_out: how many more rows there are that `source.where` leaves out; looked at only where there are no others.
-        trouble: why it could not be read; None: it could.
+        source: description of the source, with its version.
+        rows: number of rows of the subject.
+        records: records of these rows, without older duplicates.
+        left_out: number of rows of the subject that `source.where` leaves out; counted only if `rows` is 0.
+        trouble: reason why the source could not be read; None if it was read.
     """
 
     source: str
@@ -54,7 +55,7 @@ class InSource:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A row of `record_status`: what a run did with a record."""
+    """Describes what a run did with a record, as a row of `record_status`."""
 
     run_id: str
     record_id: str | None
@@ -71,12 +72,12 @@ class Attempt:
 
     @property
     def was_sent(self) -> bool:
-        """Whether it was on the wire."""
+        """Tell whether the record was sent at least once."""
         return self.status in SENT_STATUSES or bool(self.attempts)
 
     @property
     def answer(self) -> str:
-        """What came back, in a few words."""
+        """Result of the attempt in a few words."""
         if self.status == "accepted":
             return f"HTTP {self.http_status}" if self.http_status else "2xx"
         answered = f"HTTP {self.http_status}" if self.http_status else "no answer" if self.was_sent else "not sent"
@@ -86,12 +87,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Letter:
-    """A dead letter.
+    """Describes a dead letter.
 
     Attributes:
         run_id, record_id, message_id, error_code, error_message, dead_at: as in the table.
-        payload: what was to be sent, where it was kept; it holds values.
-        accepted_since: whether a replay, or a later run, got it across.
+        payload: JSON that was to be sent, which contains values of the row; None if it was not stored.
+        accepted_since: whether the record was accepted in a later run or a replay.
     """
 
     run_id: str
@@ -106,14 +107,14 @@ class Letter:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything known.
+    """Holds all facts about a record or person.
 
     Attributes:
-        sync: the sync's name.
-        subject: who or what was asked about.
-        in_source: what the source says.
-        attempts: newest first.
-        letters: newest first.
+        sync: name of the sync.
+        subject: the record or person.
+        in_source: the source's rows of the subject.
+        attempts: attempts of runs, newest first.
+        letters: dead letters, newest first.
         has_more: whether there are more attempts than these.
     """
 
@@ -126,7 +127,7 @@ class Explanation:
 
     @property
     def is_known(self) -> bool:
-        """Whether the source or any run knows it."""
+        """Tell whether the source or any run knows the subject."""
         return bool(self.in_source.rows or self.in_source.left_out or self.attempts or self.letters)
 
 
@@ -140,7 +141,7 @@ NEXT: Final = {
     "Mend the row, replay it, or sync with --retry-held",
     "invalid": "the next run refuses it, before anything is sent",
 }
-"""What a state means for the next run."""
+"""Meaning of each state for the next run."""
 ACCEPTED_MEANS: Final = (
     "accepted: the API answered 2xx, so Customer.io has taken the message in. It does not say that the message was "
     "processed, that the person exists, or that anything was delivered to anyone: Customer.io's activity log does."

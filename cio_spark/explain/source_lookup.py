@@ -1,4 +1,4 @@
-"""Looks a record or person up in the source: one pass, in which only what is asked for becomes JSON."""
+"""Looks a record or person up in the source; only the rows of this subject are turned into JSON."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MOST_ROWS: Final = 1_000
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What the source has.
+    """Holds the source's rows of a subject.
 
     Attributes:
-        source: what was read, with its version.
-        rows: how many rows were found.
-        records: these rows as prepared, judged records, in memory.
-        left_out: how many more rows `source.where` leaves out.
+        source: description of the source, with its version.
+        rows: number of rows found, at most `MOST_ROWS`.
+        records: these rows as prepared and validated records, in memory.
+        left_out: number of rows of the subject that `source.where` leaves out; counted only if `rows` is 0.
     """
 
     source: str
@@ -37,22 +37,22 @@ class SourceFacts:
 def find_in_source(
     spark: SparkSession, config: SyncConfig, attach: Callable[[str], str], subject: Subject
 ) -> SourceFacts:
-    """Look the subject up at the source's newest version.
+    """Look the subject up in the newest version of the source.
 
     Args:
         spark: the session.
-        config: the sync.
+        config: configuration of the sync.
         attach: see `open_source`.
-        subject: who or what.
+        subject: the record or person.
 
     Raises:
         ConfigurationError: the source cannot be opened.
         ExpressionError: an expression fails on a row.
     """
     snapshot = source.open_source(spark, config.source, attach)
-    prepare_and_validate(config, snapshot.rows)  # problems of the configuration come first
+    prepare_and_validate(config, snapshot.rows)  # report problems of the configuration first
     rows = rows_about(config, snapshot.rows, subject.column, subject.value)
-    # What fails on other rows is no matter here
+    # Try the expressions on these rows only: it does not matter if they fail on other rows
     try_on_rows(config, rows)
     records = to_arrow(prepare_and_validate(config, rows).limit(MOST_ROWS))
     left_out = 0

@@ -1,4 +1,4 @@
-"""Who or what is asked about."""
+"""Names the record or person that a user asks about."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cio_spark.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Subject:
-    """Who or what is asked about.
+    """Names the record or person that a user asks about.
 
     Attributes:
-        kind: record or person.
-        value: the record id, or the person's key.
+        kind: `record` or `person`.
+        value: the record id or the person key.
     """
 
     kind: str
@@ -23,7 +23,7 @@ class Subject:
 
     @property
     def column(self) -> str:
-        """The column that names it, in prepared records and in the tables."""
+        """Name of the column that contains the value, in prepared records and in the tables."""
         return "record_id" if self.kind == "record" else "person_key"
 
     def __str__(self) -> str:
@@ -31,11 +31,12 @@ class Subject:
 
 
 def subject_of(config: SyncConfig, record: str | None, person: str | None) -> Subject:
-    """The subject that a command's options name.
+    """Return the subject that the options of a command name.
 
     Args:
-        config: the sync; where several columns make a record id, that is a JSON array, written with or without blanks.
-        record, person: one of both.
+        config: configuration of the sync. If several columns make the record id, the id is a JSON array, which may be
+            given with or without blanks.
+        record, person: record id or person key; exactly one must be given.
 
     Raises:
         ConfigurationError: neither or both are given.

@@ -1,4 +1,4 @@
-"""Looks a record or person up in the tables; by sync and id, so that Delta's statistics let it skip files."""
+"""Looks a record or person up in the tables by sync and id, so that Delta can skip files by its statistics."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MOST_LETTERS: Final = 100
 
 @dataclass(frozen=True)
 class TableFacts:
-    """What the tables say.
+    """Holds the rows of the tables for a subject.
 
     Attributes:
-        attempts: newest first.
-        letters: newest first.
-        statuses: the rows of `record_status` behind the attempts, in memory; None: there is no such table.
-        has_more: whether there are more of them.
+        attempts: attempts of runs, newest first.
+        letters: dead letters, newest first.
+        statuses: rows of `record_status` for these attempts, in memory; None if the table does not exist.
+        has_more: whether there are more attempts than these.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -37,16 +37,16 @@ class TableFacts:
 
 
 def find_in_tables(tables: Tables, sync: str, subject: Subject) -> TableFacts:
-    """Looks the subject up.
+    """Look the subject up in the tables.
 
     Args:
-        tables: where the tables are; they may be missing.
-        sync: the sync's name.
-        subject: who or what.
+        tables: access to the Delta tables, which may be missing.
+        sync: name of the sync.
+        subject: the record or person.
     """
     if not tables.exists("record_status"):
         return TableFacts()
-    # All but the batch's facts: an equal schema, without the widest column
+    # Leave out `batch`, the widest column, which the survey does not need; the other columns keep their schema
     names = [name for name in struct_of(RECORD_STATUS).fieldNames() if name != "batch"]
     rows = _about(tables, "record_status", sync, subject).select(*names)
     newest = to_arrow(rows.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_ATTEMPTS + 1))

@@ -1,4 +1,4 @@
-"""Alerts: what to judge a sync by, and whom to tell. What reads and writes tables is in `check` (needs Spark)."""
+"""Evaluates alert rules for a sync and tells a webhook; `check` and `observing` use the tables (need Spark)."""
 
 from cio_spark.monitoring.alert_changes import AlertEvent, changes, open_alerts
 from cio_spark.monitoring.alert_rules import Judgement, judge_sync

@@ -1,4 +1,4 @@
-"""From judgements to changes of state: an alert opens once and resolves once."""
+"""Turns judgements into alert events: an alert opens once and resolves once."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ RESOLVED = "resolved"
 
 @dataclass(frozen=True)
 class AlertEvent:
-    """A row of `alerts`.
+    """Describes a row of the table `alerts`.
 
     Attributes:
-        alert_id: sync, type and a number one above the last one: two monitors at a time give one alert one id.
-        type, severity, message, sync, run_id, batch_id: of the alert.
+        alert_id: sync, type and the next number of the type, so that two monitors give the same alert the same id.
+        type, severity, message, sync, run_id, batch_id: facts of the alert.
         event: opened or resolved.
-        at: UTC.
+        at: time of the event, in UTC.
     """
 
     alert_id: str
@@ -35,7 +35,7 @@ class AlertEvent:
 
 
 def open_alerts(events: Iterable[AlertEvent]) -> list[AlertEvent]:
-    """The opening events of alerts that are not resolved, oldest first."""
+    """Return the opening events of the alerts that are not resolved, oldest first."""
     state: dict[str, AlertEvent] = {}
     resolved: set[str] = set()
     for event in events:
@@ -49,15 +49,15 @@ def open_alerts(events: Iterable[AlertEvent]) -> list[AlertEvent]:
 def changes(
     judgements: Iterable[Judgement], events: Sequence[AlertEvent], *, sync: str, now: datetime
 ) -> list[AlertEvent]:
-    """What opens and what resolves.
+    """Return the events of alerts that now open or resolve.
 
-    An alert whose severity is another now is resolved, and a new one opens.
+    If the severity of an open alert has changed, the alert is resolved and a new one opens.
 
     Args:
-        judgements: the rules' words.
-        events: all events of the sync so far.
-        sync: its name.
-        now: UTC.
+        judgements: results of the alert rules.
+        events: all alert events of the sync so far.
+        sync: name of the sync.
+        now: present time in UTC.
     """
     still_open = {(event.type, event.severity): event for event in open_alerts(events)}
     numbers: dict[str, int] = {}
@@ -77,7 +77,10 @@ def changes(
 
 
 def _number_of(alert_id: str) -> int:
-    """Return the number that ends an alert's id; maintenance may have dropped alerts with smaller ones."""
+    """Return the number at the end of an alert id; 0 if it has none.
+
+    Alerts cannot simply be counted: maintenance may have deleted those with smaller numbers.
+    """
     number = alert_id.rpartition("-")[2]
     return int(number) if number.isdecimal() else 0
 

@@ -1,4 +1,4 @@
-"""The alerts: which condition raises which. Pure; each rule says yes, no, or that there is too little to say."""
+"""Decides which alert conditions hold, by pure functions; a rule says yes, no, or that it has too few data."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _MOST_RUNS_BEFORE: Final = 7
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a rule says.
+    """Describes the result of one alert rule.
 
     Attributes:
-        type: of the alert.
+        type: type of the alert.
         severity: critical or warning.
-        holds: whether its condition holds; None: there is too little to say, what is open stays open.
-        message: one sentence with the figure and its limit, no payload.
-        run_id, batch_id: what it is about.
+        holds: whether the condition holds; None if there are too few data, so that an open alert stays open.
+        message: one sentence with the figure and its limit, without payload.
+        run_id, batch_id: run and batch that the alert is about; None if it is about none.
     """
 
     type: str
@@ -39,11 +39,11 @@ class Judgement:
 
 
 def judge_sync(observed: Observed, config: SyncConfig) -> list[Judgement]:
-    """Every rule's word, each type once.
+    """Evaluate all alert rules for a sync; return one judgement for each alert type.
 
     Args:
-        observed: what the tables show.
-        config: thresholds.
+        observed: facts about the sync, read from the tables.
+        config: configuration of the sync, with the thresholds.
     """
     return [*_of_window(observed, config), *_of_runs(observed, config), _dead_letters(observed, config)]
 
@@ -51,7 +51,7 @@ def judge_sync(observed: Observed, config: SyncConfig) -> list[Judgement]:
 def _of_window(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
     window, limits, threshold = observed.window, config.monitoring, config.error_threshold_percent
     enough = window.total_records >= (limits.minimum_records if threshold else 1)
-    # Too little to open an alert; but work that has ended without its condition closes one
+    # Few data never open an alert, but resolve one if the work has ended and the condition does not hold
     quiet = False if window.batch_count and observed.running is None else None
     most = limits.error_rate_factor * threshold
     yield Judgement(
@@ -84,7 +84,7 @@ def _of_window(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
 
 
 def _holds(condition: bool, enough: bool, quiet: bool | None) -> bool | None:
-    """A condition where there is enough to say so; with less, it can only be that it does not hold."""
+    """Return the condition if there are enough data; with few data return `quiet` or None, but never True."""
     if enough:
         return condition
     return None if condition else quiet
@@ -110,7 +110,7 @@ def _books(ended: list[RunFacts]) -> Judgement:
 
 def _failed(ended: list[RunFacts]) -> Judgement:
     newest = next(iter(ended), None)
-    if newest is None or newest.status == "cancelled":  # whoever cancelled it knows
+    if newest is None or newest.status == "cancelled":  # the person who cancelled the run needs no alert
         return Judgement("run_failed", CRITICAL, None, "")
     mild = newest.exit_status == ExitStatus.ERROR_THRESHOLD_EXCEEDED
     message = f"the last run ended with exit status {newest.exit_status}: {newest.error or 'no reason given'}"

@@ -1,4 +1,4 @@
-"""One look at a sync: observe, judge, write down what changed, tell the webhook."""
+"""Checks a sync once: reads its facts, evaluates the alert rules, records the changes and tells the webhook."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def check_sync(
     send: Post = post,
     run_id: str | None = None,
 ) -> Health:
-    """Evaluates the alerts of a sync and writes down what opened and what resolved.
+    """Evaluate the alert rules of a sync, and record the alerts that open and resolve.
 
-    With a window of another length than the configuration's it only looks: the run's own check and this one would
-    otherwise open and resolve in turn.
+    If the window has another length than the configuration's, no change is recorded: this check and the check at the
+    end of a run would otherwise open and resolve the same alerts in turn.
 
     Args:
-        config: the sync.
-        tables: where the tables are; they must exist.
-        clock: time.
-        minutes: length of the window; None: the configuration's.
-        webhook: whom to tell of changes; None: nobody.
-        send: makes one exchange with the webhook.
-        run_id: the run at whose end this is, for the log; None: it is no run's.
+        config: configuration of the sync.
+        tables: access to the Delta tables, which must exist.
+        clock: source of time.
+        minutes: length of the window in minutes; None for the configuration's.
+        webhook: webhook to tell of changes; None for none.
+        send: sends a text to the webhook.
+        run_id: run whose end this check belongs to, for the log; None if it belongs to no run.
     """
     now, sync = clock.now(), config.sync.name
     observed = observe_sync(tables, config, now=now, minutes=minutes)
@@ -54,7 +54,7 @@ def check_sync(
         seen = max((event.at for event in before), default=None)
         written = append_alert_events(tables, sync, [asdict(event) for event in found], seen=seen)
         events = [AlertEvent(**row) for row in written]
-    # Another monitor may have been quicker: then its events stand, and it tells of them
+    # If another monitor was quicker, its events are in the table, and it tells the webhook of them
     mine = [event for event in found if event in events]
     log = EventLog(sync, run_id)
     for event in mine:
@@ -97,33 +97,33 @@ def check_after_run(
     find_webhook: Callable[[SyncConfig], WebhookUrl | None],
     run_id: str | None = None,
 ) -> Health | None:
-    """`check_sync` at the end of a sync with `enable_monitoring`: never raises, for the sync's own outcome counts.
+    """Call `check_sync` at the end of a run with `enable_monitoring`; never raise, since the run's own outcome counts.
 
     Args:
-        config: the sync.
-        tables: where the tables are.
-        clock: time.
-        find_webhook: gives whom to tell; `runtime.find_webhook`.
-        run_id: the sync's run, for the log.
+        config: configuration of the sync.
+        tables: access to the Delta tables.
+        clock: source of time.
+        find_webhook: returns the webhook to tell, as `runtime.find_webhook` does.
+        run_id: id of the run, for the log.
 
     Returns:
-        How the sync is; None where monitoring is off, or failed (then a warning is logged).
+        The health of the sync; None if monitoring is off or failed (then a warning is logged).
     """
     if not config.batch.enable_monitoring:
         return None
     log = EventLog(config.sync.name, run_id)
     try:
         webhook = find_webhook(config)
-    except Exception as error:  # the table is the truth, and can do without
+    except Exception as error:  # the alerts are recorded in the table, also without a webhook
         log.write(Event.ALERTS_NOT_TOLD, error=str(error) if _is_ours(error) else type(error).__name__)
         webhook = None
     try:
         return check_sync(config, tables, clock=clock, webhook=webhook, run_id=run_id)
-    except Exception as error:  # whatever it is: the rows are sent and the books written
+    except Exception as error:  # only logged, whatever its cause: the rows are sent and the books are written
         log.write(Event.ALERTS_NOT_EVALUATED, error=type(error).__name__)
         return None
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether its text is fit to be shown."""
+    """Tell whether an error is one of cio_spark, so that its text may be shown."""
     return isinstance(error, CioSparkError)

@@ -1,4 +1,4 @@
-"""How a sync is: one word, and the exit status for it."""
+"""Describes the health of a sync by one word and an exit status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cio_spark.monitoring.alert_rules import CRITICAL
 from cio_spark.monitoring.observed import Observed
 
 STATUSES: Final = ("no_data", "no_recent_data", "healthy", "degraded", "warning", "critical")
-"""From nothing to say to bad."""
+"""All values of `Health.status`, from the least to the most serious."""
 _EXIT: Final = {
     "degraded": ExitStatus.MONITOR_WARNING,
     "warning": ExitStatus.MONITOR_WARNING,
@@ -22,15 +22,15 @@ _EXIT: Final = {
 
 @dataclass(frozen=True)
 class Health:
-    """What a look at a sync came to.
+    """Holds the result of one check of a sync.
 
     Attributes:
-        sync: its name.
+        sync: name of the sync.
         status: one of `STATUSES`.
-        observed: the facts.
-        opened, resolved: alerts that changed by this look.
-        open_alerts: that are open after it, oldest first.
-        webhook: what became of telling it; None: nothing was to tell, or nobody.
+        observed: facts about the sync.
+        opened, resolved: alerts that this check opened and resolved.
+        open_alerts: alerts that are open after the check, oldest first.
+        webhook: outcome of telling the webhook, for people; None if there was no change or no webhook.
     """
 
     sync: str
@@ -43,17 +43,17 @@ class Health:
 
     @property
     def exit_status(self) -> ExitStatus:
-        """0 for healthy and for nothing to say, 8 for degraded and warning, 9 for critical."""
+        """Exit status: 0 for healthy or without data, 8 for degraded and warning, 9 for critical."""
         return _EXIT.get(self.status, ExitStatus.SUCCESS)
 
 
 def status_of(observed: Observed, still_open: Sequence[AlertEvent], error_threshold_percent: float) -> str:
-    """The word: open alerts first, for they say something also when there was nothing lately.
+    """Return the status of a sync; open alerts decide it first, because they count even without recent data.
 
     Args:
-        observed: the facts.
-        still_open: alerts.
-        error_threshold_percent: above it, without an alert, the sync is degraded.
+        observed: facts about the sync.
+        still_open: open alerts of the sync.
+        error_threshold_percent: error rate above which a sync without open alerts is degraded.
     """
     if still_open:
         return "critical" if any(alert.severity == CRITICAL for alert in still_open) else "warning"

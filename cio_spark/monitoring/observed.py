@@ -1,4 +1,4 @@
-"""What a look at the tables has shown of a sync: the facts that alerts are judged by."""
+"""Holds the facts about a sync that the alert rules use, as they were read from the tables."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ RUNNING = "running"
 
 @dataclass(frozen=True)
 class RunFacts:
-    """One run.
+    """Holds the facts about one run.
 
     Attributes:
-        run_id: the run.
-        status: running, succeeded, failed, cancelled or lost.
-        started_at, ended_at: UTC, its claim and its end; None: it has not ended.
-        claim_expires_at: UTC; a running run that has let it pass is dead.
-        exit_status: of its command; None while it runs, and for lost ones.
-        error: why it ended so, one sentence.
-        source_rows, accounted_rows: its books; None: it has none.
-        balanced: whether its books balance; None: it never came to them.
+        run_id: id of the run.
+        status: running, succeeded, failed, cancelled, lost or taken_over.
+        started_at, ended_at: times of its claim and its end, in UTC; `ended_at` is None if it has not ended.
+        claim_expires_at: time when its claim expires, in UTC; a running run with an expired claim is dead.
+        exit_status: exit status of its command; None while it runs, and for a lost run.
+        error: reason of its status in one sentence; None if there is none.
+        source_rows, accounted_rows: row counts of its books; None if it has no books.
+        balanced: whether its books balance; None if it has no books.
         replay: whether it sent dead letters again.
-        limited: whether it saw only some rows of its source (`--limit`).
+        limited: whether it read only some rows of its source (`--limit`).
     """
 
     run_id: str
@@ -39,17 +39,17 @@ class RunFacts:
     limited: bool = False
 
     def alive(self, now: datetime) -> bool:
-        """Whether it is at work."""
+        """Tell whether the run is running and its claim has not expired."""
         return self.status == RUNNING and (self.claim_expires_at is None or self.claim_expires_at >= now)
 
 
 @dataclass(frozen=True)
 class Window:
-    """The batches that were completed in the window; figures of `analysis.figures.GROUP`.
+    """Holds the figures of the batches that were completed in the window, as defined in `analysis.figures.GROUP`.
 
     Attributes:
-        run_id: of the slowest batch.
-        slowest_batch_id: which batch took longest.
+        run_id: run of the slowest batch.
+        slowest_batch_id: id of the batch that took longest.
     """
 
     batch_count: int = 0
@@ -69,14 +69,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything about one sync.
+    """Holds all facts about one sync.
 
     Attributes:
-        now: UTC, when it was looked.
-        since: UTC, where the window begins.
-        window: its batches.
+        now: time of the check, in UTC.
+        since: begin of the window, in UTC.
+        window: figures of the batches in the window.
         runs: the newest runs, newest first.
-        dead_letters: records that wait for a replay; where there are few, all letters there ever were.
+        dead_letters: number of records that wait for a replay; if there are no more letters in the table than
+            `monitoring.most_dead_letters`, the number of all letters.
     """
 
     now: datetime
@@ -87,5 +88,5 @@ class Observed:
 
     @property
     def running(self) -> RunFacts | None:
-        """The run that is at work."""
+        """The run that is at work; None if none is."""
         return next((run for run in self.runs if run.alive(self.now)), None)

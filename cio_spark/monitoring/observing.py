@@ -1,4 +1,4 @@
-"""Looks at the tables: the newest runs, the batches of the window, dead letters. Also while a run is at work."""
+"""Reads the facts about a sync from the tables, also while a run is at work: runs, batches and dead letters."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _PLACES = ("run_id", "slowest_batch_id")
 
 
 def observe_sync(tables: Tables, config: SyncConfig, *, now: datetime, minutes: int | None = None) -> Observed:
-    """Looks at one sync.
+    """Read the facts about one sync.
 
     Args:
-        tables: where the tables are; they must exist.
-        config: the sync.
-        now: UTC.
-        minutes: length of the window; None: the configuration's.
+        tables: access to the Delta tables, which must exist.
+        config: configuration of the sync.
+        now: present time in UTC.
+        minutes: length of the window in minutes; None for the configuration's.
     """
     since = now - timedelta(minutes=minutes or config.monitoring.window_minutes)
-    # Small queries whose cost is mostly planning: at the same time
+    # The queries are small and their cost is mostly planning, so they run at the same time
     with ThreadPoolExecutor(max_workers=2) as pool:
         letters = pool.submit(_count_letters, tables, config.sync.name, config.monitoring.most_dead_letters)
         runs = _read_runs(tables, config.sync.name)
@@ -68,13 +68,13 @@ def _facts(row: Row) -> RunFacts:
 
 
 def _read_window(tables: Tables, config: SyncConfig, runs: Sequence[RunFacts], since: datetime) -> Window:
-    """The figures of batches completed since; what one did before that does not count as work of the window."""
+    """Return the figures of the batches completed after `since`; work before `since` is left out of their busy time."""
     recent = [run for run in runs if run.ended_at is None or run.ended_at >= since - CLOCKS_NEVER_DIFFER]
     if not recent:
         return Window()
-    # Files of older runs are skipped, unless there may be more recent runs than were read
+    # Let Delta skip the files of older runs, unless there may be more recent runs than were read
     oldest = min(run.run_id for run in recent) if len(recent) < MOST_RUNS else ""
-    # Older runs without books were settled by the one that has them
+    # A sync's run with books has filled batch_operations also for the lost runs before it
     unfinished = [run.run_id for run in takewhile(lambda run: run.balanced is None, runs)]
     begin = F.lit(since)
     batches = (
@@ -98,13 +98,13 @@ def _read_window(tables: Tables, config: SyncConfig, runs: Sequence[RunFacts], s
 
 
 def _batches(tables: Tables, config: SyncConfig, oldest: str, unfinished: list[str]) -> DataFrame:
-    """The sync's rows of `batch_operations`, and those it will get from the waves that unfinished runs have committed.
+    """Return the sync's rows of `batch_operations`, and the rows that the committed waves of unfinished runs will add.
 
     Args:
-        tables: where the tables are.
-        config: the sync.
-        oldest: runs before this one are left out.
-        unfinished: runs without books; only their statuses are read.
+        tables: access to the Delta tables.
+        config: configuration of the sync.
+        oldest: id of the oldest run to include; empty for all.
+        unfinished: ids of the runs without books, whose statuses are read.
     """
     sync = config.sync.name
     settled = tables.read("batch_operations").where((F.expr(BATCH["sync"].sql) == sync) & (F.col("job_id") >= oldest))
@@ -117,14 +117,15 @@ def _batches(tables: Tables, config: SyncConfig, oldest: str, unfinished: list[s
         priority=config.sync.priority.value,
         strategy=config.batch.strategy.value,
     )
-    # A run fills batch_operations before it writes its books
+    # A run fills batch_operations before it writes its books, so a batch may be in both
     return settled.unionByName(under_way).dropDuplicates(["batch_id"])
 
 
 def _count_letters(tables: Tables, sync: str, most: int) -> int:
-    """Records whose newest dead letter is newer than their last acceptance; all letters, if they are few anyway.
+    """Count the records that wait for a replay, or all letters if these are at most `most`.
 
-    As in a replay, what our own validation refused does not wait: only the source can mend it.
+    A record waits if its newest dead letter is newer than its last acceptance. As in a replay, a record that our own
+    validation refused does not wait: only a change of the source can correct it.
     """
     letters = tables.read("dead_letters").where((F.col("sync") == sync) & F.col("message_id").isNotNull())
     everything = letters.count()

@@ -1,6 +1,6 @@
-"""Tells a webhook of alerts, in Slack's form; the only file but the API's client that knows `requests`.
+"""Sends alerts to a webhook in Slack's format; only this file and the API's client import `requests`.
 
-The table `alerts` is the truth: a webhook that cannot be reached changes nothing but what it was told.
+The table `alerts` is authoritative: it stays the same if the webhook cannot be reached.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class Post(Protocol):
-    """Makes one exchange: the HTTP status, or the name of what went wrong."""
+    """Describes a function that sends a text once and returns the HTTP status, or the class of the exception."""
 
     def __call__(self, url: WebhookUrl, text: str, /) -> int | str:
-        """Send a text."""
+        """Send a text once."""
         ...
 
 
 def post(url: WebhookUrl, text: str) -> int | str:
-    """Send a text as `{"text": …}`; redirects are not followed, and no netrc file's password goes along.
+    """Send a text as `{"text": …}`, without following redirects and without a password of a netrc file.
 
     Args:
-        url: the webhook.
+        url: address of the webhook.
         text: the message.
 
     Returns:
-        The HTTP status, or the class of the exception: its own text may quote the address.
+        The HTTP status, or the class name of the exception, whose own text may quote the address.
     """
     try:
         with (
@@ -58,16 +58,16 @@ def post(url: WebhookUrl, text: str) -> int | str:
 
 
 def tell(url: WebhookUrl, events: Sequence[AlertEvent], clock: Clock, send: Post = post) -> str:
-    """Tell of changes in one message, trying again what may pass.
+    """Send all changes in one message, with retries after temporary failures.
 
     Args:
-        url: the webhook.
-        events: what opened and resolved.
-        clock: waits between tries.
-        send: makes one exchange.
+        url: address of the webhook.
+        events: alerts that opened and resolved.
+        clock: measures the time and waits between tries.
+        send: sends a text once.
 
     Returns:
-        What became of it, for people; never the address.
+        One sentence about the outcome, for people; it never contains the address.
     """
     began = clock.monotonic()
     retrying = tenacity.Retrying(
@@ -85,7 +85,7 @@ def tell(url: WebhookUrl, events: Sequence[AlertEvent], clock: Clock, send: Post
 
 
 def message_of(events: Sequence[AlertEvent]) -> str:
-    """A line for each change."""
+    """Return the message: one line for each change."""
     return "\n".join(
         f"{_SIGNS.get(event.severity, '')} *{event.severity}* {event.sync}: {event.type}: {event.message}"
         if event.event == OPENED

@@ -1,4 +1,4 @@
-"""The straight line, the one place that knows all the stages; `run` reads from top to bottom like it."""
+"""Connects all stages to one run; `run` calls them from top to bottom in the order of the data."""
 
 from cio_spark.pipeline.preview import preview_sync
 from cio_spark.pipeline.replay import replay_sync

@@ -1,4 +1,4 @@
-"""The end of a delivery, of a sync and a replay alike: counts read back, batches, dead letters, what is in doubt."""
+"""Closes the books of a sync or a replay: counts the statuses, writes batches, dead letters and `in_doubt` rows."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cio_spark.results import LostRun, Tables
 
 
 def close_books(run: RunContext, work: Work, waves: Sequence[Wave], lost: Sequence[LostRun] = ()) -> DeliveryCounts:
-    """Count what a run has persisted, and write down all that follows from it.
+    """Count what a run has persisted, and write the batches, dead letters and `in_doubt` rows that follow from it.
 
     Args:
-        run: the run, whose waves are delivered.
-        work: what it had to do.
-        waves: how that was cut.
-        lost: earlier runs that it has settled.
+        run: the run, after the delivery of its waves.
+        work: the records that the run had to deliver, and their counts.
+        waves: the waves into which the records were cut.
+        lost: earlier runs that this run has recovered; they are marked as settled.
     """
     config, tables, claim, progression = run.config, run.tables, run.claim, run.progression
     with run.phases.phase("books"):
@@ -45,12 +45,12 @@ def close_books(run: RunContext, work: Work, waves: Sequence[Wave], lost: Sequen
 
 
 def books_of(work: Work, delivery: DeliveryCounts, progression: Progression) -> Books:
-    """Put a run's counts together.
+    """Combine the counts of a run into its books.
 
     Args:
-        work: what it had to do.
-        delivery: what it has persisted.
-        progression: how far its waves got.
+        work: the records that the run had to deliver, and their counts.
+        delivery: counts of the rows that the run has persisted.
+        progression: how far the run's waves got.
     """
     return Books(work.counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
 
@@ -58,15 +58,15 @@ def books_of(work: Work, delivery: DeliveryCounts, progression: Progression) -> 
 def _read_back(
     config: SyncConfig, tables: Tables, run_id: str, lost: Sequence[LostRun], *, started: bool, delivered: bool
 ) -> DeliveryCounts:
-    """Counts what was persisted, and fills `batch_operations`, also for earlier runs that died.
+    """Count what a run has persisted, and fill `batch_operations` for it and for earlier runs that died.
 
     Args:
-        config: the sync.
-        tables: where the tables are.
-        run_id: the run.
-        lost: runs that never came to this point.
+        config: configuration of the sync.
+        tables: access to the Delta tables.
+        run_id: id of the run.
+        lost: earlier runs that ended before they closed their books.
         started: whether a wave of the run has started.
-        delivered: whether a wave of the run is committed.
+        delivered: whether the run has committed a wave.
     """
     if not delivered and not lost:
         # Where no wave started, no row was written
@@ -83,10 +83,10 @@ def _write_batches(config: SyncConfig, tables: Tables, run_ids: Sequence[str], *
     """Fill `batch_operations` for runs of one configuration.
 
     Args:
-        config: the sync, as the runs had it.
-        tables: where the tables are.
-        run_ids: the runs.
-        may_be_there: whether some of their batches may have been written before, and are to be left out.
+        config: configuration of the sync that these runs had.
+        tables: access to the Delta tables.
+        run_ids: ids of the runs.
+        may_be_there: whether some of their batches may already be in the table; such batches are left out.
     """
     results.append_batch_operations(
         tables,
@@ -100,12 +100,12 @@ def _write_batches(config: SyncConfig, tables: Tables, run_ids: Sequence[str], *
 
 
 def _write_lost_batches(config: SyncConfig, tables: Tables, lost: Sequence[LostRun]) -> None:
-    """Fill `batch_operations` for runs that died before they did, each by the settings that it had.
+    """Fill `batch_operations` for runs that died before they filled it, each with the configuration that it had.
 
     Args:
-        config: the sync as it is now; it stands in where a run's own configuration cannot be read.
-        tables: where the tables are.
-        lost: the runs.
+        config: present configuration of the sync, used for runs whose own configuration cannot be read.
+        tables: access to the Delta tables.
+        lost: the runs that died.
     """
     configurations: dict[str | None, SyncConfig] = {}
     runs: dict[str | None, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Says why a run writes other bytes than the last run of its sync: by another package or setting, not other rows."""
+"""Explains why unchanged rows get other payload bytes than in the last run: a new package version or setting."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from cio_spark.spark.fixed_settings import BYTES_FORMAT, TIME_ZONE, SessionSetti
 
 
 def bytes_changes(config: SyncConfig, recorded: str | None, now: SessionSettings) -> tuple[str, ...]:
-    """Tell what makes unchanged rows of a sync other bytes than in its last run.
+    """Return the reasons why unchanged rows of a sync get other payload bytes than in its last run.
 
     Args:
-        config: the sync.
-        recorded: what its newest run recorded of its settings; None: nothing, so it had format 1.
-        now: the settings in force.
+        config: configuration of the sync.
+        recorded: JSON of the session settings that the newest run recorded; None if it recorded none, and so had
+            format 1.
+        now: the session settings in force.
 
     Returns:
-        a sentence for each cause, with what becomes of the records; none where nothing has changed.
+        one sentence for each reason, which also says what happens to the records; empty if nothing has changed.
     """
     then = SessionSettings.from_json(recorded)
     causes = list(_of_format_2(config, now)) if then.bytes_format < BYTES_FORMAT else list(_of_settings(then, now))
@@ -30,7 +31,7 @@ def bytes_changes(config: SyncConfig, recorded: str | None, now: SessionSettings
 
 
 def _of_format_2(config: SyncConfig, now: SessionSettings) -> Iterator[str]:
-    """Find the causes since format 1, in which the session's own settings decided."""
+    """Yield the reasons for a last run of format 1, whose bytes depended on the settings of its Spark session."""
     payload = config.payload
     for name in ("properties", "traits", "context"):
         mapping = getattr(payload, name)

@@ -1,4 +1,4 @@
-"""Source → payload → validation: every row as a prepared, judged record, and what is asked about them first."""
+"""Prepares and validates a record for every source row, and runs the first checks of the source in the background."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _Answer = TypeVar("_Answer")
 
 
 def prepare_and_validate(config: SyncConfig, rows: DataFrame) -> DataFrame:
-    """Source → payload → validation: a prepared, judged record for every row."""
+    """Prepare and validate one record for every source row."""
     order = source.order_columns(rows, config.source.order_by)
     return validate_records(prepare_records(rows, config.payload, order), config.payload.call)
 
 
 def try_on_rows(config: SyncConfig, rows: DataFrame) -> None:
-    """Tries the expressions of the payload, and of `order_by`, on every row before a query meets one that fails.
+    """Try the expressions of the payload and of `order_by` on every row, before another query meets one that fails.
 
     Args:
-        config: the sync; `prepare_and_validate` has found no problem with it.
-        rows: the pinned source.
+        config: configuration of the sync, in which `prepare_and_validate` has found no problem.
+        rows: rows of the pinned source.
 
     Raises:
-        ExpressionError: one fails on a row.
+        ExpressionError: an expression fails on a row.
     """
     expressions = {path: sql for path, sql in config.expressions().items() if path.startswith("payload.")}
     for index, text in enumerate(config.source.order_by):
@@ -43,30 +43,30 @@ def try_on_rows(config: SyncConfig, rows: DataFrame) -> None:
 
 
 def rows_about(config: SyncConfig, rows: DataFrame, column: str, value: str) -> DataFrame:
-    """The source's rows of one record or person.
+    """Return the source rows of one record or one person.
 
     Args:
-        config: the sync; `prepare_and_validate` has found no problem with it.
-        rows: the source's rows.
+        config: configuration of the sync, in which `prepare_and_validate` has found no problem.
+        rows: rows of the source.
         column: `record_id` or `person_key`.
-        value: whose.
+        value: the record id or person key to look for.
     """
     subject = subject_column(rows, config.payload, column)
     names = [said for name in PERSON_KEYS if isinstance(said := getattr(config.payload, name), str)]
     if column == "record_id" or all(source.cannot_fail(name, rows) for name in names):
         return rows.where(subject == value)
-    # Where naming the person fails, it is not this one
+    # A row on which the expression of the person key fails does not belong to this person
     return rows.where(source.null_on_failure(source.without_common_subexpressions(subject)) == F.lit(value.encode()))
 
 
 @dataclass(frozen=True)
 class SourceChecks:
-    """What is asked about a pinned source before anything is decided: small queries, most of whose time is waiting.
+    """Holds the futures of small queries on a pinned source, which run in the background and mostly wait.
 
     Attributes:
-        rows: how many there are.
-        has_duplicates: whether record ids may stand in several rows.
-        tried: done once the expressions are tried, with `ExpressionError` where one fails on a row.
+        rows: number of source rows.
+        has_duplicates: whether a record id may be in several rows.
+        tried: done when the expressions are tried; holds `ExpressionError` if one fails on a row.
     """
 
     rows: Future[int]
@@ -75,12 +75,12 @@ class SourceChecks:
 
 
 def start_source_checks(config: SyncConfig, rows: DataFrame, records: DataFrame) -> SourceChecks:
-    """Asks at once, in the background: tables can be created and the sync be claimed meanwhile.
+    """Start the checks of a source in the background, while the run creates its tables and claims its sync.
 
     Args:
-        config: the sync.
-        rows: the pinned source.
-        records: `prepare_and_validate` of it.
+        config: configuration of the sync.
+        rows: rows of the pinned source.
+        records: result of `prepare_and_validate` for these rows.
     """
     spark = rows.sparkSession
     return SourceChecks(
@@ -91,7 +91,7 @@ def start_source_checks(config: SyncConfig, rows: DataFrame, records: DataFrame)
 
 
 def checks_of_records(records: DataFrame) -> SourceChecks:
-    """The same about records in memory, whose expressions have been evaluated."""
+    """Start the same checks for records in memory, whose expressions are already evaluated and need no trial."""
     spark = records.sparkSession
     return SourceChecks(
         _begun(spark, records.count),
@@ -101,7 +101,10 @@ def checks_of_records(records: DataFrame) -> SourceChecks:
 
 
 def _begun(spark: SparkSession, question: Callable[[], _Answer]) -> Future[_Answer]:
-    """The answer to come, from a thread that nobody waits for at the end of the process: a run may be refused."""
+    """Run a query in a background thread and return its future.
+
+    The thread is a daemon, so a run that is refused can end its process without waiting for the query.
+    """
     answer: Future[_Answer] = Future()
 
     def find() -> None:

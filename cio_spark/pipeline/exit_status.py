@@ -1,4 +1,4 @@
-"""What a finished run amounts to: its exit status and one sentence."""
+"""Decides the exit status of a finished run, and describes its outcome in one sentence."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _REDIRECTED = "answers with a redirect: check api.region and api.base_url"
 def decide_exit_status(
     config: SyncConfig, books: Books, cancellation: Cancellation | None = None
 ) -> tuple[ExitStatus, str]:
-    """Decides.
+    """Decide the exit status of a run and the sentence that explains it.
 
     Args:
-        config: the sync's configuration.
-        books: all counts.
-        cancellation: whether somebody asked the run to stop.
+        config: configuration of the sync.
+        books: all counts of the run.
+        cancellation: tells whether the run was asked to stop; None if it could not be cancelled.
 
     Returns:
-        the exit status and a sentence.
+        the exit status, and one sentence for people.
     """
     delivery = books.delivery
     failed = [reason for reason in delivery.reasons if reason.status == "failed"]
@@ -103,7 +103,7 @@ def decide_exit_status(
             f"{threshold:g} %",
         )
     if books.survey.held and not config.call.is_held:
-        # A promise that is not kept must not look like one that is
+        # The sentence must not hide that a suppression or deletion was not sent
         return (
             ExitStatus.SUCCESS,
             f"what could be sent was accepted; {books.survey.held:,} that our validation refused before, with the same "
@@ -113,14 +113,17 @@ def decide_exit_status(
 
 
 def _of_batches(delivery: DeliveryCounts) -> str:
-    """Say where lanes and rows disagree."""
+    """Return a phrase that compares the batched records of lanes and rows; empty if both counts agree."""
     if delivery.batched == delivery.batched_by_lanes:
         return ""
     return f", {delivery.batched_by_lanes:,} records sent in batches, {delivery.batched:,} rows written of them"
 
 
 def _counted(reasons: Iterable[Reason]) -> str:
-    """Codes and counts; the API's own words may echo what was sent, and stay in the records' rows."""
+    """Return error codes with their record counts.
+
+    The API's own messages are left out: they may repeat sent values, and stay in the records' rows.
+    """
     said: dict[str, int] = {}
     for reason in reasons:
         has_answer = reason.http_status is not None and f"http_{reason.http_status}" != reason.code

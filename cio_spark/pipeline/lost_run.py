@@ -1,8 +1,9 @@
-"""Settles runs that died: what may have been sent is written down, so that the next run does not trust the past.
+"""Recovers runs that died: writes `in_doubt` rows for records that may have been sent without being recorded.
 
-Customer.io may hold a version of a record that no run has confirmed. If the source then goes back to the version that
-was accepted before, the record looks unchanged, and would never be sent: A accepted, B in doubt, A again. Such records
-get a row `failed` with the code `in_doubt`, which makes them pending. Records never accepted are pending anyway.
+Customer.io may have a version of a record that no run has recorded as accepted. Example: version A was accepted, a run
+that died may have sent version B, and the source then goes back to A. The record would look unchanged and would never
+be sent again. Such records get a `failed` row with the code `in_doubt`, which makes them pending. Records that were
+never accepted are pending anyway.
 """
 
 from __future__ import annotations
@@ -23,31 +24,33 @@ from cio_spark.spark.fixed_settings import fix_settings
 
 
 def write_in_doubt(config: SyncConfig, tables: Tables, run_id: str, deliverable: DataFrame) -> None:
-    """Writes down what a run may have sent without knowing: what it would have sent and did not write.
+    """Append `in_doubt` rows for records that a run may have sent but never recorded.
+
+    Only records of which an earlier version was accepted get a row; the others are pending without it.
 
     Args:
-        config: the sync.
-        tables: where the tables are.
-        run_id: the run.
-        deliverable: what it was about to send: classified records.
+        config: configuration of the sync.
+        tables: access to the Delta tables.
+        run_id: id of the run.
+        deliverable: the classified records that the run was about to send.
     """
     sent = ledger.add_message_id(deliverable.where(F.col("accepted_message_id").isNotNull()), config.sync.name)
     results.append_in_doubt(tables, sent, run_id=run_id, sync=config.sync.name, operation_type=config.operation_type)
 
 
 def recover_lost_run(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
-    """Settles a run whose process is gone, from its staging, or from the version of the source it had pinned.
+    """Recover a run whose process is gone, from its staging or from the source version that it had pinned.
 
-    What can be worked out no more (the version was vacuumed, an expression fails) is left as it is: those records then
-    count as what `record_status` says of them.
+    If its records cannot be computed again (the version was vacuumed, an expression fails), no row is appended: those
+    records keep the status that `record_status` has for them.
 
     Args:
-        config: the sync as it is now.
-        tables: where the tables are.
-        lost: what the run said of itself when it started.
+        config: present configuration of the sync, used if the run's own configuration cannot be read.
+        tables: access to the Delta tables.
+        lost: what the run recorded about itself when it started.
 
     Raises:
-        Exception: what Spark raises while it writes; nothing is marked as settled then, and the next run tries again.
+        Exception: Spark failed to write; the run is then not marked as settled, and the next run tries again.
     """
     staging = Staging(tables, lost.run_id)
     then = configuration_of(lost) or config
@@ -56,10 +59,10 @@ def recover_lost_run(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
 
 
 def _recover_as(then: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> None:
-    """Settle a lost run under the configuration that it had."""
+    """Recover a lost run with the configuration that it had."""
     dead = results.has_dead(tables, lost.run_id, then.sync.name)
     if then.on_change != "send" and not dead:
-        staging.drop()  # what was sent once is never sent in another version: there is nothing to say of it
+        staging.drop()  # an accepted record is never sent in another version, so no record can be in doubt
         return
     deliverable = staging.waves()
     if deliverable is not None:
@@ -76,7 +79,7 @@ def _recover_as(then: SyncConfig, tables: Tables, lost: LostRun, staging: Stagin
 
 
 def _unwritten_wave(tables: Tables, lost: LostRun, sync: str, staged: DataFrame) -> DataFrame:
-    """The first wave with rows that the run did not write: later ones were never started."""
+    """Return the records of the first wave with rows that the run did not write; later waves were never started."""
     written = (
         tables.read("record_status", tables.version("record_status"))
         .where((F.col("sync") == sync) & (F.col("run_id") == lost.run_id))
@@ -88,7 +91,7 @@ def _unwritten_wave(tables: Tables, lost: LostRun, sync: str, staged: DataFrame)
 
 
 def write_dead_letters(config: SyncConfig, tables: Tables, run_id: str, records: DataFrame) -> None:
-    """Keeps what a run could not deliver."""
+    """Append the records that a run could not deliver to `dead_letters`."""
     results.append_dead_letters(
         tables,
         records,
@@ -100,7 +103,7 @@ def write_dead_letters(config: SyncConfig, tables: Tables, run_id: str, records:
 
 
 def configuration_of(lost: LostRun) -> SyncConfig | None:
-    """The configuration the run had; None where this version cannot read it any more."""
+    """Return the configuration that the run had; None if this package version cannot read it."""
     try:
         said: dict[str, Any] = json.loads(lost.configuration or "")
         said["api"].pop("url", None)
@@ -110,10 +113,10 @@ def configuration_of(lost: LostRun) -> SyncConfig | None:
 
 
 def surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> DataFrame | None:
-    """What the run was about to send, worked out again from the rows it saw; None where that is impossible."""
+    """Return the records that the run was about to send, computed again from its rows; None if that is impossible."""
     try:
         records = _records_again(config, tables, lost, staging)
-    except Exception:  # the version was vacuumed, a column dropped, an expression fails: there is nothing to work with
+    except Exception:  # e.g. the version was vacuumed, a column was dropped, an expression fails
         return None
     if records is None:
         return None
@@ -128,7 +131,7 @@ def surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging
 
 
 def _records_again(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> DataFrame | None:
-    """The records of the rows that the run saw, read once to see that they can be; None where nothing was pinned."""
+    """Return the records of the rows that the run saw, and evaluate them once; None if the run pinned no rows."""
     rows = staging.rows()
     if rows is None:
         if lost.source_version is None:
@@ -137,7 +140,7 @@ def _records_again(config: SyncConfig, tables: Tables, lost: LostRun, staging: S
         rows = source.open_source(tables.spark, config.source, attach, version=lost.source_version).rows
     records = prepare_and_validate(config, rows)
     try_on_rows(config, rows)
-    # Evaluates every record id and payload hash, so that what fails, fails here
+    # Evaluate every record id and payload hash here, so that an expression that fails does so before any write
     records.agg(F.bit_xor("payload_hash")).collect()
     if source.has_duplicates(records):
         records = source.drop_superseded(records, config.source.order_by)

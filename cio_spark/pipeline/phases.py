@@ -1,4 +1,4 @@
-"""What frames a run: seconds by phase, and one sentence for whatever Spark raises."""
+"""Measures the seconds of each phase of a run, and turns exceptions of Spark into one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cio_spark.spark import failures as spark_errors
 
 @dataclass
 class Phases:
-    """Seconds by phase."""
+    """Measures the seconds of each phase and tells the listener when a phase begins."""
 
     clock: Clock
     progress: Progress
@@ -23,7 +23,7 @@ class Phases:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Times a block, also one that fails."""
+        """Measure the time of a block, also if it fails, and add it to its phase."""
         self.progress.phase(name)
         began = self.clock.monotonic()
         try:
@@ -34,7 +34,7 @@ class Phases:
 
 @contextlib.contextmanager
 def explained(config: SyncConfig) -> Iterator[None]:
-    """Turns what Spark raises into one sentence."""
+    """Turn an exception of Spark into a `CioSparkError` with one sentence."""
     try:
         yield
     except CioSparkError:

@@ -1,4 +1,4 @@
-"""What a run would do, for `--dry-run`."""
+"""Computes what a run would do, for `--dry-run`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def preview_sync(
     same_workspace: bool = False,
     samples: int = 3,
 ) -> Preview:
-    """Says what `run_sync` would do; sends nothing, writes nothing. Arguments as there.
+    """Compute what `run_sync` would do, without sending or writing anything.
+
+    The arguments are those of `run_sync`; `samples` is the largest number of payloads to return.
 
     Raises:
         CioSparkError: the run could not start.

@@ -1,4 +1,4 @@
-"""What a run tells while it runs; the terminal shows it, jobs log it, tests ignore it."""
+"""Defines the listener that a run tells its progress: the terminal shows it, jobs log it, tests ignore it."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from cio_spark.model import DeliveryPlan, SyncResult
 
 
 class Progress(Protocol):
-    """Listener of one run."""
+    """Describes a listener of one run."""
 
     def phase(self, name: str) -> None:
-        """A phase begins: `survey`, `deliver`, …"""
+        """Take note that a phase begins, such as `survey` or `deliver`."""
         ...
 
     def planned(self, sync: str, plan: DeliveryPlan) -> None:
-        """The delivery is about to start."""
+        """Take note that the delivery is about to start."""
         ...
 
     def delivered(self, done: int, total: int) -> None:
-        """So many of the delivery's tasks are completed; not told where `batch.enable_monitoring` is off."""
+        """Take note that `done` of the `total` tasks are completed; not called if `batch.enable_monitoring` is off."""
         ...
 
     def finished(self, result: SyncResult) -> None:
-        """The run has come to its end."""
+        """Take note that the run has ended."""
         ...
 
 
 class NullProgress:
-    """A listener that does nothing."""
+    """Ignores all progress."""
 
     def phase(self, name: str) -> None:
-        """Ignored."""
+        """Ignore the phase."""
 
     def planned(self, sync: str, plan: DeliveryPlan) -> None:
-        """Ignored."""
+        """Ignore the plan."""
 
     def delivered(self, done: int, total: int) -> None:
-        """Ignored."""
+        """Ignore the completed tasks."""
 
     def finished(self, result: SyncResult) -> None:
-        """Ignored."""
+        """Ignore the result."""

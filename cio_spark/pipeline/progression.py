@@ -1,4 +1,4 @@
-"""Counts how far the waves of a run got."""
+"""Counts how many waves of a run were started and committed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass
 class Progression:
-    """Counts how far the waves of a run got.
+    """Counts how many waves of a run were started and committed, and the rows of the others.
 
     Attributes:
-        started, committed: waves.
-        in_doubt: rows of a wave that started and never committed.
-        not_started: rows of waves that never started.
-        evaluated_again: rows of waves that Spark evaluated, and so sent, twice.
+        started, committed: number of waves.
+        in_doubt: rows of a wave that was started but never committed.
+        not_started: rows of waves that were never started.
+        evaluated_again: rows of waves that Spark evaluated twice and therefore sent twice.
     """
 
     started: int = 0

@@ -1,4 +1,4 @@
-"""Recovers runs that died, or that another run took over: what they may have sent is written down."""
+"""Recovers runs that died or were taken over: records that they may have sent are marked as in doubt."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from cio_spark.pipeline.take_over import recover_taken_over
 
 
 def recover_lost_runs(run: RunContext) -> None:
-    """Write down what earlier runs may have sent, so that this one does not trust the past.
+    """Append `in_doubt` rows for records that lost runs may have sent, before the present run reads the ledger.
 
     Args:
-        run: the run; its claim names the runs that are lost.
+        run: the present run; its claim names the lost runs.
     """
     if not run.claim.lost:
         return

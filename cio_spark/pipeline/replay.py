@@ -32,12 +32,12 @@ from cio_spark.spark.fixed_settings import with_fixed_settings
 
 @dataclass(frozen=True)
 class Letters:
-    """Which dead letters.
+    """Selects dead letters; a criterion that is None selects all.
 
     Attributes:
-        run: of this run; None: of all.
-        category: with this error category.
-        record: of this record.
+        run: id of the run that wrote the dead letters.
+        category: error category of the dead letters.
+        record: record id of the dead letters.
     """
 
     run: str | None = None
@@ -61,29 +61,29 @@ def replay_sync(
     same_workspace: bool = False,
     executor_log: LogStyle = LogStyle.OFF,
 ) -> SyncResult:
-    """Send dead letters of a sync again: of each record the newest, with the message id it had.
+    """Send the newest dead letter of each record of a sync again, with the message id that it had.
 
-    Left out, and counted: what was accepted since, or has a newer accepted version (`superseded`); what has no payload
-    or was refused by our own validation, which only the source can mend (`held`). For calls that overwrite all
-    that is known of a person it is the person's newest accepted call that counts. Many letters go in waves, as a run
-    does: each is one commit.
+    Two kinds of letters are counted but not sent. `superseded`: the record, or a newer version of it, was accepted in a
+    later run; for calls that overwrite all that is known of a person, the person's newest accepted call counts. `held`:
+    the letter has no payload, or our own validation refused it, which only a change of the source can correct. Many
+    letters are sent in waves, as in a run, with one commit for each wave.
 
     Args:
-        config: the sync.
+        config: configuration of the sync.
         spark: the session.
-        api_key: the workspace's key.
-        warehouse: folder of local tables; None: the catalog knows them.
-        letters: which; None: all.
-        progress: listener.
-        clock: time.
-        cancellation: whoever may ask the run to stop.
+        api_key: API key of the workspace.
+        warehouse: folder of local tables; None if the tables are in the catalog.
+        letters: the dead letters to send; None for all.
+        progress: listener that is told the progress of the run; None for none.
+        clock: source of time; None for the system's clock.
+        cancellation: asks the run to stop; None if nothing does.
         take_over, job_attempt, same_workspace, executor_log: see `run_sync`.
 
     Returns:
-        what became of them, as of a run.
+        the result of the run that sent them, as of `run_sync`.
 
     Raises:
-        CioSparkError: it could not start, or Spark failed.
+        CioSparkError: the run could not start, or Spark failed.
     """
     run = RunContext(
         config,
@@ -133,7 +133,7 @@ def replay_sync(
 
 
 def _survey(config: SyncConfig, tables: Tables, letters: Letters, slots: Slots) -> Work:
-    """Find the letters that go again, and how their delivery is cut."""
+    """Find the letters to send again, count them by state, and plan their delivery."""
     judged = _judged(config, tables, letters)
     tally = {row["state"]: row for row in _tallied(judged)}
     counts = StateCounts(
@@ -153,7 +153,7 @@ def _records(tally: dict[str, Row], state: str) -> int:
 
 
 def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
-    """The newest letter of each record, with the state `again`, `superseded` or `held`."""
+    """Return the newest letter of each record with its state: `again`, `superseded` or `held`."""
     sync = config.sync.name
     dead = tables.read("dead_letters", tables.version("dead_letters")).where(F.col("sync") == sync)
     for column, wanted in (
@@ -167,12 +167,12 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
     dead = dead.withColumn("__rank", F.row_number().over(newest)).where("__rank = 1").drop("__rank")
     statuses = tables.read("record_status", tables.version("record_status"))
     accepted = statuses.where((F.col("sync") == sync) & (F.col("status") == "accepted"))
-    # A record's own newer version, or this very one
+    # The newest run that accepted the record, in this version or a newer one
     mine = accepted.groupBy("record_id").agg(F.max("run_id").alias("accepted_in"))
     joined = dead.join(mine, "record_id", "left")
     superseded: Column = F.col("accepted_in") > F.col("run_id")
     if config.call.overwrites_person:
-        # A message id begins with the record's time, or zeros without one; ids then compare by run
+        # A message id begins with the record's time, or with zeros if it has none; then the run ids are compared
         time = F.substring("message_id", 1, TIME_CHARACTERS)
         joined = joined.join(ledger.accepted_persons(statuses, sync), "person_key", "left")
         superseded = superseded | (F.col("accepted_person") > F.struct(time.alias("time"), F.col("run_id")))
@@ -186,8 +186,8 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
         "payload_hash",
         F.octet_length("payload").alias("payload_bytes"),
         "message_id",
-        # Whoever settles a replay that died finds nothing in doubt: the letter is its record's newest attempt, and so
-        # the record is pending, or waits for a replay, in any case
+        # Null, so that the recovery of a dead replay marks nothing as in doubt: the letter is the newest attempt of its
+        # record, so the record is pending or waits for a replay in any case
         F.lit(None).cast("string").alias("accepted_message_id"),
         F.lit(None).cast("string").alias("error_code"),
         F.lit(None).cast("string").alias("error_message"),

@@ -1,4 +1,4 @@
-"""One run: config → source → payload → validation → ledger → planning → delivery → results."""
+"""Runs one sync: config → source → payload → validation → ledger → planning → delivery → results."""
 
 from __future__ import annotations
 
@@ -44,28 +44,29 @@ def run_sync(
     same_workspace: bool = False,
     executor_log: LogStyle = LogStyle.OFF,
 ) -> SyncResult:
-    """Run one sync from its source to its books.
+    """Run one sync, from reading its source to closing its books.
 
     Args:
-        config: the sync.
+        config: configuration of the sync.
         spark: the session.
-        api_key: the workspace's key.
-        warehouse: folder of local tables; None: the catalog knows them.
-        limit: only so many source rows.
-        retry_held: also try records that were refused before with the same payload.
-        progress: listener.
-        clock: time.
-        cancellation: whoever may ask the run to stop.
-        take_over: take the sync over from a run that has no end, whatever its claim says: it is known to be dead.
-        job_attempt: `job run/task/execution count` of a Databricks task, whose earlier tries are known to be dead.
-        same_workspace: go on although the API's address is another one than the last run's.
-        executor_log: how the worker processes write log lines, on their standard error.
+        api_key: API key of the workspace.
+        warehouse: folder of local tables; None if the tables are in the catalog.
+        limit: the most source rows to read; None for all.
+        retry_held: also send records that were refused before with the same payload.
+        progress: listener that is told the progress of the run; None for none.
+        clock: source of time; None for the system's clock.
+        cancellation: asks the run to stop; None if nothing does.
+        take_over: take the sync over from a run that has no end, even if its claim has not expired; the user knows that
+            this run is dead.
+        job_attempt: `job run/task/execution count` of a Databricks task; earlier tries of the same task are dead.
+        same_workspace: go on even if the address of the API differs from the last run's.
+        executor_log: how the worker processes write log lines to their standard error.
 
     Returns:
-        what became of it, also when records failed or the run was cancelled; its `exit_status` says how well it went.
+        the result of the run, also if records failed or the run was cancelled; see its `exit_status`.
 
     Raises:
-        CioSparkError: the run could not start (nothing was sent), or Spark failed (the next run goes on).
+        CioSparkError: the run could not start (nothing was sent), or Spark failed (the next run continues).
     """
     run = RunContext(
         config,
@@ -88,7 +89,7 @@ def run_sync(
         staged_first = not snapshot.repeatable or limit is not None
         if staged_first:
             used_columns(config, snapshot.rows)
-        # Rows that are staged first are checked there
+        # Rows that are staged first are checked after the staging
         checks = None if staged_first else start_source_checks(config, snapshot.rows, records)
         check_api(probe_settings(config, api_key))
         run.set_up_tables()
@@ -105,7 +106,7 @@ def run_sync(
             recover_lost_runs(run)
             with run.phases.phase("survey"):
                 began = run.clock.monotonic()
-                # Only now: what a run that held the sync until a moment ago has written must be seen
+                # Pin the version after the claim, to include the last writes of the run that had the claim before
                 ledger_version = tables.version("record_status")
                 earlier = tables.read("record_status", ledger_version)
                 pinned = snapshot.staged(lambda rows: staging.stage(rows, used_columns(config, rows)), limit)
@@ -130,5 +131,5 @@ def run_sync(
 def _pin_of(snapshot: source.Snapshot, limit: int | None) -> SourcePin:
     if limit is None:
         return SourcePin(snapshot.description, snapshot.version)
-    # Without the rows of a --limit, the version alone says nothing
+    # With --limit, the version alone does not say which rows the run reads
     return SourcePin(f"{snapshot.description}, limited to {limit:,} rows", None)

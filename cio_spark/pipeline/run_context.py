@@ -1,4 +1,4 @@
-"""Holds what a run works with, and claims its sync: the same for a sync and a replay."""
+"""Holds the objects that a run works with, and claims its sync, for a sync and a replay alike."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class SourcePin(NamedTuple):
     """Says which rows a run reads.
 
     Attributes:
-        source: for people.
-        source_version: the version that alone says which rows they are; None: it does not.
+        source: description of the source, for people.
+        source_version: version of the source table, if it alone defines the rows; else None.
     """
 
     source: str
@@ -45,31 +45,32 @@ class SourcePin(NamedTuple):
 
 
 class RunContext:
-    """Holds what one run works with, from before its claim to its end.
+    """Holds the objects that one run works with, from before its claim to its end.
 
     Args:
-        config: the sync.
-        kind: of the run.
+        config: configuration of the sync.
+        kind: kind of the run.
         spark: the session.
-        api_key: the workspace's key.
-        warehouse: folder of local tables; None: the catalog knows them.
-        progress: listener.
-        clock: time.
-        cancellation: whoever may ask the run to stop.
+        api_key: API key of the workspace.
+        warehouse: folder of local tables; None if the tables are in the catalog.
+        progress: listener that is told the progress of the run; None for none.
+        clock: source of time; None for the system's clock.
+        cancellation: asks the run to stop; None if nothing does.
         take_over: whether the user knows that no other run of the sync is alive.
-        job_attempt: `job run/task/execution count` of a Databricks task.
-        same_workspace: whether the user knows that another address than the last run's leads to the same workspace.
+        job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
+        same_workspace: whether the user knows that the API's address leads to the workspace of the last run, even if
+            the addresses differ.
         executor_log: how the worker processes write log lines.
 
     Attributes:
-        tables: where the tables are.
-        slots: task slots.
+        tables: access to the Delta tables.
+        slots: task slots of the session.
         phases: seconds by phase.
-        log: says what the run does.
+        log: writes the log events of the run.
         progression: how far the waves got.
-        claim: of the run, from `claim_sync` on.
-        lease: keeps the claim, from `claim_sync` on.
-        notes: why this run writes other bytes than the last one, from `claim_sync` on.
+        claim: claim of the run; set by `claim_sync`.
+        lease: renews the claim; set by `claim_sync`.
+        notes: why this run writes other bytes than the last one, one sentence each; set by `claim_sync`.
     """
 
     claim: results.Claim
@@ -126,10 +127,10 @@ class RunContext:
 
     @contextlib.contextmanager
     def starting(self, phase: str) -> Iterator[None]:
-        """Time a phase before the run has started; an error gets its sentence, and its event.
+        """Time a phase that precedes the run's claim; log an error, in one sentence, as an event.
 
         Args:
-            phase: its name.
+            phase: name of the phase.
         """
         try:
             with explained(self.config), self.phases.phase(phase):
@@ -139,15 +140,15 @@ class RunContext:
             raise
 
     def set_up_tables(self) -> None:
-        """Create the tables that are missing, and add the columns that are missing."""
+        """Create missing tables and add missing columns."""
         results.set_up_tables(self.tables, clock=self.clock, owner_is_dead=runtime.owner_is_dead)
 
     def read_claims(self) -> ClaimOpening:
-        """Read the runs of the sync, and make sure that this one may claim it.
+        """Read the runs of the sync, and make sure that this run may claim the sync.
 
         Raises:
-            ConfigurationError: the last run had another address.
-            SyncAlreadyRunningError: another run holds the sync.
+            ConfigurationError: the last run had another API address.
+            SyncAlreadyRunningError: another run has claimed the sync.
         """
         opening = results.read_claims(self.tables, self.config.sync.name, self._claimant, clock=self.clock)
         if opening.newest is not None and not self._same_workspace:
@@ -155,7 +156,10 @@ class RunContext:
         return opening
 
     def is_older_than(self, opening: ClaimOpening) -> bool:
-        """Tell whether another run may have sent something since this one began; clocks of other machines differ."""
+        """Tell whether another run may have sent records since this run began.
+
+        The comparison allows for the difference between clocks if the other run had another machine.
+        """
         newest = opening.newest
         if newest is None:
             return False
@@ -166,11 +170,11 @@ class RunContext:
         """Claim the sync for this run.
 
         Args:
-            opening: the runs before it.
-            pin: what the run reads.
+            opening: the earlier runs of the sync, as `read_claims` returned them.
+            pin: the source rows that the run reads.
 
         Raises:
-            SyncAlreadyRunningError: another run was a moment quicker.
+            SyncAlreadyRunningError: another run claimed the sync first.
         """
         settings = settings_in_force(self.tables.spark)
         if opening.newest is not None:
@@ -193,10 +197,11 @@ class RunContext:
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Keep the claim alive while the block runs; an error gets its sentence.
+        """Renew the claim while the block runs, and turn an exception of Spark into one sentence.
 
         Raises:
-            RunInterruptedError: an error that says "nothing was sent" where it is raised came after something was.
+            RunInterruptedError: a configuration error was found after the run had begun to send; the configuration
+                error alone would say that nothing was sent.
         """
         try:
             with explained(self.config), self.lease:

@@ -1,4 +1,4 @@
-"""Ends a run: writes its end into the tables and the log, and judges the alerts."""
+"""Ends a run: writes its end into the tables and the log, and checks the alert rules."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def finish_run(
     plan: DeliveryPlan | None,
     ledger_version: int | None = None,
 ) -> SyncResult:
-    """Write the end of a run that came to its books.
+    """Write the end of a run that has closed its books.
 
     Args:
         run: the run.
-        books: all counts.
-        exit_status, message: the verdict.
-        plan: how it was cut; None where nothing was sent.
-        ledger_version: version of `record_status` it was planned on.
+        books: all counts of the run.
+        exit_status, message: result of `decide_exit_status`.
+        plan: plan of the delivery; None if nothing was sent.
+        ledger_version: version of `record_status` on which the run was planned; None for a replay.
     """
     well = exit_status is ExitStatus.SUCCESS
     delivery_seconds = run.phases.seconds.get("deliver", 0.0)
@@ -71,19 +71,19 @@ def finish_run(
 def fail_run(
     run: RunContext, error: BaseException, work: Work | None, delivery: DeliveryCounts, staging: results.Staging
 ) -> None:
-    """Write the end of a run that Spark, a defect or another run has ended, with as much of its books as is known.
+    """Write the end of a run that an exception ended (of Spark, a defect or a take-over), with the counts known so far.
 
-    Where Spark itself is gone this cannot be written: the next run then closes and settles this one as lost.
+    If Spark itself is gone, the end cannot be written: the next run then closes this run as lost and recovers it.
 
     Args:
         run: the run.
-        error: what ended it.
-        work: what it had to do; None: it had not come to know that.
-        delivery: what it has persisted, if that was read back.
-        staging: of the run; it stays where the next run needs it to settle this one.
+        error: the exception that ended the run.
+        work: the records that the run had to deliver; None if the survey had not finished.
+        delivery: counts of the rows that the run has persisted, all 0 if they were not read back yet.
+        staging: staged rows of the run; kept if the next run needs them to recover this run.
     """
     progression = run.progression
-    if not progression.started:  # else the next run settles this one, and needs what was staged
+    if not progression.started:  # else the next run recovers this one, and needs the staged rows
         with contextlib.suppress(Exception):
             staging.drop()
     if progression.committed and not delivery.persisted:
@@ -103,7 +103,7 @@ def fail_run(
         exit_status,
         said,
         books,
-        # Said only where nothing was sent: without it the next run settles this one
+        # Set only if nothing was sent: a run whose end has no delivery time is recovered by the next run
         delivery_seconds=None if progression.started else 0.0,
     )
     if isinstance(error, SyncTakenOverError):
@@ -119,7 +119,7 @@ def fail_run(
 
 
 def _log_end(run: RunContext, exit_status: ExitStatus, outcome: str, books: Books | None) -> None:
-    # A wave that was committed has rows: without any, they could not be counted
+    # A committed wave has rows, so counts of 0 rows mean that the rows could not be counted
     run.log.counted(books.delivery if books is not None and books.delivery.persisted else None)
     run.log.ended(
         exit_status,

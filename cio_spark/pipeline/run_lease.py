@@ -1,4 +1,4 @@
-"""A run's hold on its sync while it works: renewed between waves, and given to every wave as the end of its sending."""
+"""Renews a run's claim on its sync between waves, and gives every wave the time after which it must not send."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from cio_spark.results import Claim, Claimant, Tables, append_events, check_clai
 RENEWALS_PER_LEASE = 3
 LOOKS_PER_LEASE = 18
 LEAST_SHARE_LEFT = 2 / 3
-"""Of a lease: with that much of the claim's own time left, a short wave needs no commit of its own."""
+"""A short wave commits no renewal of its own if at least this share of a lease is left until `send_until`."""
 
 
 class RunLease:
-    """Keeps a run's claim; a context manager for the time it is at work.
+    """Renews a run's claim while the run works; it is a context manager for that time.
 
-    Between waves a thread renews the claim. Within a wave nothing does: a renewal is a Spark job, which waits for a
-    task slot, and a wave may hold them all. So the wave's end is committed before it starts, and the tasks carry it
-    (docs/decisions/0018-lease.md).
+    A thread renews the claim between waves. Nothing renews it during a wave: a renewal is a Spark job, which waits for
+    a task slot, and a wave may occupy all slots. So the time when the wave must stop sending is committed before the
+    wave starts, and its tasks receive it (docs/decisions/0018-lease.md).
 
     Args:
-        tables: where the tables are.
-        claim: what is kept.
-        claimant: whose it is.
-        clock: time.
+        tables: access to the Delta tables.
+        claim: the claim to renew.
+        claimant: the run that has the claim, with the length of its lease.
+        clock: source of time.
     """
 
     def __init__(self, tables: Tables, claim: Claim, claimant: Claimant, clock: Clock) -> None:
@@ -53,25 +53,29 @@ class RunLease:
         self._thread.join()
 
     def expect(self, seconds: float) -> None:
-        """Announce work before the first wave that may hold all task slots for so long."""
+        """Extend the claim for work before the first wave that may occupy all task slots.
+
+        Args:
+            seconds: how long that work is expected to take.
+        """
         window = send_window_seconds(seconds, self._lease_seconds)
         if window > self._lease_seconds:
             self._append(self._clock.now() + timedelta(seconds=window))
 
     def check(self, wave: int | None = None) -> None:
-        """Make sure that no other run has taken the sync over; see `check_claim`."""
+        """Raise `SyncTakenOverError` if another run has taken the sync over; see `check_claim`."""
         check_claim(self._tables, self._claim, wave)
 
     @contextmanager
     def sending(self, planned_seconds: float, wave: int | None = None) -> Iterator[datetime]:
-        """Give a wave its end while the block sends it.
+        """Yield the time when a wave must stop sending, and pause the renewals of the thread while the block sends.
 
         Args:
             planned_seconds: how long the wave is planned to take.
-            wave: the wave, where an earlier try may have sent something of it.
+            wave: number of the wave if an earlier try may have sent some of its records; else None.
 
         Yields:
-            The time after which no request is to be started, by this driver's clock; it is committed.
+            The time, by this driver's clock, after which no request is started; it is already committed.
 
         Raises:
             SyncTakenOverError: another run has taken the sync over.
@@ -85,8 +89,8 @@ class RunLease:
                 send_until = now + timedelta(seconds=window)
                 self._append(self._claimant.expiry(now, send_until), send_until)
                 self._send_until = send_until
-                # The commit may have waited for long. Whoever took the sync over before it is seen here; whoever does
-                # so after it sees the renewal (`claim_sync`)
+                # The commit may have waited for long. This check sees a run that took the sync over before the commit;
+                # a run that tries to do so after the commit sees the renewal (`claim_sync`)
                 self.check(wave)
             yield self._send_until
         finally:
@@ -111,6 +115,6 @@ class RunLease:
             if self._sending.is_set() or silence < self._lease_seconds / RENEWALS_PER_LEASE:
                 continue
             now = self._clock.now()
-            # A storage hiccup must not cost the claim: the next look tries again
+            # A short failure of the storage must not lose the claim: the next round of the loop tries again
             with suppress(Exception):
                 self._append(self._claimant.expiry(now, now))

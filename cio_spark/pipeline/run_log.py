@@ -1,4 +1,4 @@
-"""Says in the log what a run does, an event a step (docs/logging.md)."""
+"""Writes one log event for each step of a run (docs/logging.md)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HASH_CHARACTERS: Final = 16
 
 
 class _Committed(NamedTuple):
-    """Describes a wave whose statuses are committed and not counted yet."""
+    """Describes a wave whose statuses are committed but not counted yet."""
 
     wave: int
     seconds: float
@@ -33,12 +33,12 @@ class RunLog:
     """Writes the events of one run.
 
     Args:
-        sync: the sync's name.
-        clock: time.
+        sync: name of the sync.
+        clock: source of time.
         of_workers: how the worker processes write log lines.
 
     Attributes:
-        of_workers: the same.
+        of_workers: how the worker processes write log lines.
     """
 
     def __init__(self, sync: str, clock: Clock, of_workers: LogStyle = LogStyle.OFF) -> None:
@@ -52,7 +52,7 @@ class RunLog:
         self._before = DeliveryCounts()
 
     def not_started(self, error: CioSparkError) -> None:
-        """Say that a run has ended before it had claimed its sync."""
+        """Log that a run ended before it claimed its sync."""
         said: dict[str, Any] = {"exit_status": int(error.exit_status), "error": str(error)}
         if isinstance(error, SyncAlreadyRunningError):
             self._log.write(Event.CLAIM_REFUSED, holder_run_id=error.holder, **said)
@@ -60,13 +60,13 @@ class RunLog:
             self._log.write(Event.RUN_NOT_STARTED, error_type=type(error).__name__, **said)
 
     def claimed(self, claim: Claim, *, job_attempt: str | None, take_over: bool, lease_seconds: float) -> None:
-        """Say that the run holds its sync, from whom it took it over, and what it reads; its id is known from now on.
+        """Log the claim of the run, the dead runs that it closed, and its source; later events carry the run id.
 
         Args:
-            claim: of the run.
+            claim: claim of the run.
             job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
             take_over: whether the user has said that no other run is alive.
-            lease_seconds: how long the claim lasts without a sign of life.
+            lease_seconds: seconds that the claim lasts without a renewal.
         """
         self._log = EventLog(self._sync, claim.run_id)
         self._log.write(
@@ -94,16 +94,16 @@ class RunLog:
         )
 
     def settled(self, lost_run_id: str) -> None:
-        """Say that what a lost run may have sent is written down."""
+        """Log that a lost run is recovered: its records in doubt are in the tables."""
         self._log.write(Event.LOST_RUN_SETTLED, lost_run_id=lost_run_id)
 
     def planned(self, counts: StateCounts, plan: DeliveryPlan, waves: int) -> None:
-        """Say what there is to do, and how it is cut.
+        """Log the records to deliver and the plan of the delivery.
 
         Args:
-            counts: rows by state.
-            plan: of all waves.
-            waves: how many.
+            counts: source rows by state.
+            plan: plan of all waves together.
+            waves: number of waves.
         """
         named = {**asdict(counts), **asdict(plan)}
         self._log.write(
@@ -118,13 +118,13 @@ class RunLog:
         )
 
     def wave_started(self, wave: int, waves: int, records: int, plan: DeliveryPlan) -> None:
-        """Say that a wave begins.
+        """Log that a wave begins.
 
         Args:
-            wave: its number, from 0.
-            waves: how many there are.
-            records: rows in it, those that are only written down as invalid included.
-            plan: how it is cut.
+            wave: number of the wave, from 0.
+            waves: number of all waves.
+            records: rows of the wave, including invalid ones, which are recorded but not sent.
+            plan: plan of the wave.
         """
         self._wave, self._wave_began = wave, self._clock.monotonic()
         self._progress_told = self._wave_began
@@ -140,11 +140,11 @@ class RunLog:
         )
 
     def progressed(self, done: int, total: int) -> None:
-        """Say now and then how far a wave is.
+        """Log the completed tasks of a wave, at most once in `PROGRESS_EVERY_SECONDS`.
 
         Args:
-            done: completed tasks.
-            total: all tasks.
+            done: number of completed tasks.
+            total: number of all tasks.
         """
         now = self._clock.monotonic()
         if now - self._progress_told < PROGRESS_EVERY_SECONDS:
@@ -154,11 +154,11 @@ class RunLog:
         self._log.write(Event.WAVE_PROGRESS, wave=self._wave, tasks_done=done, tasks=total, seconds=seconds)
 
     def wave_retried(self, wave: int, attempt: int, reason: str) -> None:
-        """Say that a wave is sent once more, under the same message ids.
+        """Log that a wave is sent once more, with the same message ids.
 
         Args:
-            wave: its number.
-            attempt: of the try that begins, from 2.
+            wave: number of the wave.
+            attempt: number of the attempt that begins, from 2.
             reason: `executor_lost` or `no_free_slots`.
         """
         self._log.write(Event.WAVE_RETRIED, wave=wave, attempt=attempt, reason=reason)
@@ -168,10 +168,10 @@ class RunLog:
         self._uncounted = _Committed(wave, self._clock.monotonic() - self._wave_began)
 
     def counted(self, counts: DeliveryCounts | None) -> None:
-        """Say what became of the wave that was committed last; nothing where that has been said.
+        """Log the counts of the wave that was committed last, unless they are logged already.
 
         Args:
-            counts: of the whole run so far; None: they could not be read.
+            counts: counts of the whole run so far; None if they could not be read.
         """
         committed, self._uncounted = self._uncounted, None
         if committed is None:
@@ -189,10 +189,10 @@ class RunLog:
             self._log.write(Event.BATCH_FAILURES, wave=committed.wave, records=records, failures=failures)
 
     def taken_over(self, wave: int | None) -> None:
-        """Say that another run has taken the sync over.
+        """Log that another run has taken the sync over.
 
         Args:
-            wave: the wave that may have been sent beside the other run; None: nothing was.
+            wave: number of the wave that may have been sent at the same time as the other run; None if none was.
         """
         self._log.write(Event.CLAIM_LOST, wave=wave)
 
@@ -206,14 +206,14 @@ class RunLog:
         delivery_seconds: float,
         phases: Mapping[str, float],
     ) -> None:
-        """Say how the run ended.
+        """Log how the run ended.
 
         Args:
-            exit_status: of the run.
-            outcome: one sentence.
-            books: all counts; None: it never came to them.
-            seconds: whole run.
-            delivery_seconds: the waves.
+            exit_status: exit status of the run.
+            outcome: one sentence that describes the outcome.
+            books: all counts of the run; None if they are not known.
+            seconds: duration of the whole run.
+            delivery_seconds: duration of the delivery of all waves.
             phases: seconds by phase.
         """
         self._log.write(
@@ -229,12 +229,12 @@ class RunLog:
 
 
 def configuration_hash(configuration: str | None) -> str | None:
-    """Hash a run's configuration, as its row of `sync_runs` has it, so that runs can be compared; None: it has none."""
+    """Return a short hash of a run's configuration in `sync_runs`, to compare runs by; None if it has none."""
     return hashlib.sha256(configuration.encode()).hexdigest()[:_HASH_CHARACTERS] if configuration else None
 
 
 def _counts_of(books: Books) -> dict[str, Any]:
-    """Give all counts of a run's books by the names of the fields."""
+    """Return all counts of a run's books by the names of the log fields."""
     counts = {**asdict(books.survey), **asdict(books.delivery)}
     return {
         **{name: counts[name] for name in FIELDS[Event.RUN_ENDED] if name in counts},
@@ -246,7 +246,10 @@ def _counts_of(books: Books) -> dict[str, Any]:
 
 
 def _new_failures(counts: DeliveryCounts, before: DeliveryCounts) -> Sequence[dict[str, Any]]:
-    """Give what was not accepted since, by status, category and code, most frequent first; no word of the API."""
+    """Return the records that were not accepted since `before`, by status, category and code, the most frequent first.
+
+    The API's own messages are left out.
+    """
     known = Counter({(code.status, code.category, code.code): code.records for code in before.codes})
     found = [
         {

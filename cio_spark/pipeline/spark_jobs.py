@@ -1,4 +1,4 @@
-"""The jobs of one delivery as Spark runs them, on a classic session and on Spark Connect."""
+"""Observes and cancels the Spark jobs of one delivery, on a classic session and on Spark Connect."""
 
 from __future__ import annotations
 
@@ -13,36 +13,39 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 UNKNOWN = 0
-"""Slots where Spark does not tell."""
+"""Number of slots if Spark does not report it."""
 _GROUP, _DESCRIPTION = "spark.jobGroup.id", "spark.job.description"
 _RUNNING = "RUNNING"
 
 
 def needs_barrier(local: bool, dynamic_allocation: bool, partitions: int, slots: int) -> bool:
-    """Whether a delivery is run as a barrier stage: all its tasks at once, and ended as a whole when one is lost.
+    """Tell whether a delivery runs as a barrier stage: its tasks start together, and all end when one is lost.
 
-    A lost executor takes its shuffle files along; Spark then runs a plain stage again, also tasks still at work: two
-    requests at once for a person, twice the rate. Spark refuses a barrier stage under dynamic allocation, and lets one
-    with fewer `slots` (0: unknown) than tasks wait; local mode loses no executor (docs/decisions/0010-barrier.md).
+    When an executor is lost, its shuffle files are lost too. Spark then runs a plain stage again, including tasks that
+    are still running: a person may get two requests at once, and the rate doubles. Spark refuses a barrier stage under
+    dynamic allocation, and lets a barrier stage wait if there are fewer `slots` (0: unknown) than tasks. Local mode
+    loses no executor (docs/decisions/0010-barrier.md).
     """
     return not local and not dynamic_allocation and partitions <= slots
 
 
 class ClassicJobs:
-    """Jobs of a classic session, found by a tag.
+    """Observes and cancels the Spark jobs of a delivery on a classic session, which it finds by a tag.
 
-    They stay in the job group of whoever called, so that a cancellation by that group reaches them. Where there is
-    none, the tag is their group too: from Spark 4 on, only a group's jobs can be cancelled while they wait to start.
+    The jobs stay in the job group of the calling thread, so that a cancellation of that group reaches them. If the
+    thread has no group, the tag is their group too: from Spark 4 on, jobs that wait to start can only be cancelled by
+    their group.
 
     Args:
-        context: the session's.
-        tag: a name of their own.
-        tasks: tasks of the delivery.
-        may_be_barrier: False: it is a plain stage in any case.
+        context: context of the session.
+        tag: unique name of the delivery.
+        tasks: number of tasks of the delivery.
+        may_be_barrier: False to run a plain stage in any case.
 
     Attributes:
         barrier: whether the delivery is to run as a barrier stage.
-        completed: tasks, counted by themselves: Spark's stages do not say whose they are.
+        completed: accumulator to which every completed task adds itself, because Spark's stages do not say to which
+            delivery they belong.
     """
 
     def __init__(self, context: SparkContext, tag: str, tasks: int, *, may_be_barrier: bool = True) -> None:
@@ -59,24 +62,24 @@ class ClassicJobs:
 
     @property
     def slots(self) -> int:
-        """The number of tasks that can run at once, whatever else is at work; 0: unknown."""
+        """Number of tasks that can run at once, if no other job runs; 0 if unknown."""
         return task_slots(self._context)
 
     @property
     def completed_tasks(self) -> int:
-        """The number of tasks that have come to their end."""
+        """Number of completed tasks."""
         return self.completed.value
 
     @property
     def active_tasks(self) -> int:
-        """The number of tasks at work, also those that Spark has killed and that have not ended yet."""
+        """Number of running tasks, including those that Spark has killed and that have not ended yet."""
         stages = filter(None, (self._tracker.getStageInfo(stage) for job in self._found() for stage in job.stageIds))
         return sum(stage.numActiveTasks for stage in stages)
 
     def waits_for(self, tasks: int) -> bool:
-        """Tell whether these jobs wait for slots to run so many tasks at once.
+        """Tell whether these jobs wait for slots to start `tasks` tasks together.
 
-        Spark starts such a stage when the application has the slots; whether other jobs hold them it does not ask.
+        Spark submits such a stage as soon as the application has enough slots, even if other jobs occupy them.
         """
         if self.completed_tasks or self.active_tasks:
             return False
@@ -91,7 +94,7 @@ class ClassicJobs:
         return filter(None, map(self._tracker.getJobInfo, ids))
 
     def begin(self) -> None:
-        """Make what this thread starts from now on belong to them."""
+        """Tag the Spark jobs that this thread starts from now on as jobs of the delivery."""
         self._description = self._context.getLocalProperty(_DESCRIPTION)
         self._has_own_group = self._context.getLocalProperty(_GROUP) is None
         self._context.addJobTag(self._tag)
@@ -100,28 +103,29 @@ class ClassicJobs:
         self._context.setLocalProperty(_DESCRIPTION, "cio_spark delivery")
 
     def end(self) -> None:
-        """Make what this thread starts from now on belong to others again."""
+        """Stop tagging the Spark jobs that this thread starts."""
         self._context.removeJobTag(self._tag)
         if self._has_own_group:
             self._context.setLocalProperty(_GROUP, None)  # type: ignore[arg-type]  # None clears it
         self._context.setLocalProperty(_DESCRIPTION, self._description)  # type: ignore[arg-type]  # None clears it
 
     def cancel(self) -> None:
-        """End them."""
+        """Cancel the Spark jobs of the delivery."""
         self._context.cancelJobsWithTag(self._tag)
         if self._has_own_group:
             cancel_jobs(self._jvm, self._tag)
 
 
 class ConnectJobs:
-    """Jobs of a Spark Connect session, found by their tag; Connect tells neither slots nor tasks.
+    """Cancels the Spark jobs of a delivery on Spark Connect by their tag; Connect reports neither slots nor tasks.
 
     Args:
         spark: the session.
-        tag: a name of their own.
+        tag: unique name of the delivery.
 
     Attributes:
-        barrier, completed: as of `ClassicJobs`: none.
+        barrier: always False; the delivery is a plain stage.
+        completed: always None; Connect has no accumulators.
     """
 
     barrier = False
@@ -135,18 +139,18 @@ class ConnectJobs:
         self._tag = tag
 
     def begin(self) -> None:
-        """Make what this thread starts from now on belong to them."""
+        """Tag the Spark jobs that this thread starts from now on as jobs of the delivery."""
         self._spark.addTag(self._tag)
 
     def end(self) -> None:
-        """Make what this thread starts from now on belong to others again."""
+        """Stop tagging the Spark jobs that this thread starts."""
         with contextlib.suppress(Exception):
             self._spark.removeTag(self._tag)
 
     def waits_for(self, tasks: int) -> bool:  # noqa: ARG002  the signature of `ClassicJobs`
-        """Tell whether these jobs wait for slots: Connect does not tell."""
+        """Return False, because Connect does not report whether jobs wait for slots."""
         return False
 
     def cancel(self) -> None:
-        """End them."""
+        """Cancel the Spark jobs of the delivery."""
         self._spark.interruptTag(self._tag)

@@ -1,4 +1,4 @@
-"""Ledger → planning: what a run has to do."""
+"""Finds the records that a run has to deliver, and plans their delivery: ledger → planning."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cio_spark.results import Tables
 
 @dataclass(frozen=True)
 class Work:
-    """What a run has to do.
+    """Holds the records that a run has to deliver, their counts and the plan of the delivery.
 
     Attributes:
-        records: classified records, lazily.
-        deliverable: those of them that go through the delivery.
-        counts: rows by state.
-        plan: how the delivery is cut.
+        records: all classified records, as a lazy DataFrame.
+        deliverable: the records that go through the delivery: new, changed, again and invalid ones.
+        counts: source rows by state.
+        plan: plan of the delivery.
     """
 
     records: DataFrame
@@ -42,23 +42,23 @@ def survey(
     retry_held: bool,
     count_everything: bool = False,
 ) -> Work:
-    """Ledger → planning: what still needs sending, and how it is cut.
+    """Find the records that still have to be sent, and plan their delivery.
 
     Args:
-        config: the sync.
-        tables: where the tables are.
-        records: prepared, judged records of the pinned source.
-        checks: what was asked about them.
-        earlier: `record_status` as earlier runs left it, at a pinned version; None: there is no such table.
-        slots: task slots.
-        retry_held: also try what was refused before with the same payload.
-        count_everything: look at every payload, also on a first run.
+        config: configuration of the sync.
+        tables: access to the Delta tables.
+        records: prepared and validated records of the pinned source.
+        checks: checks of the source that were started in the background.
+        earlier: `record_status` at a pinned version; None if the table does not exist.
+        slots: task slots of the session.
+        retry_held: also send records that were refused before with the same payload.
+        count_everything: read every payload, also on a first run, which else reads a sample.
 
     Raises:
         ExpressionError: an expression of the payload, or of `order_by`, fails on a row.
     """
     known = _knows(earlier, config.sync.name)
-    # Before any query on the records, which may meet what fails
+    # Wait for the trial of the expressions before any query on the records, which may meet an expression that fails
     checks.tried.result()
     mean_bytes = None if known or count_everything else ledger.sample_bytes(records)
     source_rows = checks.rows.result()
@@ -67,7 +67,7 @@ def survey(
         superseded = source.count_superseded(records, config.source.order_by)
         records = source.drop_superseded(records, config.source.order_by)
     if earlier is None or not known:
-        # No filter: Spark would push it below the JSON it depends on, and build every payload twice
+        # No filter here: Spark would push it below the JSON that it depends on, and build every payload twice
         records = deliverable = ledger.mark_all_new(records)
     else:
         records = ledger.classify_records(
@@ -87,10 +87,10 @@ def survey(
 
 
 def held_statuses(config: SyncConfig) -> tuple[str, ...]:
-    """Statuses with which a record is not tried again until its payload changes.
+    """Return the statuses with which a record is held: it is not tried again until its payload changes.
 
-    What the API said of a suppression or deletion holds nothing: it is tried on every run until it is accepted. What
-    our own validation says of the same bytes is the same every time, and would only be written down again.
+    A suppression or deletion that the API refused is not held: it is tried on every run until it is accepted. A record
+    that our own validation refused is held for every call: the result for the same bytes would be the same each time.
     """
     if not config.call.is_held:
         return ("invalid",)
@@ -98,14 +98,17 @@ def held_statuses(config: SyncConfig) -> tuple[str, ...]:
 
 
 def _accepted_persons(config: SyncConfig, earlier: DataFrame) -> DataFrame | None:
-    """What must not be overwritten by something older; None where no call does, or where it must be sent anyway."""
+    """Return the newest accepted call of each person, which older calls must not overwrite; None if that rule is off.
+
+    It is off for calls that do not overwrite all that is known of a person, and for calls that are never held.
+    """
     if not config.call.is_held or not config.call.overwrites_person:
         return None
     return ledger.accepted_persons(earlier, config.sync.name)
 
 
 def plan_of(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) -> DeliveryPlan:
-    """The plan for so many records of so many JSON bytes."""
+    """Return the delivery plan for a number of records and of JSON bytes."""
     return planning.plan_delivery(
         config.batch,
         slots,
@@ -118,12 +121,12 @@ def plan_of(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) 
 
 
 def _knows(earlier: DataFrame | None, sync: str) -> bool:
-    """Whether an earlier run of the sync wrote anything."""
+    """Tell whether an earlier run of the sync wrote any row."""
     return earlier is not None and not earlier.where(F.col("sync") == sync).limit(1).isEmpty()
 
 
 def waiting_letters(config: SyncConfig, tables: Tables) -> DataFrame | None:
-    """Where failed records wait for a replay: the sync's dead letters."""
+    """Return the sync's dead letters if failed records wait in them for a replay; else None."""
     if config.batch.error_handling is not ErrorHandlingStrategy.DEAD_LETTER_QUEUE:
         return None
     letters = tables.read("dead_letters", tables.version("dead_letters")) if tables.exists("dead_letters") else None

@@ -1,7 +1,8 @@
-"""Settles what a run has sent after another run took its sync over.
+"""Recovers records that a run may have sent after another run took its sync over.
 
-Customer.io may then hold what the older run sent last, while the tables say that it holds what the newer one sent. Such
-records get a row `failed` with the code `in_doubt`, under a run id newer than both, and so are sent again.
+Customer.io may then have the version that the older run sent last, while the tables say that it has the version of the
+newer run. Such records get a `failed` row with the code `in_doubt`, under a run id newer than both, so they are sent
+again.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ _SENT = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes
 
 
 def recover_after_take_over(config: SyncConfig, tables: Tables, claim: Claim, wave: int, *, clock: Clock) -> None:
-    """Write down that a wave may have been sent beside another run's.
+    """Register that a wave of a taken-over run may have been sent at the same time as another run, and recover it.
 
-    While that run is at work it is not known what it sends: the run after it then settles this one.
+    While the other run is alive, its records are not known: then a later run recovers the wave.
 
     Args:
-        config: the sync.
-        tables: where the tables are.
-        claim: of the run that was taken over.
-        wave: the wave.
-        clock: time.
+        config: configuration of the sync.
+        tables: access to the Delta tables.
+        claim: claim of the run that was taken over.
+        wave: number of the wave.
+        clock: source of time.
     """
     stand_in = results.register_taken_over(tables, claim, wave, owner=owner(), clock=clock)
     if all(run.ended for run in results.claims_of(tables, claim.sync, clock.now())):
@@ -41,18 +42,18 @@ def recover_after_take_over(config: SyncConfig, tables: Tables, claim: Claim, wa
 
 
 def recover_taken_over(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
-    """Append `in_doubt` rows for what a taken-over wave sent, where a later run has accepted another version since.
+    """Append `in_doubt` rows for records of a taken-over wave of which a later run had another version accepted.
 
-    Where the call overwrites state, also for what a later run has accepted of the same person and is newer, if the wave
-    may have arrived after it.
+    If the call overwrites state, append rows also for other, newer records of the same persons that a later run had
+    accepted, if the wave may have arrived after that run began.
 
     Args:
-        config: the sync as it is now.
-        tables: where the tables are.
+        config: present configuration of the sync, used if the run's own configuration cannot be read.
+        tables: access to the Delta tables.
         lost: the run that stands for the taken-over one.
     """
     then = configuration_of(lost) or config
-    if then.on_change == "send":  # else what was sent once is never sent in another version
+    if then.on_change == "send":  # else an accepted record is never sent in another version
         with fix_settings(tables.spark, then.payload.time_zone):
             _write_in_doubt(then, tables, lost)
 
@@ -71,7 +72,7 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
     of_wave = F.col("batch_id").contains(f"-{taken_over}-w{lost.taken_over_wave}-p")
     written = keyed.where(mine & F.expr(WAS_SENT) & of_wave).select("key", *_SENT, "attempted_at")
     sent = _unwritten(then, tables, lost, keyed.where(mine)) if written.isEmpty() else written
-    if sent is None:  # nobody can tell what it was: whatever was accepted since may have been overwritten
+    if sent is None:  # the sent records are unknown: every record accepted since may have been overwritten
         in_doubt = later.select("later.*")
     else:
         other = F.col("later.payload_hash") != F.col("payload_hash")
@@ -83,7 +84,7 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
                 F.col("later_id") != F.col("beside_id")
             )
             of_persons = newer.where(is_newer).withColumnRenamed("later_id", "record_id").select(*_SENT)
-            # Of a record, what was sent comes before what was accepted since: one row is enough
+            # One row for each record is enough; the row of the version that the wave sent goes first
             in_doubt = in_doubt.unionByName(of_persons.join(in_doubt, "record_id", "left_anti").distinct())
     results.append_in_doubt(
         tables,
@@ -95,7 +96,7 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
 
 
 def _unwritten(config: SyncConfig, tables: Tables, lost: LostRun, written: DataFrame) -> DataFrame | None:
-    """Give what the taken-over run would have sent and did not write; None where its rows can be read no more."""
+    """Return the records that the taken-over run was to send and did not write; None if its rows cannot be read."""
     taken_over = LostRun(str(lost.taken_over_run), lost.configuration, lost.source_version)
     deliverable = surveyed(config, tables, taken_over, Staging(tables, taken_over.run_id))
     if deliverable is None:
@@ -107,16 +108,18 @@ def _unwritten(config: SyncConfig, tables: Tables, lost: LostRun, written: DataF
 
 
 def _sent_beside(config: SyncConfig, tables: Tables, taken_over: str, sent: DataFrame) -> DataFrame:
-    """Find what may have arrived after the other run began: it may be older than what that run has sent of its person.
+    """Return the records of the wave that may have arrived after the other run began.
+
+    Such a record may be older than the record that the other run sent for the same person.
 
     Args:
-        config: the sync as it was.
-        tables: where the tables are.
-        taken_over: the run that was taken over.
-        sent: what its wave sent; `attempted_at` is null where nobody knows when.
+        config: configuration that the taken-over run had.
+        tables: access to the Delta tables.
+        taken_over: id of the run that was taken over.
+        sent: records that its wave sent; `attempted_at` is null if the time is unknown.
 
     Returns:
-        `person_key`, `beside_id`: the record, `time`: the first characters of its message id.
+        a DataFrame with `person_key`, `beside_id` (the record id) and `time` (the first characters of its message id).
     """
     events = tables.read("sync_runs").where(F.col("sync") == config.sync.name)
     others = (F.col("event") == "started") & (F.col("run_id") > F.lit(taken_over)) & F.col("taken_over_run").isNull()

@@ -1,4 +1,4 @@
-"""Finds the columns of a source that a sync uses, for a staging keeps no others."""
+"""Finds the columns of a source that a sync uses, because only these columns are staged."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from cio_spark.spark import sql as users_sql
 def used_columns(config: SyncConfig, rows: DataFrame) -> list[str]:
     """Find the columns that the payload and `order_by` use, in the order of the source.
 
-    A column counts as used where its name is a word of an expression, also as a function's or a field's: one column too
-    many does no harm. Only of those that cannot be staged is Spark asked whether the sync does without.
+    A column counts as used if its name is a word of an expression, even if that word names a function or a field: one
+    column too many does no harm. Columns that cannot be staged are tested further: Spark analyses whether the sync
+    works without them.
 
     Args:
-        config: the sync; `prepare_and_validate` has found no problem with it.
-        rows: the source's rows.
+        config: configuration of the sync, in which `prepare_and_validate` has found no problem.
+        rows: rows of the source.
 
     Raises:
-        ConfigurationError: a column that is used has a type that no Delta table holds.
+        ConfigurationError: a used column has a type that no Delta table can store.
     """
     used = _mentioned(config, rows.columns)
     unfit = [field for field in rows.schema if field.name in used and type_to_stage(field.dataType) is None]
@@ -39,7 +40,7 @@ def used_columns(config: SyncConfig, rows: DataFrame) -> list[str]:
 
 
 def _does_without(config: SyncConfig, rows: DataFrame, name: str) -> bool:
-    """Tell whether no expression needs a column; a `*` takes whatever there is."""
+    """Tell whether the sync works without a column; a `*` in an expression needs every column."""
     if any(users_sql.words_in(text) is None for text in _expressions(config)):
         return False
     try:
@@ -50,12 +51,12 @@ def _does_without(config: SyncConfig, rows: DataFrame, name: str) -> bool:
 
 
 def _expressions(config: SyncConfig) -> list[str]:
-    """The expressions that are evaluated on staged rows."""
+    """Return the expressions that are evaluated on staged rows."""
     return [text for path, text in config.expressions().items() if path not in ("source.where", "source.query")]
 
 
 def _without(rows: DataFrame, name: str) -> DataFrame:
-    """The rows without one column, taken by its place: another's name may differ in nothing but case."""
+    """Return the rows without one column, selected by position: names of two columns may differ only in case."""
     columns = rows.columns
     placed = rows.toDF(*[f"c{place}" for place in range(len(columns))])
     return placed.select(*[F.col(f"c{place}").alias(other) for place, other in enumerate(columns) if other != name])

@@ -1,4 +1,4 @@
-"""Watches a delivery while it runs: tells how far it is, ends it when it is overdue."""
+"""Watches a delivery while it runs: reports its progress, and cancels it when it is overdue."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 30.0
-"""How long a delivery waits for slots; a lost executor's successor registers within seconds."""
+"""Seconds that a delivery waits for slots; the executor that replaces a lost one registers within seconds."""
 
 
 class DeliveryWatch:
-    """Tells how many tasks of a delivery are completed, cancels it when it is overdue.
+    """Reports how many tasks of a delivery are completed, and cancels the delivery when it is overdue.
 
-    A context manager. What a cancelled delivery has sent is known to nobody: its statuses are thrown away.
+    It is a context manager. The statuses of a cancelled delivery are discarded, so nobody knows which of its records
+    were sent.
 
     Args:
         spark: the session.
-        tag: a name of the delivery's own; set for the calling thread.
-        tasks: tasks of the delivery.
-        tell: called with completed and all tasks.
-        overdue: whether to cancel.
-        may_be_barrier: False: the delivery is a plain stage in any case.
-        clock: time.
+        tag: unique name of the delivery, set on the calling thread.
+        tasks: number of tasks of the delivery.
+        tell: called with the number of completed tasks and of all tasks.
+        overdue: tells whether to cancel the delivery.
+        may_be_barrier: False to run a plain stage in any case.
+        clock: source of time; None for the system's clock.
 
     Attributes:
-        jobs: of the delivery.
-        starved: whether it is cancelled because its tasks, which must start together, found no free slots: Spark counts
-            all slots of the application, also those that other jobs hold, and would wait without bound.
+        jobs: Spark jobs of the delivery.
+        starved: whether the delivery is cancelled because its tasks, which must start together, found no free slots.
+            Spark counts all slots of the application, including those that other jobs occupy, and would wait for ever.
     """
 
     def __init__(
@@ -68,11 +69,11 @@ class DeliveryWatch:
         fed = self._clock.monotonic()
         while not self._ended.wait(_POLL_SECONDS):
             jobs = self.jobs
-            # What fails here is tried again
+            # A failure here is ignored: the next round of the loop tries again
             with contextlib.suppress(Exception):
                 if self.starved or self._overdue():
                     jobs.cancel()
-            # And what fails here must not cost the cancellation
+            # A failure here must not prevent the cancellation in the next round
             with contextlib.suppress(Exception):
                 if not jobs.barrier or not jobs.waits_for(self.tasks):
                     fed = self._clock.monotonic()

@@ -1,7 +1,8 @@
-"""Delivery in waves: each is a range of persons, one Spark job and one commit, so that a crash costs one wave at most.
+"""Delivers records in waves: a wave is one set of persons, one Spark job and one commit.
 
-Small runs are one wave, straight from the source. Larger ones are staged once, cut by wave, so that no wave scans or
-classifies the source again (docs/decisions/0006-waves.md).
+A crash therefore costs one wave at most. A small run is one wave, read directly from the source. The records of a
+larger run are staged once, by wave, so that no wave scans or classifies the source again
+(docs/decisions/0006-waves.md).
 """
 
 from __future__ import annotations
@@ -28,30 +29,30 @@ from cio_spark.results import Staging
 from cio_spark.spark import failures as spark_errors
 
 STOPPING_CODES = frozenset(code.value for code in StopCode if code is not StopCode.OUT_OF_TIME)
-"""Codes of records that were not attempted because their partition stopped: no further wave is started.
+"""Codes of records that were not attempted because their partition stopped; after them no further wave is started.
 
-A wave that only ran out of time says nothing about the next one, which holds other persons and gets time of its own.
+`out_of_time` is not among them: the next wave has other persons and gets its own time.
 """
 MOST_TRIES = 4
-"""Of one wave, when executors are lost: as often as Spark tries a task unless told otherwise."""
-# How Spark says that a barrier stage lost a task, and that it found no slots for one; it has no types for them
+"""Tries of one wave when executors are lost: the default number of tries that Spark gives a task."""
+# Texts by which Spark reports that a barrier stage lost a task, or found no slots: it has no exception types for them
 _LOST = ("failed barrier ResultStage", "SPARK-24819")
 _POLL_SECONDS = 0.5
 
 MOST_OF_LEASE_UNSTAGED = 1 / 3
-"""A single wave is sent without staging where its records were found within this part of a lease."""
+"""A single wave is sent without staging if the survey took at most this share of a lease."""
 
 
 @dataclass(frozen=True)
 class Wave:
-    """A part of a run's records.
+    """Describes a part of a run's records that is delivered in one Spark job and one commit.
 
     Attributes:
-        number: from 0.
-        records: classified records, lazily.
-        rows: how many, counted when they were staged or surveyed.
-        plan: how it is cut.
-        is_retry_wave: it holds what was refused before, so that refusals say nothing about the configuration.
+        number: number of the wave, from 0.
+        records: classified records, as a lazy DataFrame.
+        rows: number of records, counted when they were staged or surveyed.
+        plan: plan of the wave.
+        is_retry_wave: whether its records were refused before, so that refusals say nothing about the configuration.
     """
 
     number: int
@@ -62,17 +63,18 @@ class Wave:
 
 
 def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots, *, surveyed_seconds: float) -> list[Wave]:
-    """Cut one wave, or several from the staging; what was refused before gets one of its own.
+    """Cut the records into one wave, or stage them in several; records that were refused before get their own wave.
 
-    A single wave is not staged: its one Spark job finds the records again and sends them. Where finding them took a
-    good part of a lease, the time that the wave may send would be over before its first request, so it is staged too.
+    A single wave is normally not staged: its Spark job reads the source again and sends the records. If the survey took
+    more than `MOST_OF_LEASE_UNSTAGED` of a lease, that reading could use up the time in which the wave may send, so the
+    wave is staged too.
 
     Args:
-        config: the sync.
-        work: what there is to do.
-        staging: where the records of several waves are kept.
-        slots: task slots.
-        surveyed_seconds: how long it took to find the records.
+        config: configuration of the sync.
+        work: the records to deliver, and their counts.
+        staging: table for the staged records.
+        slots: task slots of the session.
+        surveyed_seconds: seconds that the survey took.
     """
     counts = work.counts
     delivery = config.delivery
@@ -103,17 +105,17 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots, *,
 
 
 def deliver_waves(run: RunContext, work: Work, waves: Sequence[Wave]) -> None:
-    """Deliver wave after wave, as long as nothing says to stop.
+    """Deliver wave after wave, until all are delivered or a reason to stop appears.
 
     Args:
-        run: the run; its cancellation is asked before each wave, and during one for its grace time. Its lease is asked
-            before every try of a wave, and after every wave, whether the run still holds its sync. Its progression is
-            kept up to date, so that it is right also when this raises.
-        work: what there is to do.
-        waves: how that is cut; there may be none.
+        run: the run. Its cancellation is checked before each wave, and during a wave with the grace time. Its lease
+            checks before every try of a wave, and after every wave, that no other run has taken the sync over. Its
+            progression is updated, and is correct also if this function raises.
+        work: the records to deliver, and their counts.
+        waves: the waves; may be empty.
 
     Raises:
-        SyncTakenOverError: another run has taken the sync over: going on would send what is older over newer.
+        SyncTakenOverError: another run has taken the sync over; to continue could overwrite newer values with older.
     """
     run.log.planned(work.counts, work.plan, len(waves))
     if waves:
@@ -137,7 +139,7 @@ def _deliver_all(run: RunContext, waves: Sequence[Wave]) -> None:
             except SyncTakenOverError:
                 raise
             except Exception:
-                # The commit may have been made all the same
+                # The commit may have succeeded in spite of the exception
                 if results.count_statuses(run.tables, run_id, config.sync.name).persisted < expected:
                     run.lease.check(wave.number)
                     if run.cancellation.requested:
@@ -160,7 +162,7 @@ def _deliver_all(run: RunContext, waves: Sequence[Wave]) -> None:
 
 
 def _says_stop(config: SyncConfig, counts: DeliveryCounts) -> bool:
-    """Whether a partition stopped for a reason that holds for the later waves too."""
+    """Tell whether a partition stopped for a reason that applies to the later waves too."""
     if config.batch.error_handling is ErrorHandlingStrategy.FAIL_FAST and counts.failed + counts.rejected:
         return True
     return any(
@@ -170,12 +172,12 @@ def _says_stop(config: SyncConfig, counts: DeliveryCounts) -> bool:
 
 
 def _deliver(run: RunContext, wave: Wave, request_seconds: float) -> None:
-    """Send a wave and append its statuses: the one action; again, under the same ids, where an executor was lost.
+    """Send a wave and append its statuses in one Spark action; repeat it with the same ids if an executor was lost.
 
     Args:
         run: the run.
         wave: the wave.
-        request_seconds: how long a request of this run has taken so far, on average.
+        request_seconds: mean duration of the requests of this run so far.
     """
     config, progression = run.config, run.progression
     records = ledger.add_message_id(wave.records, config.sync.name)
@@ -208,13 +210,13 @@ def _deliver(run: RunContext, wave: Wave, request_seconds: float) -> None:
             except Exception as error:
                 if attempt == MOST_TRIES or run.cancellation.requested or not _may_go_again(watch, error, run.clock):
                     raise
-                # Its tasks found no free slots to start together, so nothing was sent: they may start one by one
+                # The tasks found no free slots to start together, so nothing was sent: next they may start one by one
                 may_be_barrier = may_be_barrier and not watch.starved
                 run.log.wave_retried(wave.number, attempt + 1, "no_free_slots" if watch.starved else "executor_lost")
 
 
 def _append(run: RunContext, wave: Wave, arranged: DataFrame, watch: DeliveryWatch, send_until: datetime) -> int:
-    """Send a wave and append its statuses, in one try; the result is how many stages of Spark have sent it."""
+    """Send a wave and append its statuses in one try; return the number of Spark stages that sent it."""
     config, spark = run.config, run.tables.spark
     settings = delivery_settings(
         config,
@@ -242,14 +244,17 @@ def _append(run: RunContext, wave: Wave, arranged: DataFrame, watch: DeliveryWat
 
 
 def _planned_seconds(plan: DeliveryPlan, request_seconds: float) -> float:
-    """Tell how long a wave is planned to take, also by what requests of this run have taken so far."""
+    """Return the seconds that a wave is expected to take, by its plan or by the duration of this run's requests."""
     in_flight = max(1, min(plan.batches, plan.in_flight))
     return max(plan.eta_seconds, plan.batches * request_seconds / in_flight)
 
 
 def _may_go_again(watch: DeliveryWatch, error: BaseException, clock: Clock) -> bool:
-    """Whether a delivery failed for want of an executor only; waits for the end of its tasks, and for a successor."""
-    if spark_errors.is_second_evaluation(error):  # which a further try would repeat
+    """Tell whether a delivery may be tried again: it failed only because an executor or free slots were missing.
+
+    Wait for the end of the tasks that still run, and for an executor that replaces the lost one.
+    """
+    if spark_errors.is_second_evaluation(error):  # a further try would cause it again
         return False
     if not watch.jobs.barrier or not (watch.starved or any(sign in str(error) for sign in _LOST)):
         return False

@@ -1,6 +1,6 @@
-"""Refuses a sync whose address changed: its tables know what one workspace accepted, and nothing of another.
+"""Refuses a sync whose API address changed, because its tables only know what the former workspace accepted.
 
-The key is never kept, so a new key at the same address cannot be told from the old one (docs/configuration.md).
+The API key is never stored, so a new key at the same address cannot be noticed (docs/configuration.md).
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def check_address(config: SyncConfig, tables: Tables, last_configuration: str | None) -> None:
-    """Refuses to go on where the sync's last run had another address and its tables rely on answers from there.
+    """Raise if the sync's last run had another API address and its tables contain answers from that address.
 
-    The last run's address is the one the ledger belongs to: every run either passed this check, or was told that both
-    addresses lead to the same workspace, or came before any record was answered at all.
+    The ledger belongs to the address of the last run, because every run passed this check, or was told that both
+    addresses lead to the same workspace, or ran before any record had an answer.
 
     Args:
-        config: the sync as it is now.
-        tables: where the tables are.
-        last_configuration: JSON of the configuration of the sync's last run; None: there is none.
+        config: present configuration of the sync.
+        tables: access to the Delta tables.
+        last_configuration: JSON of the configuration of the sync's last run; None if there is none.
 
     Raises:
-        ConfigurationError: another address, and a record that would not be sent for what was answered there.
+        ConfigurationError: the address changed, and at least one record would not be sent because of an answer from
+            the former address.
     """
     before, now = address_in(last_configuration), config.api.url
     if before is None or is_same_address(before, now) or not results.has_answers(tables, config.sync.name):
@@ -43,7 +44,7 @@ def check_address(config: SyncConfig, tables: Tables, last_configuration: str | 
 
 
 def address_in(configuration: str | None) -> str | None:
-    """The API's address in the configuration that a run kept; None where there is none."""
+    """Return the API's address from the recorded configuration of a run; None if it has none."""
     try:
         address = json.loads(configuration or "")["api"]["url"]
     except (ValueError, KeyError, TypeError):
@@ -52,7 +53,7 @@ def address_in(configuration: str | None) -> str | None:
 
 
 def is_same_address(one: str, other: str) -> bool:
-    """Tell whether two addresses lead to the same place; a port is part of one, also on this machine."""
+    """Tell whether two addresses lead to the same place; the port counts too, also on the local machine."""
     return _place(one) == _place(other)
 
 

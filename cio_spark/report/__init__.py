@@ -1,1 +1,1 @@
-"""One self-contained HTML page about a sync: read in `facts`, drawn in `plots`, written in `page` (extra `report`)."""
+"""Writes a self-contained HTML page about a sync: `facts` reads, `plots` draws, `page` renders (extra `report`)."""

@@ -1,4 +1,4 @@
-"""Makes SVG that goes inside a page: its colours are the page's own, so that it turns dark with it."""
+"""Draws plots as SVG to embed in a page; they use the page's colours, and so follow its dark mode."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, FAINT, FIRST, SECOND, THIRD = "#000001", "#000002", "#000003", "#000004", "#000005"
-"""What is drawn with; the page says what colours they are, in light and in dark."""
+"""Placeholder colours of a drawing; the page defines the real ones for its light and its dark mode."""
 _COLOURS: Final = {INK: "--ink", FAINT: "--line", FIRST: "--first", SECOND: "--second", THIRD: "--third"}
 _STYLE: Final = {
-    "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and scaled
-    "svg.hashsalt": "cio-spark",  # equal figures give an equal page
-    "text.parse_math": False,  # an error code may hold $
+    "svg.fonttype": "none",  # keep text as text, so that it can be read aloud, searched and scaled
+    "svg.hashsalt": "cio-spark",  # fixed, so that equal figures give an equal page
+    "text.parse_math": False,  # an error code may contain $
     "font.family": "sans-serif",
     "font.size": 10,
     "hatch.linewidth": 0.6,
@@ -49,12 +49,12 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot.
+    """Holds a plot.
 
     Attributes:
-        title: what it shows.
-        description: the same for those who do not see it, with its main figures.
-        svg: the drawing.
+        title: title of the plot.
+        description: text with the main figures, for people who cannot see the plot.
+        svg: the drawing as an SVG element.
     """
 
     title: str
@@ -63,7 +63,7 @@ class Plot:
 
 
 def style() -> AbstractContextManager[None]:
-    """The style within which axes are made and drawn on."""
+    """Return a context that applies the style; axes must be made and drawn on within it."""
     return mpl.rc_context(_STYLE)  # type: ignore[arg-type]  # its stubs know keys as literals only
 
 
@@ -75,13 +75,13 @@ def draw(
     rows: int = 1,
     height: float = 2.6,
 ) -> Plot:
-    """Draws a plot.
+    """Draw a plot.
 
     Args:
         title, description: see `Plot`.
-        paint: draws on the axes, which lie one above the other and share their x.
-        rows: how many.
-        height: of all of them, in inches; the width is 9.
+        paint: draws on the axes, which are stacked and share their x axis.
+        rows: number of axes.
+        height: height of all axes together, in inches; the width is 9 inches.
     """
     with style():
         figure = Figure(figsize=(9, height), layout="constrained")
@@ -94,14 +94,14 @@ def draw(
 
 
 def _inside_a_page(svg: str, title: str, description: str) -> Markup:
-    """The element alone, with a name, identifiers of its own, and colours that the page defines."""
+    """Return the SVG element with title, description, unique identifiers and the colours of the page."""
     svg = svg[svg.index("<svg") :]
     name = f"plot{next(_numbers)}"
     svg = _IDENTIFIER.sub(rf"\g<1>{name}-", svg)
     for colour, variable in _COLOURS.items():
         svg = svg.replace(colour, f"var({variable})")
     svg = _FONT.sub(r"\g<1>system-ui, sans-serif", svg)
-    # The drawing takes the width that it is given
+    # Without a fixed size, the drawing takes the width of its container
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     label = f' role="img" aria-labelledby="{name}-title {name}-desc">'

@@ -1,4 +1,4 @@
-"""Everything a report says, read from the tables once; figures are those of the views, not computed again."""
+"""Reads all facts of a report from the tables, once; its figures are those of the views."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _FAILURE = (
     *("run_id", "record_id", "status", "error_category", "error_code", f"{OUR_WORDS} AS error_message"),
     *("http_status", "attempts", "batch_id", "attempted_at"),
 )
-"""Columns of a failure: no payload, no person's key, and nothing that the API said, which may echo either."""
+"""Columns of a failure, without payload and person key, and without messages of the API, which may repeat both."""
 
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What a report says.
+    """Holds the facts of a report.
 
     Attributes:
-        sync: the sync's name.
-        made_at: when it was read.
-        since: from when on there are hours.
-        analysis: rows of the views, as on the terminal.
-        findings: what holds it back; None where nothing was sent.
-        timeline: the run of the findings, in slices of time.
-        fill: how full its batches were, as counts by tenths of the limits.
-        failures: records that were not accepted, of the newest runs first.
-        configuration: of the newest run, by dotted path; no secret is ever in it.
+        sync: name of the sync.
+        made_at: time of the report.
+        since: time of the first hourly trend.
+        analysis: rows of the views, as the terminal shows them.
+        findings: bottlenecks and a suggestion; None if nothing was sent.
+        timeline: figures of the run of the findings, by slices of time.
+        fill: counts of that run's batches by tenths of the limits.
+        failures: records that were not accepted, newest run first.
+        configuration: values of the newest run's configuration by dotted path; it never contains a secret.
     """
 
     sync: str
@@ -53,19 +53,19 @@ class ReportFacts:
 
     @property
     def failure_count(self) -> int:
-        """How many records were not accepted in these runs, each try counted."""
+        """Number of records that were not accepted in these runs; a record counts once in each run."""
         return sum(row["records"] for row in self.analysis.error_categories)
 
 
 def read_facts(tables: Tables, config: SyncConfig, *, now: datetime, since: datetime, runs: int = 10) -> ReportFacts:
-    """Reads everything about a sync.
+    """Read all facts of a report about a sync.
 
     Args:
-        tables: where the tables are; they must exist.
-        config: the sync.
-        now: when the report is made.
-        since: hourly trends begin here.
-        runs: how many newest runs it is about.
+        tables: access to the Delta tables, which must exist.
+        config: configuration of the sync.
+        now: time of the report.
+        since: time of the first hourly trend.
+        runs: number of newest runs that the report covers.
     """
     name = config.sync.name
     analysis = analyze_sync(tables, name, since=since, runs=runs)
@@ -93,14 +93,14 @@ def _failures(tables: Tables, analysis: Analysis) -> list[Any]:
         return []
     rows = tables.read("record_status").where((F.col("sync") == analysis.sync) & F.col("run_id").isin(*run_ids))
     failed = rows.where(F.col("status") != "accepted").selectExpr(*_FAILURE)
-    # What the API or our validation refused before what was merely not tried
+    # Records that the API or our validation refused come before records that were not attempted
     rank = F.expr("array_position(array('rejected', 'failed', 'invalid'), status)")
     order = (F.col("run_id").desc(), F.when(rank == 0, 9).otherwise(rank), "error_code", "record_id")
     return failed.orderBy(*order).limit(MOST_FAILURES).collect()
 
 
 def _configuration(tables: Tables, run_id: str | None) -> dict[str, str]:
-    """What a run wrote down of its configuration; empty where it did not."""
+    """Return the configuration that a run recorded, by dotted path; empty if it recorded none."""
     if run_id is None:
         return {}
     rows = tables.read("sync_runs").where((F.col("run_id") == run_id) & F.col("configuration").isNotNull())
@@ -113,7 +113,7 @@ def _configuration(tables: Tables, run_id: str | None) -> dict[str, str]:
 
 
 def flattened(value: Any, path: str = "") -> dict[str, str]:
-    """Nested data by dotted path, as JSON texts; what is not set is left out."""
+    """Return nested data as JSON texts by dotted path, without values that are not set."""
     if isinstance(value, dict) and value:
         found: dict[str, str] = {}
         for key, item in value.items():

@@ -1,4 +1,4 @@
-"""Renders what a report says as one HTML file that loads nothing: a template, autoescaped, with drawings inside."""
+"""Renders a report as one HTML file that loads nothing else, from an autoescaped template with embedded drawings."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ FILL: Final = (
 
 
 def timeline_columns(step_seconds: int) -> tuple[ColumnLayout, ...]:
-    """The figures of a slice of time.
+    """Return the columns of the timeline table.
 
     Args:
-        step_seconds: length of a slice.
+        step_seconds: length of a slice of time, in seconds.
     """
     form = "%m-%d %H:%M:%S" if step_seconds < _SECONDS_BELOW_A_MINUTE else "%m-%d %H:%M"
     return (
@@ -66,14 +66,14 @@ def timeline_columns(step_seconds: int) -> tuple[ColumnLayout, ...]:
 def write_report(
     tables: Tables, config: SyncConfig, path: Path, *, now: datetime, since: datetime, runs: int = 10
 ) -> None:
-    """Reads what there is to say about a sync, and writes the page.
+    """Read the facts about a sync and write the page.
 
     Args:
         tables, config, now, since, runs: see `read_facts`.
-        path: the file; its folder is made.
+        path: the file; its folder is created if it does not exist.
 
     Raises:
-        ConfigurationError: it cannot be written.
+        ConfigurationError: the file cannot be written.
     """
     from cio_spark.report.facts import read_facts  # needs pyspark
 
@@ -86,10 +86,10 @@ def write_report(
 
 
 def render_page(facts: ReportFacts) -> str:
-    """The page.
+    """Render the page as HTML.
 
     Args:
-        facts: what it says.
+        facts: facts of the report.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -117,7 +117,7 @@ def render_page(facts: ReportFacts) -> str:
 
 
 def exactly(value: Any) -> str:
-    """A value to its last digit, for machines and tests."""
+    """Format a value with all its digits, for machines and tests."""
     if value is None:
         return ""
     if isinstance(value, datetime):

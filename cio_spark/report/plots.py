@@ -1,4 +1,4 @@
-"""The plots of a report: rows of the views, drawn; no figure is computed here."""
+"""Draws the plots of a report from rows of the views; it computes no figure."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _LEAST_POINTS = 2
 
 
 def draw_plots(facts: ReportFacts) -> dict[str, Plot]:
-    """Every plot there are figures for, by name.
+    """Draw every plot that has figures, and return the plots by name.
 
     Args:
-        facts: what the report says.
+        facts: facts of the report.
     """
     analysis = facts.analysis
     plots: dict[str, Plot] = {}
@@ -46,7 +46,7 @@ def draw_plots(facts: ReportFacts) -> dict[str, Plot]:
 
 
 def over_time(timeline: Timeline) -> Plot:
-    """Throughput above, request times below, then the size of batches and the limits that its strategy set."""
+    """Draw throughput, request times, and batch sizes with the limits of their strategy, over time."""
     rows = timeline.rows
     times = [as_utc(row["slice"]) for row in rows]
     fullest = max(rows, key=lambda row: row["accepted_records"])
@@ -78,7 +78,7 @@ def over_time(timeline: Timeline) -> Plot:
 
 
 def by_hour(rows: Sequence[Any]) -> Plot:
-    """Throughput by hour."""
+    """Draw the throughput by hour."""
     description = f"{len(rows)} hours with batches; the table by hour has every figure."
 
     def paint(axes: Sequence[Axes]) -> None:
@@ -92,7 +92,7 @@ def by_hour(rows: Sequence[Any]) -> Plot:
 
 
 def by_operation(rows: Sequence[Any]) -> Plot:
-    """Accepted and other records by operation type and status of the batches."""
+    """Draw accepted and other records by operation type and status of the batches."""
     said = [
         f"{row['operation_type']}, batches {row['status']}: {row['accepted_records']:,} of "
         f"{row['total_records']:,} records accepted"
@@ -107,7 +107,7 @@ def by_operation(rows: Sequence[Any]) -> Plot:
 
 
 def by_reason(rows: Sequence[Any]) -> Plot:
-    """Records that were not accepted, by reason."""
+    """Draw the records that were not accepted, by run and reason."""
     shown = rows[:MOST_BARS]
     labels = [f"{row['error_code'] or row['status']}\n{row['run_id'][-8:]}" for row in shown]
     said = [f"{row['error_code'] or row['status']} in run {row['run_id']}: {row['records']:,}" for row in shown]
@@ -117,7 +117,7 @@ def by_reason(rows: Sequence[Any]) -> Plot:
 
 
 def by_fill(rows: Sequence[Any]) -> Plot:
-    """How many batches were how full."""
+    """Draw the number of batches by how full they were."""
     tenths = [row["tenth"] for row in rows]
     said = [
         f"{10 * row['tenth']} to {10 * row['tenth'] + 10} %: {row['by_records']:,} batches by records, "
@@ -142,7 +142,7 @@ def by_fill(rows: Sequence[Any]) -> Plot:
 
 
 def where_time_went(rows: Sequence[Any]) -> Plot:
-    """Seconds of the lanes in requests and waiting, by run."""
+    """Draw the seconds that the lanes spent in requests and waiting, by run."""
     shown = rows[:MOST_BARS]
     said = [
         f"run {row['run_id']}: {row['request_seconds']:,.1f} s in requests, {row['throttled_seconds']:,.1f} s waiting"
@@ -163,7 +163,7 @@ def _line(axes: Axes, times: Sequence[Any], values: Sequence[Any], colour: str, 
 
 
 def _date_axis(axes: Sequence[Axes]) -> None:
-    """Times below the lowest axes, once all lines are there; every y begins at zero."""
+    """Label the lowest axes with times and let every y axis begin at zero; call it after all lines are drawn."""
     locator = AutoDateLocator(minticks=2, maxticks=8)  # type: ignore[no-untyped-call]  # no stubs
     axes[-1].xaxis.set_major_locator(locator)
     axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -174,7 +174,7 @@ def _date_axis(axes: Sequence[Axes]) -> None:
 
 
 def _bars(title: str, description: str, labels: Sequence[str], parts: dict[str, list[Any]]) -> Plot:
-    """Bars from the left, a part after the other; the first row on top."""
+    """Draw horizontal stacked bars, with the first row on top."""
 
     def paint(axes: Sequence[Axes]) -> None:
         places = range(len(labels))

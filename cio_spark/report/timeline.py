@@ -1,4 +1,4 @@
-"""A run in slices of time, and how full its batches were: the figures of the views, over groups of other rows."""
+"""Computes the views' figures of a run by slices of time, and counts its batches by how full they were."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cio_spark.results.tables import Tables
 MOST_SLICES: Final = 60
 TENTHS: Final = 10
 _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
-# No rates: busy seconds belong to whole batches, which overlap; in short slices they would say nothing
+# No rates: busy seconds belong to whole batches, which overlap slices, so rates of short slices would be wrong
 _FIGURES = (
     *("batch_count", "accepted_records", "failed_records", "requests"),
     *("request_time_p50_seconds", "request_time_p95_seconds", "request_time_p99_seconds", "throttled_seconds"),
@@ -26,11 +26,12 @@ _FIGURES = (
 
 @dataclass(frozen=True)
 class Timeline:
-    """A run over time.
+    """Holds the figures of a run by slices of time.
 
     Attributes:
-        step_seconds: length of a slice.
-        rows: one a slice in which batches were completed: `slice` (its begin) and figures of the group of batches.
+        step_seconds: length of a slice, in seconds.
+        rows: one row for each slice in which batches were completed: `slice` (its begin) and the figures of these
+            batches.
     """
 
     step_seconds: int
@@ -41,11 +42,11 @@ NO_TIMELINE: Final = Timeline(1, [])
 
 
 def read_timeline(tables: Tables, run: Any) -> Timeline:
-    """Reads a run in at most 60 slices.
+    """Read the figures of a run in at most 60 slices of time.
 
     Args:
-        tables: where the tables are.
-        run: its row of `run_performance`.
+        tables: access to the Delta tables.
+        run: row of the run in `run_performance`.
     """
     first, last = run["first_started_at"], run["last_completed_at"]
     seconds = (last - first).total_seconds() if first is not None and last is not None else 0.0
@@ -57,14 +58,14 @@ def read_timeline(tables: Tables, run: Any) -> Timeline:
 
 
 def read_fill(tables: Tables, findings: Findings) -> list[Any]:
-    """How full a run's batches were.
+    """Count a run's batches by how full they were.
 
     Args:
-        tables: where the tables are.
-        findings: the run, and its limits.
+        tables: access to the Delta tables.
+        findings: the run and its limits.
 
     Returns:
-        a row for each tenth of the limits that has any batches: `tenth` (0 to 9, full ones in 9), `by_records` and
+        one row for each tenth of the limits that has batches: `tenth` (0 to 9, full ones in 9), `by_records` and
         `by_bytes`, both counts of batches.
     """
     batches = _batches(tables, findings.run)
