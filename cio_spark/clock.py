@@ -7,9 +7,9 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-CLOCKS_DIFFER = timedelta(minutes=10)
+EXPECTED_CLOCK_DIFFERENCE = timedelta(minutes=10)
 """Largest difference that is expected between the clocks of two machines."""
-CLOCKS_NEVER_DIFFER = timedelta(hours=2)
+LARGEST_CLOCK_DIFFERENCE = timedelta(hours=2)
 """Largest difference between two clocks before something is wrong; used where it costs little to be careful."""
 
 

@@ -1,24 +1,24 @@
 """Folds all rows of `record_status` about one record to its latest state.
 
-Views, ledger and maintenance use the same SQL. Run ids sort by the sequence of runs, so the newest row is the one with
-the largest run id.
+Views, ledger and maintenance use the same SQL. Run ids sort by the sequence of runs, so the newest row has the
+largest run id.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from cio_spark.schemas import WAS_SENT
+from cio_spark.schemas import WAS_SENT_SQL
 
-WRITTEN: Final = ""
+ALL_ROWS: Final = ""
 """SQL condition that selects every row."""
-ATTEMPTED: Final = WAS_SENT
+ATTEMPTED: Final = WAS_SENT_SQL
 """SQL condition that selects the rows whose record was sent in a request."""
 ACCEPTED: Final = "status = 'accepted'"
 """SQL condition that selects the rows whose record was accepted."""
 
 
-def newest_run(among: str) -> str:
+def newest_run_id(among: str) -> str:
     """Write the SQL for the run id of the newest of the selected rows of a record; null if no row is selected.
 
     Args:
@@ -27,7 +27,7 @@ def newest_run(among: str) -> str:
     return f"max({_run_id(among)})"
 
 
-def newest(column: str, among: str) -> str:
+def newest_value(column: str, among: str) -> str:
     """Write the SQL for the value that a column has in the newest of the selected rows of a record.
 
     Args:

@@ -7,14 +7,14 @@ from enum import Enum
 
 from cio_spark.errors import ExitStatus
 
-OUR_WORDS = "CASE WHEN http_status IS NULL OR status IN ('invalid', 'not_attempted') THEN error_message END"
+OWN_MESSAGE_SQL = "CASE WHEN http_status IS NULL OR status IN ('invalid', 'not_attempted') THEN error_message END"
 """SQL expression over `record_status` that gives the error message only if cio_spark itself wrote it, else null.
 
 Where the API answered, `error_message` is the API's text. That text may repeat what was sent, so it stays in the row of
 its record.
 """
 
-STOPPED_THE_RUN = (
+STOPPED_THE_RUN_SQL = (
     "coalesce(error_category = 'authentication' "
     "OR error_code IN ('redirect', 'refused_by_api', 'refuses_everything'), false)"
 )
@@ -178,7 +178,7 @@ class Reason:
 
     Attributes:
         status, category, code: as in `record_status`.
-        message: text for people, written by cio_spark; empty if only the API has a text for it (`OUR_WORDS`).
+        message: text for people, written by cio_spark; empty if only the API has a text for it (`OWN_MESSAGE_SQL`).
         records: number of records.
         http_status: HTTP status of the answer; None if there was no answer.
     """

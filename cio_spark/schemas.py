@@ -24,11 +24,11 @@ OUTCOMES = (
 )
 
 # Key that distinguishes the records of a sync: the record id, or a hash of the content for rows without one
-RECORD_KEY = "coalesce(record_id, concat('\\0', CAST(payload_hash AS STRING)))"
+RECORD_KEY_SQL = "coalesce(record_id, concat('\\0', CAST(payload_hash AS STRING)))"
 
 # Selects rows of record_status whose record was sent in a request. A record that was not sent again after its batch was
 # divided counts too: the request of the whole batch contained it
-WAS_SENT = f"status IN {SENT_STATUSES} OR attempts > 0"
+WAS_SENT_SQL = f"status IN {SENT_STATUSES} OR attempts > 0"
 
 # Columns by which the source stage ranks duplicates; they pass through the payload stage
 ORDER_PREFIX = "__order_"
@@ -80,7 +80,7 @@ ALERTS = (
 )
 
 
-class Layout(NamedTuple):
+class TableDefinition(NamedTuple):
     """Describes one table.
 
     Attributes:
@@ -95,12 +95,14 @@ class Layout(NamedTuple):
     indexed: tuple[str, ...]
 
 
-TABLES: dict[str, Layout] = {
-    "record_status": Layout(RECORD_STATUS, ("sync", "record_id"), ("run_id", "sync", "record_id", "person_key")),
-    "batch_operations": Layout(BATCH_OPERATIONS, (), ("job_id", "batch_id", "started_at")),
-    "sync_runs": Layout(SYNC_RUNS, (), ("run_id", "sync", "at")),
-    "dead_letters": Layout(DEAD_LETTERS, ("sync", "record_id"), ("run_id", "sync", "record_id", "message_id")),
-    "alerts": Layout(ALERTS, (), ("sync", "at")),
+TABLES: dict[str, TableDefinition] = {
+    "record_status": TableDefinition(
+        RECORD_STATUS, ("sync", "record_id"), ("run_id", "sync", "record_id", "person_key")
+    ),
+    "batch_operations": TableDefinition(BATCH_OPERATIONS, (), ("job_id", "batch_id", "started_at")),
+    "sync_runs": TableDefinition(SYNC_RUNS, (), ("run_id", "sync", "at")),
+    "dead_letters": TableDefinition(DEAD_LETTERS, ("sync", "record_id"), ("run_id", "sync", "record_id", "message_id")),
+    "alerts": TableDefinition(ALERTS, (), ("sync", "at")),
 }
 
 

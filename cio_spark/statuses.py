@@ -47,8 +47,8 @@ STATUSES: tuple[str, ...] = tuple(status.value for status in Status)
 SENT_STATUSES: tuple[str, ...] = ("accepted", "rejected", "failed")
 """Statuses of records that were sent in a request; `invalid` and most `not_attempted` records never were."""
 
-LEFT_ALONE: tuple[str, ...] = ("unchanged", "changed_ignored", "held", "superseded")
+SKIPPED_STATES: tuple[str, ...] = ("unchanged", "changed_ignored", "held", "superseded")
 """States of rows for which a run does nothing."""
 
-ROW_STATES: tuple[str, ...] = (*STATUSES, *LEFT_ALONE, "not_started", "in_doubt")
+ROW_STATES: tuple[str, ...] = (*STATUSES, *SKIPPED_STATES, "not_started", "in_doubt")
 """States that a source row can have after a run: each row is in exactly one, so they add up to the source's rows."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from cio_spark.clock import as_utc
-from cio_spark.statuses import LEFT_ALONE, STATUSES, State
+from cio_spark.statuses import SKIPPED_STATES, STATUSES, State
 
 NOTHING: Final = "–"
 """Text that is shown if there is no value."""
@@ -150,7 +150,7 @@ TABLES: Final[Mapping[str, TableLayout]] = MappingProxyType(
                 text("run", "run_id"),
                 text("status", "status"),
                 whole("source", "source_rows"),
-                *(whole(name, name) for name in (*STATUSES, *LEFT_ALONE) if name != State.CHANGED_IGNORED),
+                *(whole(name, name) for name in (*STATUSES, *SKIPPED_STATES) if name != State.CHANGED_IGNORED),
                 _BALANCED,
                 number("error %", "run_error_rate_percent", 2),
             ),

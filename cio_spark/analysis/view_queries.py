@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cio_spark.analysis.figures import BATCH, BOOKS, GROUP, RUN, select
-from cio_spark.model import OUR_WORDS
+from cio_spark.model import OWN_MESSAGE_SQL
 
 PLAIN_COLUMNS: Final = (
     *("job_id", "batch_id", "operation_type", "status", "total_records", "processed_records", "failed_records"),
@@ -115,7 +115,7 @@ VIEWS: Final[dict[str, View]] = {
     "error_categories": View(
         "one row a run and reason for which records were not accepted, with up to four record ids",
         "SELECT sync, run_id, operation_type, status, error_category, error_code, count(*) AS records, "
-        f"min({OUR_WORDS}) AS sample_message, max(http_status) AS http_status, "
+        f"min({OWN_MESSAGE_SQL}) AS sample_message, max(http_status) AS http_status, "
         "min(attempted_at) AS first_attempted_at, max(attempted_at) AS last_attempted_at, "
         f"array_sort(array_distinct(array_compact(array({_SAMPLES})))) AS sample_record_ids "
         "FROM {record_status} WHERE status <> 'accepted' "

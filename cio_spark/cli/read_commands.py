@@ -14,7 +14,7 @@ from rich.markup import escape
 from cio_spark import runtime
 from cio_spark.cli.options import Conf, Confs, Debug, Environment, Everything, Log, Overrides, Warehouse
 from cio_spark.cli.render.run_tables import show_runs
-from cio_spark.cli.run_command import log_style, run_command, show_failure, worst
+from cio_spark.cli.run_command import log_style, run_command, show_failure, worst_exit_status
 from cio_spark.cli.selection import Selection
 from cio_spark.clock import SystemClock
 from cio_spark.config import SyncConfig, WebhookUrl
@@ -141,7 +141,7 @@ def monitor(
         status = max((health.status for health in healths), key=STATUSES.index, default="no_data")
         open_alerts = sum(len(health.open_alerts) for health in healths)
         runtime.set_task_values({"status": status, "open_alerts": open_alerts})
-        return worst(statuses)
+        return worst_exit_status(statuses)
 
     run_command(run, debug=debug, log=selection.log)
 
@@ -176,7 +176,7 @@ def report(
 
     def run(console: Console) -> ExitStatus:
         config = selection.load()[0]
-        write = report_writer()
+        write = load_report_writer()
         tables = selection.open_tables(config)
         from cio_spark.results import are_set_up
 
@@ -192,7 +192,7 @@ def report(
     run_command(run, debug=debug)
 
 
-def report_writer() -> Callable[..., None]:
+def load_report_writer() -> Callable[..., None]:
     """Return `report.page.write_report`, which needs the extra `report`.
 
     A command that calls this first shows the error before Spark is started.

@@ -60,7 +60,7 @@ def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False
     raise typer.Exit(int(exit_status))
 
 
-def worst(statuses: Sequence[ExitStatus]) -> ExitStatus:
+def worst_exit_status(statuses: Sequence[ExitStatus]) -> ExitStatus:
     """Return the worst of several exit statuses.
 
     A run that ended with an error of its own is worse than a run that finished with too many records in error.

@@ -22,7 +22,7 @@ from cio_spark.cli.options import (
 )
 from cio_spark.cli.render.run_progress import ConsoleProgress, ResultDisplay
 from cio_spark.cli.render.run_tables import show_preview
-from cio_spark.cli.run_command import log_style, run_command, show_failure, worst
+from cio_spark.cli.run_command import log_style, run_command, show_failure, worst_exit_status
 from cio_spark.cli.selection import Selection
 from cio_spark.config import ApiKey
 from cio_spark.errors import ExitStatus
@@ -120,7 +120,7 @@ def _run_syncs(
             if status is ExitStatus.KEY_REFUSED:
                 refused.add(keys[name])
             statuses.append(status)
-    return worst(statuses)
+    return worst_exit_status(statuses)
 
 
 def _preview_syncs(
@@ -154,7 +154,7 @@ def _preview_syncs(
                 )
             else:
                 show_preview(console, name, preview)
-    return worst(statuses)
+    return worst_exit_status(statuses)
 
 
 def _skip(console: Console, sync: str, why: str, status: ExitStatus) -> ExitStatus:

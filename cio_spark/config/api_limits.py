@@ -18,8 +18,8 @@ OBJECT_TYPE = "[0-9]{1,9}"
 # in Spark 4.0 it raises an error where it should give null
 WHOLE_OBJECT_TYPE = rf"\A\s*{OBJECT_TYPE}\s*\z"
 DEVICE_TYPES = ("ios", "android")
-# The years 1 to 9999, which ISO 8601 writes with four digits, in seconds since 1970; LATEST_SECOND itself is outside
+# The years 1 to 9999, which ISO 8601 writes with four digits, in seconds since 1970; END_SECOND itself is outside
 EARLIEST_SECOND = -62_135_596_800
-LATEST_SECOND = 253_402_300_800
+END_SECOND = 253_402_300_800
 # Bytes that a message id adds to a call: the key, the quotes and the colon, 26 characters, a comma
 MESSAGE_ID_BYTES = len('"messageId":"",') + 26

@@ -22,27 +22,27 @@ class ConfigModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
 
-def sentence(text: str) -> PydanticCustomError:
+def validation_error(text: str) -> PydanticCustomError:
     """Make the error of one of our own checks, whose text is shown to the user unchanged."""
     return PydanticCustomError("sentence", "{text}", {"text": text})
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
-        raise sentence("must not be blank")
+        raise validation_error("must not be blank")
     return text
 
 
 def _not_boolean(value: Any) -> Any:
     if isinstance(value, bool):
-        raise sentence(f"must be a number, found {str(value).lower()}")
+        raise validation_error(f"must be a number, found {str(value).lower()}")
     return value
 
 
 def _listed_once(names: list[str]) -> list[str]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise sentence(f"lists {', '.join(map(repr, repeated))} more than once")
+        raise validation_error(f"lists {', '.join(map(repr, repeated))} more than once")
     return names
 
 

@@ -134,7 +134,7 @@ def _state(
     )
 
 
-def _must_arrive(
+def _suppression_or_deletion(
     event: str,
     needs: Alternatives,
     may: tuple[str, ...],
@@ -161,7 +161,7 @@ def _must_arrive(
 
 def _suppression(event: str) -> CallSpec:
     """Describe a suppression or deletion of a whole person."""
-    return _must_arrive(event, (("user_id",),), (), Overwrites.PERSON, operation_type=_SUPPRESSION_SYNC)
+    return _suppression_or_deletion(event, (("user_id",),), (), Overwrites.PERSON, operation_type=_SUPPRESSION_SYNC)
 
 
 class Call(TextEnum):
@@ -211,7 +211,7 @@ class Call(TextEnum):
     )
     DEVICE_DELETE = (
         "device_delete",
-        _must_arrive(
+        _suppression_or_deletion(
             "Device Deleted",
             (("user_id",), ("device_token",)),
             ("device_type",),
@@ -221,11 +221,13 @@ class Call(TextEnum):
     )
     OBJECT_DELETE = (
         "object_delete",
-        _must_arrive("Object Deleted", (("object_id",),), ("object_type_id", *_PERSON), Overwrites.PART_OF_PERSON),
+        _suppression_or_deletion(
+            "Object Deleted", (("object_id",),), ("object_type_id", *_PERSON), Overwrites.PART_OF_PERSON
+        ),
     )
     RELATIONSHIP_DELETE = (
         "relationship_delete",
-        _must_arrive(
+        _suppression_or_deletion(
             "Relationship Deleted",
             (("user_id",), ("object_id",)),
             ("object_type_id",),

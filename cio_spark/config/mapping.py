@@ -7,7 +7,7 @@ from typing import Literal as OneOf
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from cio_spark.config.base import Columns, ConfigModel, Text, sentence
+from cio_spark.config.base import Columns, ConfigModel, Text, validation_error
 
 EXPRESSION_TAG, LITERAL_TAG, ALL_TAG, LIST_TAG = "<expression>", "<literal>", "<all>", "<list>"
 UNION_TAGS = frozenset({EXPRESSION_TAG, LITERAL_TAG, ALL_TAG, LIST_TAG})
@@ -16,11 +16,11 @@ LARGEST_WHOLE_NUMBER = 2**63 - 1
 
 def _plain_value(value: Any) -> Any:
     if isinstance(value, int) and abs(value) > LARGEST_WHOLE_NUMBER:
-        raise sentence("must be a number that fits into 64 bits; write a longer one as text")
+        raise validation_error("must be a number that fits into 64 bits; write a longer one as text")
     if isinstance(value, float) and (value != value or abs(value) == float("inf")):
-        raise sentence("must be a finite number: JSON has no NaN and no infinity")
+        raise validation_error("must be a finite number: JSON has no NaN and no infinity")
     if value is not None and not isinstance(value, (str, int, float, bool)):
-        raise sentence("must be text, a number, true, false or null")
+        raise validation_error("must be text, a number, true, false or null")
     return value
 
 
@@ -80,5 +80,5 @@ class FieldMapping(ConfigModel):
     @model_validator(mode="after")
     def _except_needs_all(self) -> FieldMapping:
         if self.except_ and self.include != "*":
-            raise sentence('except leaves out columns of include: "*"; a list of columns needs no except')
+            raise validation_error('except leaves out columns of include: "*"; a list of columns needs no except')
         return self

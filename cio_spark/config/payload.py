@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from cio_spark.config.base import Columns, ConfigModel, Text, sentence
+from cio_spark.config.base import Columns, ConfigModel, Text, validation_error
 from cio_spark.config.calls import Call
 from cio_spark.config.mapping import EXPRESSION_TAG, LIST_TAG, FieldMapping, Literal, Scalar, text_or_list
 from cio_spark.config.payload_rules import payload_problems
@@ -29,7 +29,7 @@ __all__ = [
 
 def _one_or_several(columns: str | list[str]) -> str | list[str]:
     if not columns:
-        raise sentence("must name at least one column")
+        raise validation_error("must name at least one column")
     return columns[0] if isinstance(columns, list) and len(columns) == 1 else columns
 
 
@@ -46,7 +46,7 @@ _TIME_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*|[+-]\d\d:
 
 def _as_a_zone(name: str) -> str:
     if _TIME_ZONE.fullmatch(name) is None:
-        raise sentence("must be a time zone, such as UTC, Europe/Berlin or +02:00")
+        raise validation_error("must be a time zone, such as UTC, Europe/Berlin or +02:00")
     return name
 
 

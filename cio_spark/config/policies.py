@@ -8,7 +8,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from cio_spark.config.base import Columns, ConfigModel, TextEnum, sentence
+from cio_spark.config.base import Columns, ConfigModel, TextEnum, validation_error
 
 
 class NullHandling(TextEnum):
@@ -39,7 +39,7 @@ class NullPolicy(ConfigModel):
     @model_validator(mode="after")
     def _one_way_per_field(self) -> NullPolicy:
         if both := _in_both(self.drop, self.send):
-            raise sentence(f"{both} cannot be in drop and in send")
+            raise validation_error(f"{both} cannot be in drop and in send")
         return self
 
 
@@ -62,7 +62,7 @@ class TimestampPolicy(ConfigModel):
     @model_validator(mode="after")
     def _one_format_per_field(self) -> TimestampPolicy:
         if both := _in_both(self.iso, self.unix_seconds):
-            raise sentence(f"{both} cannot be in iso and in unix_seconds")
+            raise validation_error(f"{both} cannot be in iso and in unix_seconds")
         return self
 
     @classmethod

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from cio_spark.config.base import ConfigModel, Identifier, Name, Real, Text, TextEnum, Whole, sentence
+from cio_spark.config.base import ConfigModel, Identifier, Name, Real, Text, TextEnum, Whole, validation_error
 from cio_spark.config.batch import ProcessingPriority
 from cio_spark.config.calls import OnChange
 from cio_spark.config.secret_ref import SecretRef
@@ -77,14 +77,16 @@ REGION_URLS = {Region.US: "https://cdp.customer.io/v1", Region.EU: "https://cdp-
 
 def _address(url: str) -> str:
     if any(character in url for character in "@?#"):
-        raise sentence("must be a plain address, without a key, user name, '?' or '#' in it")
+        raise validation_error("must be a plain address, without a key, user name, '?' or '#' in it")
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable or any(character.isspace() for character in url):
-        raise sentence(f"must be an address that starts with http:// or https:// and names a host, found {url[:60]!r}")
+        raise validation_error(
+            f"must be an address that starts with http:// or https:// and names a host, found {url[:60]!r}"
+        )
     return url.rstrip("/")
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from cio_spark.clock import Clock
 from cio_spark.delivery.classification import ErrorCategory, Verdict
 
-HURTS: Final = frozenset(
+SIZE_RELATED_ERRORS: Final = frozenset(
     {ErrorCategory.TOO_LARGE, ErrorCategory.RATE_LIMIT, ErrorCategory.TIMEOUT, ErrorCategory.SERVER}
 )
 """Categories of answers that the size of a request may have caused: 413, 429, time-outs (408 too), and 5xx.
@@ -68,7 +68,7 @@ class AdaptiveSizing:
             full: whether the request was as large as it was allowed to be.
         """
         with self._lock:
-            if verdict.category in HURTS:
+            if verdict.category in SIZE_RELATED_ERRORS:
                 self._shrink(load, verdict.answer.elapsed_seconds)
             elif verdict.accepted and full:
                 self._grow(load, verdict.answer.elapsed_seconds)

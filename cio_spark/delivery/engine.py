@@ -31,7 +31,7 @@ from cio_spark.delivery.worker_exit import ended_with_its_task
 from cio_spark.errors import ConfigurationError, SecondEvaluationError
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
-from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.conf import temporary_settings
 from cio_spark.spark.versions import IS_SPARK_4, classic_context, is_local, task_slots
 
 # repartition() places rows by Murmur3; lanes need another hash, or the persons of a partition would share a lane
@@ -113,7 +113,7 @@ class _Union(AccumulatorParam[frozenset[int]]):
         return value1 | value2
 
 
-class Evaluation:
+class SingleEvaluation:
     """Allows only one Spark stage to evaluate a delivery, and counts the stages that did.
 
     A writer may evaluate what it writes twice: a writer that samples its rows first does. The tasks of a second
@@ -157,7 +157,7 @@ def deliver_records(
     settings: DeliverySettings,
     sync: str,
     *,
-    evaluation: Evaluation,
+    evaluation: SingleEvaluation,
     completed: Accumulator[int] | None = None,
     barrier: bool = False,
     engine: DeliveryEngine = DeliveryEngine.ARROW,
@@ -199,7 +199,7 @@ def arrow_chunks(spark: SparkSession, rows: int) -> contextlib.AbstractContextMa
         spark: the session.
         rows: most rows of a chunk.
     """
-    return set_for_a_while(
+    return temporary_settings(
         spark,
         {
             "spark.sql.execution.arrow.maxRecordsPerBatch": str(rows),
@@ -211,7 +211,7 @@ def arrow_chunks(spark: SparkSession, rows: int) -> contextlib.AbstractContextMa
 
 
 def _arrow_task(
-    settings: DeliverySettings, evaluation: Evaluation, completed: Accumulator[int] | None
+    settings: DeliverySettings, evaluation: SingleEvaluation, completed: Accumulator[int] | None
 ) -> Callable[[Any], Iterable[pa.RecordBatch]]:
     """Return the function that `mapInArrow` runs in the executors' Python workers."""
 
@@ -229,7 +229,7 @@ def _arrow_task(
 
 
 def _row_task(
-    settings: DeliverySettings, evaluation: Evaluation, completed: Accumulator[int] | None
+    settings: DeliverySettings, evaluation: SingleEvaluation, completed: Accumulator[int] | None
 ) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
     """Return the function that `rdd.mapPartitions` runs in the executors' Python workers."""
 

@@ -71,8 +71,8 @@ class PipelinesClient:
         self._api_key = api_key
         self._clock = clock or SystemClock()
         self._watchdog = watchdog or Watchdog()
-        self._cord = AbortHandle()
-        self._session = _open_session(self._cord, strict_mode)
+        self._abort_handle = AbortHandle()
+        self._session = _open_session(self._abort_handle, strict_mode)
         self._ready: dict[str, _Ready] = {}
 
     def post_batch(
@@ -102,16 +102,16 @@ class PipelinesClient:
         if retry_count:
             headers["X-Retry-Count"] = str(retry_count)
         started = self._clock.monotonic()
-        self._cord.begin(deadline_seconds)
+        self._abort_handle.begin(deadline_seconds)
         try:
-            with self._watchdog.watch(deadline_seconds, self._cord.cut):
+            with self._watchdog.watch(deadline_seconds, self._abort_handle.cut):
                 status, reason, wait = self._exchange(call, sent, headers, deadline_seconds)
                 failure = None
         except OSError as error:  # an error of `requests`, or a plain one if a certificate file is missing
             status, wait = None, None
             failure, reason = self._failure_of(error, deadline_seconds)
         finally:
-            self._cord.end()
+            self._abort_handle.end()
         return Answer(
             status=status,
             reason=reason,
@@ -123,12 +123,12 @@ class PipelinesClient:
 
     def abort(self) -> None:
         """End the current exchange, if there is one; another thread may call this."""
-        self._cord.cut()
+        self._abort_handle.cut()
 
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
-        self._cord.end()
+        self._abort_handle.end()
 
     def _exchange(
         self, call: str, sent: bytes, headers: Mapping[str, str], deadline_seconds: float
@@ -141,7 +141,7 @@ class PipelinesClient:
         with self._session.send(
             request, timeout=(deadline_seconds, deadline_seconds), allow_redirects=False, **ready.settings
         ) as response:
-            if self._cord.is_cut:  # http.client accepts headers that break off as complete
+            if self._abort_handle.is_cut:  # http.client accepts headers that break off as complete
                 raise requests.Timeout
             status = response.status_code
             body = _read_bounded(response)
@@ -164,7 +164,7 @@ class PipelinesClient:
     def _failure_of(self, error: OSError, deadline_seconds: float) -> tuple[Failure, str]:
         """Return kind and reason of a failure by the error's type alone: messages of such errors may quote anything."""
         # A time-out while sending is raised as a ConnectionError.
-        if isinstance(error, requests.Timeout) or self._cord.is_cut or self._cord.seconds_left <= 0:
+        if isinstance(error, requests.Timeout) or self._abort_handle.is_cut or self._abort_handle.seconds_left <= 0:
             return Failure.TIMEOUT, f"no answer within {deadline_seconds:g} s"
         cause = _deepest_cause(error)
         if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
@@ -193,27 +193,27 @@ class _Session(requests.Session):
         return None
 
 
-class _TiedAdapter(HTTPAdapter):
+class _AbortableAdapter(HTTPAdapter):
     """Opens connections that an `AbortHandle` can cut."""
 
-    def __init__(self, cord: AbortHandle) -> None:
-        self._cord = cord
+    def __init__(self, abort_handle: AbortHandle) -> None:
+        self._abort_handle = abort_handle
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the connection pool for a request, with or without a proxy; its connections can be cut."""
         pool = super().get_connection_with_tls_context(*args, **kwargs)
         if "ConnectionCls" not in vars(pool):
-            pool.ConnectionCls = abortable(self._cord, pool.ConnectionCls)  # type: ignore[attr-defined]
+            pool.ConnectionCls = abortable(self._abort_handle, pool.ConnectionCls)  # type: ignore[attr-defined]
         return pool
 
 
-def _open_session(cord: AbortHandle, strict_mode: bool) -> requests.Session:
+def _open_session(abort_handle: AbortHandle, strict_mode: bool) -> requests.Session:
     session = _Session()
     # Any cookie of a load balancer would tie a lane to one of its machines.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _TiedAdapter(cord))
+        session.mount(scheme, _AbortableAdapter(abort_handle))
     session.headers.update(
         {"User-Agent": USER_AGENT, "Content-Type": "application/json", "Accept-Encoding": "identity"}
     )

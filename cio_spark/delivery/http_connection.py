@@ -76,15 +76,15 @@ class AbortHandle:
         self._connection = self._handle = None
 
 
-def abortable(cord: AbortHandle, kind: type[HTTPConnection]) -> type[HTTPConnection]:
+def abortable(abort_handle: AbortHandle, kind: type[HTTPConnection]) -> type[HTTPConnection]:
     """Return a connection class whose sockets a handle can cut.
 
     Args:
-        cord: handle of the one lane that uses the connections.
+        abort_handle: handle of the one lane that uses the connections.
         kind: urllib3's connection class for http or https.
     """
 
-    class TiedConnection(kind):  # type: ignore[misc,valid-type]  # a base class known at run time only
+    class AbortableConnection(kind):  # type: ignore[misc,valid-type]  # a base class known at run time only
         def _new_conn(self) -> socket.socket:
             """Connect within the deadline; urllib3 would allow the whole time for each address of a host."""
             error: OSError | None = None
@@ -93,7 +93,7 @@ def abortable(cord: AbortHandle, kind: type[HTTPConnection]) -> type[HTTPConnect
             except socket.gaierror as unknown:
                 raise NameResolutionError(self.host, self, unknown) from unknown
             for *_, address in found:
-                if (left := cord.seconds_left) <= 0 or cord.is_cut:
+                if (left := abort_handle.seconds_left) <= 0 or abort_handle.is_cut:
                     break
                 try:
                     sock = _connect((str(address[0]), int(address[1])), left, self)
@@ -101,13 +101,13 @@ def abortable(cord: AbortHandle, kind: type[HTTPConnection]) -> type[HTTPConnect
                     error = refused
                     continue
                 sock.settimeout(self.timeout)
-                cord.attach(self, sock)
+                abort_handle.attach(self, sock)
                 return sock
             if error is None or isinstance(error, TimeoutError):
                 raise ConnectTimeoutError(self, "connecting took too long") from error
             raise NewConnectionError(self, "no connection") from error
 
-    return TiedConnection
+    return AbortableConnection
 
 
 def _connect(address: tuple[str, int], seconds: float, connection: Any) -> socket.socket:

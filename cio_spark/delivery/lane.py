@@ -215,11 +215,11 @@ class Lane:
         settlement = bisection.settle(batch)
         groups = self._groups(batch, settlement)
         refusals = self._process.refusals
-        if not settlement.refused_throughout or refusals.refuted or not self._settings.stop_when_all_refused:
+        if not settlement.refused_throughout or refusals.something_accepted or not self._settings.stop_when_all_refused:
             yield from groups
             return
         refusals.refuse_batch(settlement.refused_alone, settlement.last_reason)
-        if refusals.everything:
+        if refusals.api_refuses_everything:
             self._stop.set(StopCode.REFUSES_EVERYTHING, refusals.cause)
         yield RefusedBatch(groups)
 

@@ -125,10 +125,10 @@ class OutcomeGroup(NamedTuple):
         return pa.RecordBatch.from_arrays(columns, schema=OUTCOMES)
 
 
-def group_of(fate: RecordOutcome, records: pa.RecordBatch) -> OutcomeGroup:
+def group_of(outcome: RecordOutcome, records: pa.RecordBatch) -> OutcomeGroup:
     """Make a group of records; it keeps only the columns that are still needed, so that payloads can be freed."""
-    columns = (*IDENTITY, *PER_RECORD) if fate.status == INVALID else IDENTITY
-    return OutcomeGroup(*fate, records.select(list(columns)))
+    columns = (*IDENTITY, *PER_RECORD) if outcome.status == INVALID else IDENTITY
+    return OutcomeGroup(*outcome, records.select(list(columns)))
 
 
 PER_RECORD: Final = ("error_code", "error_message")

@@ -17,7 +17,7 @@ from cio_spark.clock import Clock
 from cio_spark.delivery.circuit import CircuitChange
 from cio_spark.delivery.classification import Verdict
 from cio_spark.delivery.settings import DeliverySettings
-from cio_spark.logs.events import INFO, LEVELS, Event, complete
+from cio_spark.logs.events import INFO, LEVELS, Event, with_all_fields
 from cio_spark.logs.lines import render_line, timestamp_of
 from cio_spark.logs.style import LogStyle
 
@@ -119,7 +119,7 @@ class ProcessLog:
             "event": event.value,
             "run_id": self.run_id,
             "sync": self.sync,
-            **complete(event, {**place._asdict(), "worker": f"{socket.gethostname()}-{os.getpid()}", **fields}),
+            **with_all_fields(event, {**place._asdict(), "worker": f"{socket.gethostname()}-{os.getpid()}", **fields}),
         }
         # A line is one write, so that lines of processes that share the stream do not mix
         with contextlib.suppress(OSError, ValueError):

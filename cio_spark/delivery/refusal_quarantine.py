@@ -56,12 +56,12 @@ class Refusals:
             self._last_reason = reason
 
     @property
-    def refuted(self) -> bool:
+    def something_accepted(self) -> bool:
         """Tell whether something was accepted."""
         return self._accepted
 
     @property
-    def everything(self) -> bool:
+    def api_refuses_everything(self) -> bool:
         """Tell whether the API refuses everything."""
         return self._evident(self._batches, self._records)
 
@@ -111,12 +111,12 @@ class RefusalQuarantine:
         If the API refuses everything, their records become `failed`, so that later runs send them again. Otherwise the
         groups are yielded as they are.
         """
-        everything = self._refusals.everything
-        if not (everything or self._refusals.refuted or at_end):
+        api_refuses_everything = self._refusals.api_refuses_everything
+        if not (api_refuses_everything or self._refusals.something_accepted or at_end):
             return
         groups, self._groups = self._groups, []
         for group in groups:
-            if everything and group.status != NOT_ATTEMPTED:
+            if api_refuses_everything and group.status != NOT_ATTEMPTED:
                 code, cause = StopCode.REFUSES_EVERYTHING.value, self._refusals.cause
                 # What the API said about a single record stays in its row: it tells what to correct
                 message = f"{group.error_message}; {cause}" if group.records.num_rows == 1 else cause

@@ -10,7 +10,7 @@ from cio_spark.delivery.batching import BatchLimit
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import ROWS_PER_CHUNK, DeliveryPlan
 
-PATIENT = frozenset({ErrorHandlingStrategy.RETRY_WITH_BACKOFF, ErrorHandlingStrategy.DEAD_LETTER_QUEUE})
+STRATEGIES_WITH_RETRIES = frozenset({ErrorHandlingStrategy.RETRY_WITH_BACKOFF, ErrorHandlingStrategy.DEAD_LETTER_QUEUE})
 """Strategies that retry transient failures."""
 
 
@@ -90,7 +90,7 @@ class DeliverySettings:
     @property
     def retries(self) -> int:
         """Return the retries per batch: 0 under `continue_on_error` and `fail_fast`."""
-        return self.retry_attempts if self.error_handling in PATIENT else 0
+        return self.retry_attempts if self.error_handling in STRATEGIES_WITH_RETRIES else 0
 
     @property
     def stops_at_first_failure(self) -> bool:

@@ -114,7 +114,7 @@ def outcome_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None
     if verdict is None or facts is None:
         return not_attempted(stop)
     decision = piece.decision
-    fate = RecordOutcome(
+    outcome = RecordOutcome(
         status=_STATUSES[decision],
         error_category=verdict.category.value if verdict.category is not None else None,
         error_code=verdict.code,
@@ -126,14 +126,14 @@ def outcome_of(piece: Piece, stop: Stop, batch_id: str, facts: BatchFacts | None
         batch=facts,
     )
     if decision is Decision.HELD:
-        return fate._replace(error_category=None, error_code=HELD_BACK, error_message=HELD.error_message)
+        return outcome._replace(error_category=None, error_code=HELD_BACK, error_message=HELD.error_message)
     if decision is Decision.UNDECIDED:
         message = f"its batch was refused, and dividing it ended before it was clear why ({verdict.answer.brief})"
-        return fate._replace(error_code=BISECTION_LIMIT, error_message=message)
+        return outcome._replace(error_code=BISECTION_LIMIT, error_message=message)
     if decision is Decision.STOPPED:
         message = f"its batch was refused, and this partition stopped before it was clear why: {stop.cause}"
-        return fate._replace(error_code=_code_of(stop), error_message=message)
-    return fate
+        return outcome._replace(error_code=_code_of(stop), error_message=message)
+    return outcome
 
 
 def _message_of(piece: Piece, verdict: Verdict) -> str:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from cio_spark.clock import Clock
 from cio_spark.config import BatchStrategy
-from cio_spark.delivery.adaptive_sizing import HURTS, AdaptiveSizing
+from cio_spark.delivery.adaptive_sizing import SIZE_RELATED_ERRORS, AdaptiveSizing
 from cio_spark.delivery.batching import Batch, BatchLimit
 from cio_spark.delivery.classification import ErrorCategory, Verdict
 from cio_spark.delivery.sending import Sending
@@ -17,7 +17,7 @@ MOST_PARTS: Final = 16
 """Most parts of one division: bisection allows 64 requests for a batch, retries of its parts included."""
 GATEWAY_TIMEOUTS: Final = frozenset({504, 524})
 """Statuses of an edge server in front of the API that has waited too long (RFC 9110, 15.6.5; 524 is Cloudflare's)."""
-PROBE_LOADS: Final = 1.5
+PROBE_FACTOR: Final = 1.5
 """A request was a probe if its load is less than this many times the share that works now.
 
 The load of a request that led to a halving is twice that share.
@@ -178,18 +178,18 @@ class LaneSizer:
         """Tell whether to divide a failed batch instead of trying it again, because it is too large by now.
 
         The size must also be a possible reason for the failure. A time-out is enough for that, and so is any answer of
-        `HURTS` to a size just above the size that works. Otherwise a 429 is mostly about the number of requests, so it
-        counts only from the second try on; and a 5xx is mostly about the API itself, so it does not count.
+        `SIZE_RELATED_ERRORS` to a size just above the size that works. Otherwise a 429 is mostly about the number of
+        requests, so it counts only from the second try on. A 5xx is mostly about the API itself, so it does not count.
 
         Args:
             batch: batch that has failed.
             sending: how it was sent so far.
         """
         verdict = sending.verdict
-        if verdict is None or verdict.category not in HURTS:
+        if verdict is None or verdict.category not in SIZE_RELATED_ERRORS:
             return False
         timed_out = verdict.category is ErrorCategory.TIMEOUT or verdict.answer.status in GATEWAY_TIMEOUTS
-        was_probe = self._load_of(batch) < PROBE_LOADS * self._sizing.share()
+        was_probe = self._load_of(batch) < PROBE_FACTOR * self._sizing.share()
         throttled = verdict.category is ErrorCategory.RATE_LIMIT and sending.tried + sending.attempts > 1
         return (timed_out or was_probe or throttled) and self.parts_of(batch) > 1
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from cio_spark.cli.read_commands import report_writer
+from cio_spark.cli.read_commands import load_report_writer
 from cio_spark.cli.render.run_progress import ConsoleProgress
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig, load_config
@@ -108,7 +108,7 @@ def _report(console: Console, spark: SparkSession, warehouse: Path, config: Sync
 
     path = warehouse.parent / "report.html"
     try:
-        write = report_writer()
+        write = load_report_writer()
     except ConfigurationError as error:
         console.print(f"no report is written: {error}", markup=False)
         return

@@ -15,7 +15,7 @@ from cio_spark.explain.subject import Subject
 from cio_spark.explain.table_lookup import find_in_tables
 from cio_spark.model import Slots
 from cio_spark.pipeline.checks import checks_of_records
-from cio_spark.pipeline.phases import explained
+from cio_spark.pipeline.phases import explain_spark_failures
 from cio_spark.pipeline.survey import survey
 from cio_spark.results import Tables
 from cio_spark.spark.fixed_settings import fix_settings
@@ -34,10 +34,10 @@ def explain_subject(config: SyncConfig, tables: Tables, subject: Subject) -> Exp
         CioSparkError: Spark failed. A source that cannot be read does not raise: the result says why.
     """
     fixed = fix_settings(tables.spark, config.payload.time_zone)
-    with ThreadPoolExecutor(max_workers=1) as pool, explained(config), fixed:
+    with ThreadPoolExecutor(max_workers=1) as pool, explain_spark_failures(config), fixed:
         telling = pool.submit(find_in_tables, tables, config.sync.name, subject)
         try:
-            with explained(config):
+            with explain_spark_failures(config):
                 found = find_in_source(tables.spark, config, tables.attach_source, subject)
         except CioSparkError as error:
             told = telling.result()

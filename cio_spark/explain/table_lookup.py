@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from cio_spark.explain.explanation import Attempt, Letter
 from cio_spark.explain.subject import Subject
-from cio_spark.fold import ACCEPTED, newest_run
+from cio_spark.fold import ACCEPTED, newest_run_id
 from cio_spark.results import Tables
-from cio_spark.schemas import RECORD_KEY, RECORD_STATUS, struct_of
+from cio_spark.schemas import RECORD_KEY_SQL, RECORD_STATUS, struct_of
 from cio_spark.spark.versions import from_arrow, to_arrow
 
 MOST_ATTEMPTS: Final = 1_000
@@ -69,14 +69,14 @@ def _letters(tables: Tables, sync: str, subject: Subject) -> tuple[Letter, ...]:
     if not tables.exists("dead_letters"):
         return ()
     names = [field.name for field in fields(Letter) if field.name != "accepted_since"]
-    key = F.expr(RECORD_KEY).alias("key")
+    key = F.expr(RECORD_KEY_SQL).alias("key")
     letters = _about(tables, "dead_letters", sync, subject)
     newest = letters.orderBy(F.col("run_id").desc(), "record_id").limit(MOST_LETTERS).select(*names, key)
     accepted = (
         _about(tables, "record_status", sync, subject)
         .where(ACCEPTED)
         .groupBy(key)
-        .agg(F.expr(newest_run(ACCEPTED)).alias("accepted_in"))
+        .agg(F.expr(newest_run_id(ACCEPTED)).alias("accepted_in"))
     )
     since = F.coalesce(F.col("accepted_in") > F.col("run_id"), F.lit(False)).alias("accepted_since")
     rows = to_arrow(newest.join(accepted, "key", "left").select(*names, since)).to_pylist()

@@ -2,17 +2,17 @@
 
 from cio_spark.ledger.latest_attempts import accepted_persons, latest_attempts
 from cio_spark.ledger.message_id import add_message_id
-from cio_spark.ledger.state_counts import count_reasons, count_states, expect_all_new, sample_bytes
-from cio_spark.ledger.states import DELIVERED, classify_records, mark_all_new
+from cio_spark.ledger.state_counts import count_reasons, count_states, estimate_first_run, sample_bytes
+from cio_spark.ledger.states import STATES_IN_DELIVERY, classify_records, mark_all_new
 
 __all__ = [
-    "DELIVERED",
+    "STATES_IN_DELIVERY",
     "accepted_persons",
     "add_message_id",
     "classify_records",
     "count_reasons",
     "count_states",
-    "expect_all_new",
+    "estimate_first_run",
     "latest_attempts",
     "mark_all_new",
     "sample_bytes",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark.fold import ACCEPTED, ATTEMPTED, WRITTEN, newest, newest_run
+from cio_spark.fold import ACCEPTED, ALL_ROWS, ATTEMPTED, newest_run_id, newest_value
 from cio_spark.ids import TIME_CHARACTERS
-from cio_spark.schemas import RECORD_KEY
+from cio_spark.schemas import RECORD_KEY_SQL
 
 
 def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame | None = None) -> DataFrame:
@@ -24,17 +24,17 @@ def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame
         `attempted_message_id` and `awaits_replay` (true if the last attempt is a dead letter).
     """
     folded = {
-        "last_run_id": newest_run(WRITTEN),
-        "last_status": newest("status", WRITTEN),
-        "last_hash": newest("payload_hash", WRITTEN),
-        "attempted_status": newest("status", ATTEMPTED),
-        "attempted_hash": newest("payload_hash", ATTEMPTED),
-        "accepted_message_id": newest("message_id", ACCEPTED),
-        "attempted_message_id": newest("message_id", ATTEMPTED),
+        "last_run_id": newest_run_id(ALL_ROWS),
+        "last_status": newest_value("status", ALL_ROWS),
+        "last_hash": newest_value("payload_hash", ALL_ROWS),
+        "attempted_status": newest_value("status", ATTEMPTED),
+        "attempted_hash": newest_value("payload_hash", ATTEMPTED),
+        "accepted_message_id": newest_value("message_id", ACCEPTED),
+        "attempted_message_id": newest_value("message_id", ATTEMPTED),
     }
     tried = (
         record_status.where(F.col("sync") == sync)
-        .groupBy(F.expr(RECORD_KEY).alias("key"))
+        .groupBy(F.expr(RECORD_KEY_SQL).alias("key"))
         .agg(*[F.expr(sql).alias(name) for name, sql in folded.items()])
     )
     if dead_letters is None:

@@ -50,7 +50,7 @@ def sample_bytes(records: DataFrame) -> float:
     return float(mean or 0)
 
 
-def expect_all_new(mean_bytes: float, *, source_rows: int, superseded: int) -> StateCounts:
+def estimate_first_run(mean_bytes: float, *, source_rows: int, superseded: int) -> StateCounts:
     """Estimate the counts of a first run, without a pass over all payloads.
 
     Args:

@@ -8,10 +8,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark.ledger.message_id import message_time
-from cio_spark.schemas import RECORD_KEY
+from cio_spark.schemas import RECORD_KEY_SQL
 
 # States of records that go through the delivery; `invalid` records are only written to the tables
-DELIVERED = ("new", "changed", "again", "invalid")
+STATES_IN_DELIVERY = ("new", "changed", "again", "invalid")
 
 
 def mark_all_new(records: DataFrame) -> DataFrame:
@@ -48,7 +48,7 @@ def classify_records(
         The records with one of the states new, changed, again, invalid, unchanged, changed_ignored, held. `retried` is
         true for valid records that were refused before with the same payload and are tried again.
     """
-    joined = records.withColumn("key", F.expr(RECORD_KEY)).join(tried, "key", "left")
+    joined = records.withColumn("key", F.expr(RECORD_KEY_SQL)).join(tried, "key", "left")
     same_as_last = F.col("last_hash") == F.col("payload_hash")
     invalid = F.col("error_code").isNotNull()
     unchanged = (F.col("attempted_status") == "accepted") & (F.col("attempted_hash") == F.col("payload_hash"))

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import structlog
 
 from cio_spark.clock import Clock
-from cio_spark.logs.events import SHOWN_NOWHERE_ELSE, WARNING, Event
+from cio_spark.logs.events import ONLY_IN_LOG, WARNING, Event
 from cio_spark.logs.lines import render_line, timestamp_of
 from cio_spark.logs.style import LogStyle
 
@@ -44,7 +44,7 @@ def logs_configured(style: LogStyle, stream: TextIO, clock: Clock) -> Iterator[N
 
     def finish(_: Any, level: str, entry: MutableMapping[str, Any]) -> str:
         event = entry.get("event")
-        if style is LogStyle.OFF and event in _EVENTS and event not in SHOWN_NOWHERE_ELSE:
+        if style is LogStyle.OFF and event in _EVENTS and event not in ONLY_IN_LOG:
             raise structlog.DropEvent
         for name in _NEVER:
             entry.pop(name, None)

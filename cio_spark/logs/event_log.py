@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from cio_spark.logs.events import INFO, LEVELS, Event, complete
+from cio_spark.logs.events import INFO, LEVELS, Event, with_all_fields
 from cio_spark.logs.lines import render_fields
 
 LOGGER: Final = "cio_spark"
@@ -42,7 +42,7 @@ class EventLog:
         # A full disk, or a reader that has gone, must not end a run
         with contextlib.suppress(OSError, ValueError):
             method = getattr(_logger(), level or LEVELS.get(event, INFO))
-            method(event.value, **self._bindings, **complete(event, fields))
+            method(event.value, **self._bindings, **with_all_fields(event, fields))
 
 
 def _logger() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from cio_spark.statuses import LEFT_ALONE, ROW_STATES, STATUSES
+from cio_spark.statuses import ROW_STATES, SKIPPED_STATES, STATUSES
 
 
 class Event(str, Enum):
@@ -63,7 +63,7 @@ FIELDS: Final[dict[Event, tuple[str, ...]]] = {
     Event.RUN_NOT_STARTED: ("exit_status", "error_type", "error"),
     Event.RUN_STARTED: ("source", "source_version", "configuration_hash", "package_version"),
     Event.RUN_PLANNED: (
-        *("source_rows", "new", "changed", "again", *LEFT_ALONE, "invalid"),
+        *("source_rows", "new", "changed", "again", *SKIPPED_STATES, "invalid"),
         *("payload_bytes", "requests", "waves", "partitions", "tasks", "lanes", "max_records", "max_bytes"),
         *("sizing", "compression", "eta_seconds", "limited_by"),
     ),
@@ -109,11 +109,11 @@ LEVELS: Final[dict[Event, str]] = {
 Besides, callers log the end of a failed run and a critical alert as errors.
 """
 
-SHOWN_NOWHERE_ELSE: Final = frozenset({Event.ALERTS_NOT_TOLD, Event.ALERTS_NOT_EVALUATED})
+ONLY_IN_LOG: Final = frozenset({Event.ALERTS_NOT_TOLD, Event.ALERTS_NOT_EVALUATED})
 """Events that neither the progress display nor a command's tables show."""
 
 
-def complete(event: Event, fields: dict[str, object]) -> dict[str, object]:
+def with_all_fields(event: Event, fields: dict[str, object]) -> dict[str, object]:
     """Return an event's fields in their order, null if a value is not known.
 
     Args:

@@ -15,13 +15,13 @@ from pyspark.sql import functions as F
 from cio_spark.analysis.figures import BATCH, GROUP, select
 from cio_spark.analysis.reading import read_view
 from cio_spark.analysis.view_queries import BATCH_COLUMNS
-from cio_spark.clock import CLOCKS_NEVER_DIFFER, as_utc
+from cio_spark.clock import LARGEST_CLOCK_DIFFERENCE, as_utc
 from cio_spark.config import SyncConfig
 from cio_spark.model import RunKind
 from cio_spark.monitoring.observed import Observed, RunFacts, Window
 from cio_spark.results import Tables
 from cio_spark.results.batch_operations import batches_of
-from cio_spark.schemas import RECORD_KEY
+from cio_spark.schemas import RECORD_KEY_SQL
 
 MOST_RUNS = 20
 _PLACES = ("run_id", "slowest_batch_id")
@@ -69,7 +69,7 @@ def _facts(row: Row) -> RunFacts:
 
 def _read_window(tables: Tables, config: SyncConfig, runs: Sequence[RunFacts], since: datetime) -> Window:
     """Return the figures of the batches completed after `since`; work before `since` is left out of their busy time."""
-    recent = [run for run in runs if run.ended_at is None or run.ended_at >= since - CLOCKS_NEVER_DIFFER]
+    recent = [run for run in runs if run.ended_at is None or run.ended_at >= since - LARGEST_CLOCK_DIFFERENCE]
     if not recent:
         return Window()
     # Let Delta skip the files of older runs, unless there may be more recent runs than were read
@@ -131,7 +131,7 @@ def _count_letters(tables: Tables, sync: str, most: int) -> int:
     everything = letters.count()
     if everything <= most:
         return everything
-    key = F.expr(RECORD_KEY)
+    key = F.expr(RECORD_KEY_SQL)
     newest = letters.groupBy(key.alias("key")).agg(F.max("run_id").alias("run_id"))
     accepted = (
         tables.read("record_status")

@@ -12,7 +12,7 @@ from cio_spark.analysis.measured import Measured
 from cio_spark.analysis.suggestion import Suggestion, suggest
 from cio_spark.config import BatchConfiguration
 from cio_spark.notebook.job import BatchJob
-from cio_spark.notebook.measured_job import measured_of_job
+from cio_spark.notebook.measured_job import measure_job
 
 
 class BatchPerformanceAnalyzer:
@@ -47,7 +47,7 @@ class BatchPerformanceAnalyzer:
                 "total_records": job.total_records,
                 "records_processed": job.processed_records,
             },
-            **_findings(measured_of_job(job), job.configuration),
+            **_findings(measure_job(job), job.configuration),
         }
 
     def suggest_optimal_configuration(
@@ -77,7 +77,7 @@ class BatchPerformanceAnalyzer:
         Args:
             job, target_throughput_rps: see `suggest_optimal_configuration`.
         """
-        return suggest(job.configuration, measured_of_job(job), target_throughput_rps)
+        return suggest(job.configuration, measure_job(job), target_throughput_rps)
 
 
 def _findings(measured: Measured, config: BatchConfiguration) -> dict[str, Any]:

@@ -29,7 +29,7 @@ _STATUSES: Final[Mapping[ErrorKind, int]] = {
 }
 
 
-class BorrowedClient:
+class UserClientAdapter:
     """Wraps the user's client so that a lane can send through it; exceptions of the client become answers.
 
     Args:

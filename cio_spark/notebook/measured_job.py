@@ -12,7 +12,7 @@ from cio_spark.notebook.job import BatchJob
 from cio_spark.notebook.metrics import BatchMetrics
 
 
-def measured_of_job(job: BatchJob) -> Measured:
+def measure_job(job: BatchJob) -> Measured:
     """Compute the figures of a job that is only in memory from its batches, with the formulas of the views.
 
     If a batch has no count of requests, it counts as one request and its retries. If it has no time in requests, that

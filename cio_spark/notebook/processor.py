@@ -18,7 +18,7 @@ from cio_spark.delivery import DeliverySettings, PreparedRow, ProcessState, deli
 from cio_spark.delivery.outcome import ACCEPTED, NOT_ATTEMPTED
 from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.retry_watch import RetryWatch
-from cio_spark.notebook.borrowed_client import BatchSender, BorrowedClient
+from cio_spark.notebook.borrowed_client import BatchSender, UserClientAdapter
 from cio_spark.notebook.customerio_client import CustomerIOClient
 from cio_spark.notebook.intelligent import BatchCutter
 from cio_spark.notebook.job import BatchJob
@@ -204,7 +204,7 @@ class ParallelBatchProcessor:
         """Make the state that the lanes share: connections, time slots, and what they learn about the API."""
         if self._connection is not None:
             return ProcessState(settings, self._clock, retry_watch=watch)
-        borrowed = BorrowedClient(self.client, self._clock)
+        borrowed = UserClientAdapter(self.client, self._clock)
         return ProcessState(settings, self._clock, lambda: borrowed, watch)
 
     def _send(

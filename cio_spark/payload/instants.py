@@ -6,7 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from cio_spark.config.api_limits import EARLIEST_SECOND, LATEST_SECOND
+from cio_spark.config.api_limits import EARLIEST_SECOND, END_SECOND
 
 TIMES = (T.TimestampType, T.TimestampNTZType, T.DateType)
 _DAY_SECONDS = 86_400
@@ -24,7 +24,7 @@ def as_instant(column: Column, kind: T.DataType) -> Column:
         return F.timestamp_seconds(_midnight(column))
     if isinstance(kind, T.TimestampNTZType):
         return without_zone_as_utc(column)
-    earliest, end = (F.timestamp_seconds(F.lit(second)) for second in (EARLIEST_SECOND, LATEST_SECOND))
+    earliest, end = (F.timestamp_seconds(F.lit(second)) for second in (EARLIEST_SECOND, END_SECOND))
     return F.when((column >= earliest) & (column < end), column)
 
 

@@ -11,12 +11,14 @@ from cio_spark.model import Books, DeliveryCounts
 from cio_spark.pipeline.lost_run import configuration_of, write_dead_letters, write_in_doubt
 from cio_spark.pipeline.progression import Progression
 from cio_spark.pipeline.run_context import RunContext
-from cio_spark.pipeline.survey import Work
+from cio_spark.pipeline.survey import SurveyResult
 from cio_spark.pipeline.waves import Wave
 from cio_spark.results import LostRun, Tables
 
 
-def close_books(run: RunContext, work: Work, waves: Sequence[Wave], lost: Sequence[LostRun] = ()) -> DeliveryCounts:
+def close_books(
+    run: RunContext, work: SurveyResult, waves: Sequence[Wave], lost: Sequence[LostRun] = ()
+) -> DeliveryCounts:
     """Count what a run has persisted, and write the batches, dead letters and `in_doubt` rows that follow from it.
 
     Args:
@@ -44,7 +46,7 @@ def close_books(run: RunContext, work: Work, waves: Sequence[Wave], lost: Sequen
     return delivery
 
 
-def books_of(work: Work, delivery: DeliveryCounts, progression: Progression) -> Books:
+def make_books(work: SurveyResult, delivery: DeliveryCounts, progression: Progression) -> Books:
     """Combine the counts of a run into its books.
 
     Args:

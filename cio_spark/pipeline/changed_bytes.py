@@ -8,7 +8,7 @@ from cio_spark.config import SyncConfig
 from cio_spark.spark.fixed_settings import BYTES_FORMAT, TIME_ZONE, SessionSettings
 
 
-def bytes_changes(config: SyncConfig, recorded: str | None, now: SessionSettings) -> tuple[str, ...]:
+def reasons_for_changed_bytes(config: SyncConfig, recorded: str | None, now: SessionSettings) -> tuple[str, ...]:
     """Return the reasons why unchanged rows of a sync get other payload bytes than in its last run.
 
     Args:

@@ -17,9 +17,9 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
 from cio_spark.pipeline.checks import prepare_and_validate, try_on_rows
-from cio_spark.pipeline.survey import held_statuses, waiting_letters
+from cio_spark.pipeline.survey import dead_letters_awaiting_replay, held_statuses
 from cio_spark.results import LostRun, Staging, Tables
-from cio_spark.schemas import RECORD_KEY
+from cio_spark.schemas import RECORD_KEY_SQL
 from cio_spark.spark.fixed_settings import fix_settings
 
 
@@ -70,7 +70,7 @@ def _recover_as(then: SyncConfig, tables: Tables, lost: LostRun, staging: Stagin
         deliverable = deliverable.drop("wave")
     else:
         deliverable = surveyed(then, tables, lost, staging)
-        in_doubt = None if results.has_written(tables, lost.run_id, then.sync.name) else deliverable
+        in_doubt = None if results.has_committed_statuses(tables, lost.run_id, then.sync.name) else deliverable
     if in_doubt is not None and then.on_change == "send":
         write_in_doubt(then, tables, lost.run_id, in_doubt)
     if deliverable is not None and dead:
@@ -83,9 +83,9 @@ def _unwritten_wave(tables: Tables, lost: LostRun, sync: str, staged: DataFrame)
     written = (
         tables.read("record_status", tables.version("record_status"))
         .where((F.col("sync") == sync) & (F.col("run_id") == lost.run_id))
-        .select(F.expr(RECORD_KEY).alias("key"))
+        .select(F.expr(RECORD_KEY_SQL).alias("key"))
     )
-    keyed = staged.withColumn("key", F.expr(RECORD_KEY))
+    keyed = staged.withColumn("key", F.expr(RECORD_KEY_SQL))
     wave = keyed.join(written, "key", "left_anti").agg(F.min("wave").alias("wave")).collect()[0]["wave"]
     return staged.where(F.col("wave") == F.lit(wave)).drop("wave")
 
@@ -123,11 +123,11 @@ def surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging
     statuses = tables.read("record_status", tables.version("record_status")).where(F.col("run_id") < lost.run_id)
     classified = ledger.classify_records(
         records,
-        ledger.latest_attempts(statuses, config.sync.name, waiting_letters(config, tables)),
+        ledger.latest_attempts(statuses, config.sync.name, dead_letters_awaiting_replay(config, tables)),
         ignore_changes=config.on_change == "ignore",
         hold=held_statuses(config),
     )
-    return classified.where(F.col("state").isin(*ledger.DELIVERED))
+    return classified.where(F.col("state").isin(*ledger.STATES_IN_DELIVERY))
 
 
 def _records_again(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> DataFrame | None:

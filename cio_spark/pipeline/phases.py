@@ -33,7 +33,7 @@ class Phases:
 
 
 @contextlib.contextmanager
-def explained(config: SyncConfig) -> Iterator[None]:
+def explain_spark_failures(config: SyncConfig) -> Iterator[None]:
     """Turn an exception of Spark into a `CioSparkError` with one sentence."""
     try:
         yield

@@ -12,9 +12,9 @@ from cio_spark import ledger, results, source
 from cio_spark.config import SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.model import Preview
-from cio_spark.pipeline.changed_bytes import bytes_changes
+from cio_spark.pipeline.changed_bytes import reasons_for_changed_bytes
 from cio_spark.pipeline.checks import prepare_and_validate, start_source_checks
-from cio_spark.pipeline.phases import explained
+from cio_spark.pipeline.phases import explain_spark_failures
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.pipeline.workspace_guard import check_address
@@ -42,7 +42,7 @@ def preview_sync(
     """
     tables = Tables(spark, config.tables, warehouse)
     slots = engine.count_slots(spark, config.delivery.engine)
-    with explained(config):
+    with explain_spark_failures(config):
         newest = results.newest_run(tables, config.sync.name)
         if newest is not None and not same_workspace and tables.exists("record_status"):
             check_address(config, tables, newest.configuration)
@@ -67,6 +67,6 @@ def preview_sync(
         pending = work.records.where(F.col("state").isin("new", "changed", "again"))
         payloads = tuple(row["payload"] for row in pending.select("payload").limit(samples).collect())
         settings = settings_in_force(spark)
-        notes = () if newest is None else bytes_changes(config, newest.session_settings, settings)
+        notes = () if newest is None else reasons_for_changed_bytes(config, newest.session_settings, settings)
         reasons = ledger.count_reasons(work.records)
         return Preview(work.counts, work.plan, reasons, payloads, snapshot.description, notes)

@@ -16,17 +16,17 @@ from cio_spark.errors import ExitStatus
 from cio_spark.ids import TIME_CHARACTERS
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, RunKind, Slots, StateCounts, SyncResult
-from cio_spark.pipeline.books import books_of, close_books
+from cio_spark.pipeline.books import close_books, make_books
 from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.run_context import RunContext, SourcePin
 from cio_spark.pipeline.run_end import fail_run, finish_run
-from cio_spark.pipeline.survey import Work, plan_of
+from cio_spark.pipeline.survey import SurveyResult, plan_for
 from cio_spark.pipeline.waves import cut_waves, deliver_waves
 from cio_spark.planning import survey_seconds
 from cio_spark.results import Tables
 from cio_spark.runtime.cancellation import Cancellation
-from cio_spark.schemas import RECORD_KEY
+from cio_spark.schemas import RECORD_KEY_SQL
 from cio_spark.spark.fixed_settings import with_fixed_settings
 
 
@@ -122,7 +122,7 @@ def replay_sync(
         fail_run(run, error, work, delivery, staging)
         raise
     counts = work.counts
-    books = books_of(work, delivery, run.progression)
+    books = make_books(work, delivery, run.progression)
     exit_status, message = decide_exit_status(config, books, run.cancellation)
     if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
         message = (
@@ -132,7 +132,7 @@ def replay_sync(
     return finish_run(run, books, exit_status, message, work.plan if counts.again else None)
 
 
-def _survey(config: SyncConfig, tables: Tables, letters: Letters, slots: Slots) -> Work:
+def _survey(config: SyncConfig, tables: Tables, letters: Letters, slots: Slots) -> SurveyResult:
     """Find the letters to send again, count them by state, and plan their delivery."""
     judged = _judged(config, tables, letters)
     tally = {row["state"]: row for row in _tallied(judged)}
@@ -145,7 +145,7 @@ def _survey(config: SyncConfig, tables: Tables, letters: Letters, slots: Slots) 
         payload_bytes=int(tally["again"]["bytes"] or 0) if "again" in tally else 0,
     )
     chosen = judged.where(F.col("state") == "again")
-    return Work(chosen, chosen, counts, plan_of(config, slots, counts.again, counts.payload_bytes))
+    return SurveyResult(chosen, chosen, counts, plan_for(config, slots, counts.again, counts.payload_bytes))
 
 
 def _records(tally: dict[str, Row], state: str) -> int:
@@ -163,7 +163,7 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
     ):
         if wanted is not None:
             dead = dead.where(F.col(column) == wanted)
-    newest = Window.partitionBy(F.expr(RECORD_KEY)).orderBy(F.col("run_id").desc())
+    newest = Window.partitionBy(F.expr(RECORD_KEY_SQL)).orderBy(F.col("run_id").desc())
     dead = dead.withColumn("__rank", F.row_number().over(newest)).where("__rank = 1").drop("__rank")
     statuses = tables.read("record_status", tables.version("record_status"))
     accepted = statuses.where((F.col("sync") == sync) & (F.col("status") == "accepted"))

@@ -12,7 +12,7 @@ from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import check_api, probe_settings
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, RunKind, SyncResult
-from cio_spark.pipeline.books import books_of, close_books
+from cio_spark.pipeline.books import close_books, make_books
 from cio_spark.pipeline.checks import prepare_and_validate, start_source_checks
 from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
@@ -123,7 +123,7 @@ def run_sync(
     except BaseException as error:
         fail_run(run, error, work, delivery, staging)
         raise
-    books = books_of(work, delivery, run.progression)
+    books = make_books(work, delivery, run.progression)
     exit_status, message = decide_exit_status(config, books, run.cancellation)
     return finish_run(run, books, exit_status, message, work.plan if delivery.persisted else None, ledger_version)
 

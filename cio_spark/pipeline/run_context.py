@@ -12,14 +12,14 @@ from typing import NamedTuple
 from pyspark.sql import SparkSession
 
 from cio_spark import results, runtime
-from cio_spark.clock import CLOCKS_DIFFER, Clock, SystemClock
+from cio_spark.clock import EXPECTED_CLOCK_DIFFERENCE, Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError, ExitStatus, RunInterruptedError
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import RunKind
-from cio_spark.pipeline.changed_bytes import bytes_changes
-from cio_spark.pipeline.phases import Phases, explained
+from cio_spark.pipeline.changed_bytes import reasons_for_changed_bytes
+from cio_spark.pipeline.phases import Phases, explain_spark_failures
 from cio_spark.pipeline.progress import NullProgress, Progress
 from cio_spark.pipeline.progression import Progression
 from cio_spark.pipeline.run_lease import RunLease
@@ -133,7 +133,7 @@ class RunContext:
             phase: name of the phase.
         """
         try:
-            with explained(self.config), self.phases.phase(phase):
+            with explain_spark_failures(self.config), self.phases.phase(phase):
                 yield
         except CioSparkError as error:
             self.log.not_started(error)
@@ -163,7 +163,7 @@ class RunContext:
         newest = opening.newest
         if newest is None:
             return False
-        margin = timedelta() if runtime.is_here(newest.owner) else CLOCKS_DIFFER
+        margin = timedelta() if runtime.is_on_this_machine(newest.owner) else EXPECTED_CLOCK_DIFFERENCE
         return newest.last_event_at >= self._began_at - margin
 
     def claim_sync(self, opening: ClaimOpening, pin: SourcePin) -> None:
@@ -178,7 +178,7 @@ class RunContext:
         """
         settings = settings_in_force(self.tables.spark)
         if opening.newest is not None:
-            self.notes = bytes_changes(self.config, opening.newest.session_settings, settings)
+            self.notes = reasons_for_changed_bytes(self.config, opening.newest.session_settings, settings)
         facts = {
             **pin._asdict(),
             "kind": self.kind.value,
@@ -204,7 +204,7 @@ class RunContext:
                 error alone would say that nothing was sent.
         """
         try:
-            with explained(self.config), self.lease:
+            with explain_spark_failures(self.config), self.lease:
                 yield
         except CioSparkError as error:
             if self.progression.started and error.exit_status is ExitStatus.CONFIGURATION_ERROR:

@@ -10,8 +10,8 @@ from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
 from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, SyncResult
 from cio_spark.monitoring.check import check_after_run
 from cio_spark.pipeline.run_context import RunContext
-from cio_spark.pipeline.survey import Work
-from cio_spark.pipeline.take_over import recover_after_take_over
+from cio_spark.pipeline.survey import SurveyResult
+from cio_spark.pipeline.take_over import register_and_recover_take_over
 
 CANCELLED = (ExitStatus.CANCELLED_SIGINT, ExitStatus.CANCELLED_SIGTERM)
 
@@ -69,7 +69,7 @@ def finish_run(
 
 
 def fail_run(
-    run: RunContext, error: BaseException, work: Work | None, delivery: DeliveryCounts, staging: results.Staging
+    run: RunContext, error: BaseException, work: SurveyResult | None, delivery: DeliveryCounts, staging: results.Staging
 ) -> None:
     """Write the end of a run that an exception ended (of Spark, a defect or a take-over), with the counts known so far.
 
@@ -111,7 +111,7 @@ def fail_run(
         run.log.taken_over(error.wave)
         if error.wave is not None:
             with contextlib.suppress(Exception):
-                recover_after_take_over(run.config, run.tables, run.claim, error.wave, clock=run.clock)
+                register_and_recover_take_over(run.config, run.tables, run.claim, error.wave, clock=run.clock)
     with contextlib.suppress(Exception):
         results.end_run(run.tables, end)
         _check_alerts(run)

@@ -15,7 +15,7 @@ from cio_spark.results import Tables
 
 
 @dataclass(frozen=True)
-class Work:
+class SurveyResult:
     """Holds the records that a run has to deliver, their counts and the plan of the delivery.
 
     Attributes:
@@ -41,7 +41,7 @@ def survey(
     slots: Slots,
     retry_held: bool,
     count_everything: bool = False,
-) -> Work:
+) -> SurveyResult:
     """Find the records that still have to be sent, and plan their delivery.
 
     Args:
@@ -72,18 +72,18 @@ def survey(
     else:
         records = ledger.classify_records(
             records,
-            ledger.latest_attempts(earlier, config.sync.name, waiting_letters(config, tables)),
+            ledger.latest_attempts(earlier, config.sync.name, dead_letters_awaiting_replay(config, tables)),
             ignore_changes=config.on_change == "ignore",
             hold=() if retry_held else held_statuses(config),
             accepted_persons=_accepted_persons(config, earlier) if retry_held else None,
         )
-        deliverable = records.where(F.col("state").isin(*ledger.DELIVERED))
+        deliverable = records.where(F.col("state").isin(*ledger.STATES_IN_DELIVERY))
     if mean_bytes is not None:
-        counts = ledger.expect_all_new(mean_bytes, source_rows=source_rows, superseded=superseded)
+        counts = ledger.estimate_first_run(mean_bytes, source_rows=source_rows, superseded=superseded)
     else:
         counts = ledger.count_states(records, source_rows=source_rows, superseded=superseded)
-    plan = plan_of(config, slots, counts.to_send, counts.payload_bytes)
-    return Work(records, deliverable, counts, plan)
+    plan = plan_for(config, slots, counts.to_send, counts.payload_bytes)
+    return SurveyResult(records, deliverable, counts, plan)
 
 
 def held_statuses(config: SyncConfig) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def _accepted_persons(config: SyncConfig, earlier: DataFrame) -> DataFrame | Non
     return ledger.accepted_persons(earlier, config.sync.name)
 
 
-def plan_of(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) -> DeliveryPlan:
+def plan_for(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) -> DeliveryPlan:
     """Return the delivery plan for a number of records and of JSON bytes."""
     return planning.plan_delivery(
         config.batch,
@@ -125,7 +125,7 @@ def _knows(earlier: DataFrame | None, sync: str) -> bool:
     return earlier is not None and not earlier.where(F.col("sync") == sync).limit(1).isEmpty()
 
 
-def waiting_letters(config: SyncConfig, tables: Tables) -> DataFrame | None:
+def dead_letters_awaiting_replay(config: SyncConfig, tables: Tables) -> DataFrame | None:
     """Return the sync's dead letters if failed records wait in them for a replay; else None."""
     if config.batch.error_handling is not ErrorHandlingStrategy.DEAD_LETTER_QUEUE:
         return None

@@ -17,13 +17,15 @@ from cio_spark.ids import TIME_CHARACTERS
 from cio_spark.pipeline.lost_run import configuration_of, surveyed
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
-from cio_spark.schemas import RECORD_KEY, WAS_SENT
+from cio_spark.schemas import RECORD_KEY_SQL, WAS_SENT_SQL
 from cio_spark.spark.fixed_settings import fix_settings
 
 _SENT = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
 
 
-def recover_after_take_over(config: SyncConfig, tables: Tables, claim: Claim, wave: int, *, clock: Clock) -> None:
+def register_and_recover_take_over(
+    config: SyncConfig, tables: Tables, claim: Claim, wave: int, *, clock: Clock
+) -> None:
     """Register that a wave of a taken-over run may have been sent at the same time as another run, and recover it.
 
     While the other run is alive, its records are not known: then a later run recovers the wave.
@@ -62,7 +64,7 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
     taken_over = str(lost.taken_over_run)
     sync = then.sync.name
     statuses = tables.read("record_status", tables.version("record_status")).where(F.col("sync") == sync)
-    keyed = statuses.withColumn("key", F.expr(RECORD_KEY))
+    keyed = statuses.withColumn("key", F.expr(RECORD_KEY_SQL))
     mine = F.col("run_id") == F.lit(taken_over)
     later = (
         keyed.where((F.col("run_id") > F.lit(taken_over)) & (F.col("status") == "accepted"))
@@ -70,7 +72,7 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
         .agg(F.max_by(F.struct(*_SENT), F.col("run_id")).alias("later"))
     )
     of_wave = F.col("batch_id").contains(f"-{taken_over}-w{lost.taken_over_wave}-p")
-    written = keyed.where(mine & F.expr(WAS_SENT) & of_wave).select("key", *_SENT, "attempted_at")
+    written = keyed.where(mine & F.expr(WAS_SENT_SQL) & of_wave).select("key", *_SENT, "attempted_at")
     sent = _unwritten(then, tables, lost, keyed.where(mine)) if written.isEmpty() else written
     if sent is None:  # the sent records are unknown: every record accepted since may have been overwritten
         in_doubt = later.select("later.*")
@@ -101,7 +103,7 @@ def _unwritten(config: SyncConfig, tables: Tables, lost: LostRun, written: DataF
     deliverable = surveyed(config, tables, taken_over, Staging(tables, taken_over.run_id))
     if deliverable is None:
         return None
-    keyed = deliverable.where(F.col("error_code").isNull()).withColumn("key", F.expr(RECORD_KEY))
+    keyed = deliverable.where(F.col("error_code").isNull()).withColumn("key", F.expr(RECORD_KEY_SQL))
     unwritten = keyed.join(written.select("key"), "key", "left_anti")
     sent = ledger.add_message_id(unwritten, config.sync.name).select("key", *_SENT)
     return sent.withColumn("attempted_at", F.lit(None).cast("timestamp"))

@@ -23,7 +23,7 @@ from cio_spark.errors import SyncTakenOverError
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
 from cio_spark.pipeline.progress import NullProgress
 from cio_spark.pipeline.run_context import RunContext
-from cio_spark.pipeline.survey import Work, plan_of
+from cio_spark.pipeline.survey import SurveyResult, plan_for
 from cio_spark.pipeline.watch import PATIENCE_SECONDS, DeliveryWatch
 from cio_spark.results import Staging
 from cio_spark.spark import failures as spark_errors
@@ -62,7 +62,9 @@ class Wave:
     is_retry_wave: bool = False
 
 
-def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots, *, surveyed_seconds: float) -> list[Wave]:
+def cut_waves(
+    config: SyncConfig, work: SurveyResult, staging: Staging, slots: Slots, *, surveyed_seconds: float
+) -> list[Wave]:
     """Cut the records into one wave, or stage them in several; records that were refused before get their own wave.
 
     A single wave is normally not staged: its Spark job reads the source again and sends the records. If the survey took
@@ -97,14 +99,14 @@ def cut_waves(config: SyncConfig, work: Work, staging: Staging, slots: Slots, *,
             row["wave"],
             staged.where(F.col("wave") == row["wave"]).drop("wave"),
             row["rows"],
-            plan_of(config, slots, row["to_send"], row["bytes"]),
+            plan_for(config, slots, row["to_send"], row["bytes"]),
             is_retry_wave=row["wave"] == number,
         )
         for row in sorted(cut.collect(), key=lambda row: int(row["wave"]))
     ]
 
 
-def deliver_waves(run: RunContext, work: Work, waves: Sequence[Wave]) -> None:
+def deliver_waves(run: RunContext, work: SurveyResult, waves: Sequence[Wave]) -> None:
     """Deliver wave after wave, until all are delivered or a reason to stop appears.
 
     Args:
@@ -228,7 +230,7 @@ def _append(run: RunContext, wave: Wave, arranged: DataFrame, watch: DeliveryWat
         stop_when_all_refused=not wave.is_retry_wave,
         log_style=run.log.of_workers,
     )
-    evaluation = engine.Evaluation(spark)
+    evaluation = engine.SingleEvaluation(spark)
     statuses = engine.deliver_records(
         arranged,
         settings,

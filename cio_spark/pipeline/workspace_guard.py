@@ -32,7 +32,7 @@ def check_address(config: SyncConfig, tables: Tables, last_configuration: str | 
             the former address.
     """
     before, now = address_in(last_configuration), config.api.url
-    if before is None or is_same_address(before, now) or not results.has_answers(tables, config.sync.name):
+    if before is None or is_same_address(before, now) or not results.has_api_verdicts(tables, config.sync.name):
         return
     raise ConfigurationError.of(
         "api.base_url" if config.api.base_url else "api.region",

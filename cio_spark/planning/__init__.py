@@ -2,7 +2,7 @@
 
 from cio_spark.planning.lease_times import longest_wave_seconds, send_window_seconds, survey_seconds
 from cio_spark.planning.plan import plan_delivery
-from cio_spark.planning.rate_shares import Pacing, pace
+from cio_spark.planning.rate_shares import Pacing, divide_rate
 from cio_spark.planning.request_limits import body_limit, records_limit
 from cio_spark.planning.wave_count import count_waves
 
@@ -10,8 +10,8 @@ __all__ = [
     "Pacing",
     "body_limit",
     "count_waves",
+    "divide_rate",
     "longest_wave_seconds",
-    "pace",
     "plan_delivery",
     "records_limit",
     "send_window_seconds",

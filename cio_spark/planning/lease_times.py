@@ -7,9 +7,9 @@ an end before it starts: `send_until`, which every task carries and the claim co
 
 from __future__ import annotations
 
-PLANNED_TIMES = 3.0
+SEND_WINDOW_FACTOR = 3.0
 """Factor by which a wave may send longer than planned."""
-LEASES_PER_WAVE = 5.0
+MOST_LEASES_PER_WAVE = 5.0
 """Largest number of leases that a wave may send for: 15 minutes with the default lease of 3 minutes."""
 
 
@@ -20,7 +20,7 @@ def send_window_seconds(planned_seconds: float, lease_seconds: float) -> float:
         planned_seconds: seconds that the plan expects the wave to take.
         lease_seconds: `delivery.lease_seconds`.
     """
-    return min(max(PLANNED_TIMES * planned_seconds, lease_seconds), LEASES_PER_WAVE * lease_seconds)
+    return min(max(SEND_WINDOW_FACTOR * planned_seconds, lease_seconds), MOST_LEASES_PER_WAVE * lease_seconds)
 
 
 def longest_wave_seconds(wave_minutes: float, lease_seconds: float) -> float:
@@ -30,7 +30,7 @@ def longest_wave_seconds(wave_minutes: float, lease_seconds: float) -> float:
         wave_minutes: `delivery.wave_minutes`.
         lease_seconds: `delivery.lease_seconds`.
     """
-    return min(60.0 * wave_minutes, LEASES_PER_WAVE * lease_seconds / PLANNED_TIMES)
+    return min(60.0 * wave_minutes, MOST_LEASES_PER_WAVE * lease_seconds / SEND_WINDOW_FACTOR)
 
 
 def survey_seconds(rows: int, slots: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cio_spark.config import BatchConfiguration
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.planning.rate_shares import Pacing, pace
+from cio_spark.planning.rate_shares import Pacing, divide_rate
 from cio_spark.planning.request_limits import (
     RequestLimits,
     body_limit,
@@ -53,13 +53,13 @@ def plan_delivery(
     slot_count = max(1, slots.count)
     rate = batch.rate_limit_rps * share_of_rate
     if slots.fixed and slot_count <= batch.parallel_workers:
-        pacing = pace(rate, batch.parallel_workers, slot_count)
+        pacing = divide_rate(rate, batch.parallel_workers, slot_count)
         # Fewer tasks than slots may run only where there are fewer partitions than slots.
         rounds = -(-batches // (BATCHES_PER_PARTITION * slot_count))
         many = min(max(rounds, 1), MOST_PARTITIONS_PER_SLOT) * slot_count
         partitions = many if pacing.tasks == slot_count else pacing.tasks
     else:
-        pacing = pace(rate, batch.parallel_workers, max(1, min(batches, slot_count)))
+        pacing = divide_rate(rate, batch.parallel_workers, max(1, min(batches, slot_count)))
         partitions = pacing.tasks
     limits = limits.within_budget(batch, pacing.lanes)
     batches = requests_needed(records, payload_bytes, limits.records, limits.bytes)

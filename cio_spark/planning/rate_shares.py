@@ -38,7 +38,7 @@ class Pacing:
         return self.tasks / self.seconds_between_requests
 
 
-def pace(rate_limit_rps: float, parallel_workers: int, most_tasks: int) -> Pacing:
+def divide_rate(rate_limit_rps: float, parallel_workers: int, most_tasks: int) -> Pacing:
     """Divide the rate and the workers among tasks.
 
     Args:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from cio_spark.config import BatchConfiguration, BatchStrategy
 from cio_spark.config.api_limits import MAX_BODY_BYTES, MAX_ITEM_BYTES
 from cio_spark.config.memory_budget import (
+    BUFFERS_PER_LANE,
     BYTES_BESIDE_PAYLOAD,
     BYTES_PER_MB,
     CHUNKS_IN_MEMORY,
+    CHUNKS_PER_BUDGET,
     PARTS_OF_BUFFER,
-    REQUEST_BUFFERS,
-    SHARE_OF_CHUNK,
 )
 from cio_spark.model import GZIP, ROWS_PER_CHUNK
 
@@ -48,8 +48,8 @@ class RequestLimits(NamedTuple):
         if batch.strategy is not BatchStrategy.MEMORY_BASED:
             return self
         budget = batch.memory_budget_mb * BYTES_PER_MB
-        chunk = budget // SHARE_OF_CHUNK
-        part = (budget - CHUNKS_IN_MEMORY * chunk) // (REQUEST_BUFFERS * lanes) // PARTS_OF_BUFFER
+        chunk = budget // CHUNKS_PER_BUDGET
+        part = (budget - CHUNKS_IN_MEMORY * chunk) // (BUFFERS_PER_LANE * lanes) // PARTS_OF_BUFFER
         return RequestLimits(
             max(1, min(self.records, part // BYTES_BESIDE_PAYLOAD)),
             min(self.bytes, max(MAX_ITEM_BYTES, part)),

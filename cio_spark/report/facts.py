@@ -13,13 +13,13 @@ from pyspark.sql import functions as F
 from cio_spark.analysis.findings import Findings, find_what_holds_back
 from cio_spark.analysis.reading import Analysis, analyze_sync
 from cio_spark.config import SyncConfig
-from cio_spark.model import OUR_WORDS
+from cio_spark.model import OWN_MESSAGE_SQL
 from cio_spark.report.timeline import NO_TIMELINE, Timeline, read_fill, read_timeline
 from cio_spark.results import Tables
 
 MOST_FAILURES: Final = 100
 _FAILURE = (
-    *("run_id", "record_id", "status", "error_category", "error_code", f"{OUR_WORDS} AS error_message"),
+    *("run_id", "record_id", "status", "error_category", "error_code", f"{OWN_MESSAGE_SQL} AS error_message"),
     *("http_status", "attempts", "batch_id", "attempted_at"),
 )
 """Columns of a failure, without payload and person key, and without messages of the API, which may repeat both."""

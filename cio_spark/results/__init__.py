@@ -13,9 +13,9 @@ from cio_spark.results.claims import (
     register_taken_over,
 )
 from cio_spark.results.dead_letters import append_dead_letters
-from cio_spark.results.in_doubt import append_in_doubt, has_dead, has_written
+from cio_spark.results.in_doubt import append_in_doubt, has_committed_statuses, has_dead
 from cio_spark.results.maintenance import maintain_tables
-from cio_spark.results.record_status import append_record_status, count_statuses, has_answers
+from cio_spark.results.record_status import append_record_status, count_statuses, has_api_verdicts
 from cio_spark.results.setup import are_set_up, set_up_tables
 from cio_spark.results.staging import Staging
 from cio_spark.results.sync_runs import (
@@ -50,9 +50,9 @@ __all__ = [
     "claims_of",
     "count_statuses",
     "end_run",
-    "has_answers",
+    "has_api_verdicts",
+    "has_committed_statuses",
     "has_dead",
-    "has_written",
     "last_runs",
     "maintain_tables",
     "mark_settled",

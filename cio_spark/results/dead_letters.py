@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark.model import STOPPED_THE_RUN
+from cio_spark.model import STOPPED_THE_RUN_SQL
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import DEAD_LETTERS, struct_of
 
@@ -31,7 +31,7 @@ def append_dead_letters(
         tables.read("record_status", tables.version("record_status"))
         .where((F.col("sync") == sync) & (F.col("run_id") == run_id) & F.col("status").isin(*statuses))
         .where(F.col("error_code").isNull() | (F.col("error_code") != "in_doubt"))
-        .where(~F.expr(STOPPED_THE_RUN))
+        .where(~F.expr(STOPPED_THE_RUN_SQL))
     )
     payloads = records.select("record_id", "payload_hash", "payload", "occurred_at").alias("records")
     # Rows without a record id are identified by their content; equal rows need only one payload

@@ -51,7 +51,7 @@ def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: st
         append()  # if another run has recovered this run at the same moment, this adds nothing
 
 
-def has_written(tables: Tables, run_id: str, sync: str) -> bool:
+def has_committed_statuses(tables: Tables, run_id: str, sync: str) -> bool:
     """Tell whether a run committed any statuses; `in_doubt` rows do not count."""
     mine = tables.read("record_status").where((F.col("sync") == sync) & (F.col("run_id") == run_id))
     return not mine.where(F.coalesce("error_code", F.lit("")) != IN_DOUBT).limit(1).isEmpty()

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark.batch_facts import BATCH_FACTS, retries_of
-from cio_spark.model import OUR_WORDS, DeliveryCounts, Reason
+from cio_spark.model import OWN_MESSAGE_SQL, DeliveryCounts, Reason
 from cio_spark.results.tables import Tables
 from cio_spark.statuses import STATUSES
 
@@ -38,7 +38,7 @@ def count_statuses(tables: Tables, run_id: str, sync: str) -> DeliveryCounts:
     rows = (
         tables.read("record_status")
         .where((F.col("sync") == sync) & (F.col("run_id") == run_id))
-        .groupBy("status", "error_category", "error_code", F.expr(OUR_WORDS).alias("said"))
+        .groupBy("status", "error_category", "error_code", F.expr(OWN_MESSAGE_SQL).alias("said"))
         .agg(
             F.count(F.lit(1)).alias("records"),
             F.count("batch").alias("batches"),
@@ -89,7 +89,7 @@ def _by_code(reasons: list[Reason]) -> tuple[Reason, ...]:
     return tuple(Reason(status, category, code, "", count) for (status, category, code), count in records.most_common())
 
 
-def has_answers(tables: Tables, sync: str) -> bool:
+def has_api_verdicts(tables: Tables, sync: str) -> bool:
     """Tell whether an API has accepted or rejected a record of the sync, so that runs may leave the record alone."""
     answered = F.col("status").isin("accepted", "rejected")
     return not tables.read("record_status").where((F.col("sync") == sync) & answered).limit(1).isEmpty()

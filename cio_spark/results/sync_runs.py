@@ -12,7 +12,7 @@ import tenacity
 from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
-from cio_spark.clock import CLOCKS_NEVER_DIFFER, as_utc
+from cio_spark.clock import LARGEST_CLOCK_DIFFERENCE, as_utc
 from cio_spark.errors import ExitStatus
 from cio_spark.ids import smallest_run_id
 from cio_spark.model import Books
@@ -229,7 +229,7 @@ def _fold(rows: Sequence[Row]) -> list[ClaimState]:
 
 def _committed_at(event: Row) -> datetime:
     """Return when an event was committed: the time of its file, unless maintenance has rewritten it much later."""
-    return min(as_utc(event["committed_at"]), as_utc(event["at"]) + CLOCKS_NEVER_DIFFER)
+    return min(as_utc(event["committed_at"]), as_utc(event["at"]) + LARGEST_CLOCK_DIFFERENCE)
 
 
 def _latest(events: Sequence[Row], name: str) -> datetime:

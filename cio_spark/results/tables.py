@@ -86,7 +86,7 @@ class Tables:
             return self.spark.catalog.tableExists(self.name(table))
         if holds_delta(folder):
             self.create_database()
-        return self._point(self._database, table, folder)
+        return self._attach(self._database, table, folder)
 
     def attach_source(self, name: str) -> str:
         """Make `database.table` of the warehouse known to the session, if there is such a folder.
@@ -119,14 +119,14 @@ class Tables:
         attached = f"cio_spark.attached.{database}.{table}".lower()
         if found is not None:
             self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {quoted(database)}")
-            self._point(database, table, found)
+            self._attach(database, table, found)
             self.spark.conf.set(attached, str(found.resolve()))
         elif self.spark.conf.get(attached, None):
-            self._point(database, table, folders[0])
+            self._attach(database, table, folders[0])
             self.spark.conf.unset(attached)
         return name
 
-    def _point(self, database: str, table: str, folder: Path) -> bool:
+    def _attach(self, database: str, table: str, folder: Path) -> bool:
         """Make the session's catalog know the table in this folder, and in no other; return False if there is none."""
         name, place, there = quoted(database, table), str(folder.resolve()), holds_delta(folder)
         known = find_entry(self.spark, database, table)
@@ -153,7 +153,7 @@ class Tables:
         reader = self.spark.read if version is None else self.spark.read.option("versionAsOf", version)
         return reader.table(self.name(table))
 
-    def complete(self, table: str) -> str:
+    def select_all_columns(self, table: str) -> str:
         """Return SQL for a table with all its columns; columns that set-up has not added yet are null.
 
         Args:

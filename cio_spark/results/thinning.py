@@ -7,10 +7,10 @@ from datetime import datetime
 from pyspark.sql import functions as F
 
 from cio_spark.clock import as_utc
-from cio_spark.fold import ACCEPTED, ATTEMPTED, WRITTEN, newest_run
+from cio_spark.fold import ACCEPTED, ALL_ROWS, ATTEMPTED, newest_run_id
 from cio_spark.ids import smallest_run_id
 from cio_spark.results.tables import Tables, sql_text
-from cio_spark.schemas import RECORD_KEY
+from cio_spark.schemas import RECORD_KEY_SQL
 
 _ALERTS_AT_A_TIME = 1_000
 
@@ -45,10 +45,10 @@ def drop_old_statuses(tables: Tables, oldest: str) -> int:
         tables,
         "record_status",
         f"""
-          WITH named AS (SELECT sync, {RECORD_KEY} AS key, run_id, status, attempts FROM {table}),
+          WITH named AS (SELECT sync, {RECORD_KEY_SQL} AS key, run_id, status, attempts FROM {table}),
           last AS (
-            SELECT sync, key, {newest_run(WRITTEN)} AS written, {newest_run(ATTEMPTED)} AS attempted,
-                   {newest_run(ACCEPTED)} AS accepted
+            SELECT sync, key, {newest_run_id(ALL_ROWS)} AS written, {newest_run_id(ATTEMPTED)} AS attempted,
+                   {newest_run_id(ACCEPTED)} AS accepted
             FROM named GROUP BY sync, key)
           SELECT DISTINCT named.sync, named.key, named.run_id FROM named JOIN last USING (sync, key)
           WHERE run_id < '{oldest}' AND run_id <> written
@@ -71,9 +71,10 @@ def drop_settled_letters(tables: Tables) -> int:
         tables,
         "dead_letters",
         f"""
-          WITH letters AS (SELECT DISTINCT sync, {RECORD_KEY} AS key, run_id FROM {letters}),
+          WITH letters AS (SELECT DISTINCT sync, {RECORD_KEY_SQL} AS key, run_id FROM {letters}),
           accepted AS (
-            SELECT sync, {RECORD_KEY} AS key, max(run_id) AS accepted FROM {statuses} WHERE {ACCEPTED} GROUP BY 1, 2),
+            SELECT sync, {RECORD_KEY_SQL} AS key, max(run_id) AS accepted
+            FROM {statuses} WHERE {ACCEPTED} GROUP BY 1, 2),
           newest AS (SELECT sync, key, max(run_id) AS newest FROM letters GROUP BY sync, key)
           SELECT letters.* FROM letters JOIN newest USING (sync, key) LEFT JOIN accepted USING (sync, key)
           WHERE run_id < newest OR run_id < coalesce(accepted, '')
@@ -137,7 +138,7 @@ def drop_old_alerts(tables: Tables, before: datetime) -> int:
 
 def _delete_matching(tables: Tables, table: str, old: str) -> int:
     """Delete the rows of a table whose sync, record key and run id a query gives."""
-    key = RECORD_KEY.replace("record_id", "t.record_id").replace("payload_hash", "t.payload_hash")
+    key = RECORD_KEY_SQL.replace("record_id", "t.record_id").replace("payload_hash", "t.payload_hash")
     result = tables.spark.sql(
         f"MERGE INTO {tables.name(table)} AS t USING ({old}) AS old "
         f"ON t.sync = old.sync AND t.run_id = old.run_id AND {key} = old.key WHEN MATCHED THEN DELETE"

@@ -9,28 +9,28 @@ from types import MappingProxyType
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
-from cio_spark.fold import ACCEPTED, WRITTEN, newest, newest_run
+from cio_spark.fold import ACCEPTED, ALL_ROWS, newest_run_id, newest_value
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import RUN_COUNTS
 
 _DEFINITION = "cio_spark.definition"
 
-KIND_BEFORE = (
+KIND_OF_OLD_RUNS = (
     "CASE WHEN max(taken_over_run) IS NOT NULL THEN 'taken_over' WHEN max(source) = 'dead letters' THEN 'replay' "
     "WHEN instr(max(source), ', limited to ') > 0 THEN 'limited' ELSE 'sync' END"
 )
 """SQL: the kind of a run that wrote no kind; packages before 0.2 told it only in `source`."""
 
 _RECORD_STATE = {
-    "last_run_id": newest_run(WRITTEN),
-    "last_status": newest("status", WRITTEN),
-    "last_payload_hash": newest("payload_hash", WRITTEN),
-    "last_error_code": newest("error_code", WRITTEN),
-    "last_error_message": newest("error_message", WRITTEN),
-    "last_attempted_at": newest("attempted_at", WRITTEN),
-    "accepted_run_id": newest_run(ACCEPTED),
-    "accepted_payload_hash": newest("payload_hash", ACCEPTED),
-    "accepted_message_id": newest("message_id", ACCEPTED),
+    "last_run_id": newest_run_id(ALL_ROWS),
+    "last_status": newest_value("status", ALL_ROWS),
+    "last_payload_hash": newest_value("payload_hash", ALL_ROWS),
+    "last_error_code": newest_value("error_code", ALL_ROWS),
+    "last_error_message": newest_value("error_message", ALL_ROWS),
+    "last_attempted_at": newest_value("attempted_at", ALL_ROWS),
+    "accepted_run_id": newest_run_id(ACCEPTED),
+    "accepted_payload_hash": newest_value("payload_hash", ACCEPTED),
+    "accepted_message_id": newest_value("message_id", ACCEPTED),
 }
 RECORD_STATE = (
     f"SELECT sync, record_id, {', '.join(f'{sql} AS {name}' for name, sql in _RECORD_STATE.items())} "
@@ -71,7 +71,7 @@ STATE_VIEWS: Mapping[str, str] = MappingProxyType(
         "record_state": RECORD_STATE,
         "sync_run_state": SYNC_RUN_STATE.replace(
             "{counts}", ", ".join(f"max({name}) AS {name}" for name in RUN_COUNTS)
-        ).replace("{kind_before}", KIND_BEFORE),
+        ).replace("{kind_before}", KIND_OF_OLD_RUNS),
         "alert_state": ALERT_STATE,
     }
 )
@@ -91,7 +91,7 @@ def state_query(tables: Tables, view: str) -> str:
         tables: where the tables are.
         view: name of the view in `STATE_VIEWS`.
     """
-    return STATE_VIEWS[view].format_map(_Names(tables.complete))
+    return STATE_VIEWS[view].format_map(_Names(tables.select_all_columns))
 
 
 def read_state(tables: Tables, view: str) -> DataFrame:

@@ -7,7 +7,7 @@ from cio_spark.runtime.environment import (
     environment_overrides,
     find_api_key,
     find_webhook,
-    finds_java,
+    has_java,
     has_session_elsewhere,
     is_on_databricks,
     prepare_local_spark,
@@ -16,7 +16,7 @@ from cio_spark.runtime.environment import (
     set_task_values,
     warehouse_of_environment,
 )
-from cio_spark.runtime.process import cancel_on_signals, is_here, owner, owner_is_dead
+from cio_spark.runtime.process import cancel_on_signals, is_on_this_machine, owner, owner_is_dead
 
 __all__ = [
     "WAREHOUSE_VARIABLE",
@@ -26,10 +26,10 @@ __all__ = [
     "environment_overrides",
     "find_api_key",
     "find_webhook",
-    "finds_java",
+    "has_java",
     "has_session_elsewhere",
-    "is_here",
     "is_on_databricks",
+    "is_on_this_machine",
     "owner",
     "owner_is_dead",
     "prepare_local_spark",

@@ -86,7 +86,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cio-spark"
 
 
-def finds_java() -> bool:
+def has_java() -> bool:
     """Tell whether Spark can find Java."""
     return shutil.which("java") is not None or bool(os.environ.get("JAVA_HOME"))
 

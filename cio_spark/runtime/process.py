@@ -54,7 +54,7 @@ def owner(*, ends_with_process: bool = True) -> str:
     return f"{socket.gethostname()}:{os.getpid()}{unique}"
 
 
-def is_here(name: str) -> bool:
+def is_on_this_machine(name: str) -> bool:
     """Tell whether an `owner` is, or was, a process of a machine with this machine's name."""
     return _host_and_pid(name)[0] == socket.gethostname()
 
@@ -73,7 +73,7 @@ def owner_is_dead(name: str) -> bool:
         mean other processes.
     """
     pid = _host_and_pid(name)[1]
-    if not is_here(name) or not pid.isdigit():
+    if not is_on_this_machine(name) or not pid.isdigit():
         return False
     place, _, started = name.partition("/")[2].rpartition("-")
     if place != (_place() or ""):

@@ -15,7 +15,7 @@ from cio_spark.errors import ExpressionError
 from cio_spark.source.null_on_failure import null_on_failure
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark import sql as users_sql
-from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.conf import temporary_settings
 from cio_spark.spark.expression_types import type_of
 
 # Without these settings Spark would evaluate common subexpressions, and from 4.2 on the operand of BETWEEN, ahead of
@@ -60,7 +60,7 @@ def try_expressions(rows: DataFrame, expressions: Mapping[str, str]) -> None:
 def _count(rows: DataFrame, expressions: list[str]) -> tuple[int, ...]:
     """Count for each expression the rows on which it fails."""
     texts = [F.coalesce(F.expr(sql).cast("string"), F.lit("")) for sql in expressions]
-    with set_for_a_while(rows.sparkSession, _EACH_ALONE):
+    with temporary_settings(rows.sparkSession, _EACH_ALONE):
         # Failing rows are marked first and counted then, because an aggregate of Spark 3.5 ignores the setting
         failed = rows.select(*[null_on_failure(text).isNull().alias(str(number)) for number, text in enumerate(texts)])
         return tuple(failed.agg(*[F.count_if(F.col(name)).alias(name) for name in failed.columns]).collect()[0])

@@ -86,7 +86,7 @@ def _filtered(snapshot: Snapshot, where: str, attach: Attach) -> Snapshot:
     except UnfitExpressionError as error:
         raise ConfigurationError.of("source.where", str(error)) from None
     except (AnalysisException, ParseException) as error:
-        raise spark_errors.of("source.where", error, columns) from None
+        raise spark_errors.configuration_error("source.where", error, columns) from None
     if pinned:
         return replace(snapshot, rows=rows)
     return replace(snapshot, rows=rows, version=None, repeatable=False)
@@ -119,7 +119,7 @@ def _open_query(spark: SparkSession, query: str, attach: Attach) -> Snapshot:
     try:
         return Snapshot(analysed(spark.sql(f"SELECT * FROM (\n{attached}\n)")), "query", None, repeatable=False)
     except (AnalysisException, ParseException) as error:
-        raise spark_errors.of("source.query", error, []) from None
+        raise spark_errors.configuration_error("source.query", error, []) from None
 
 
 def _open_path(spark: SparkSession, path: str, version: int | None) -> Snapshot:

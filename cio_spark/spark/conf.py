@@ -28,7 +28,7 @@ _FREED = threading.Condition()
 
 
 @contextlib.contextmanager
-def set_for_a_while(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+def temporary_settings(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
     """Set the settings that the session accepts, and restore them at the end; serverless compute refuses most settings.
 
     A setting belongs to the whole session. So threads that need the same values share them, and the last of these

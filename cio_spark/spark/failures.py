@@ -173,6 +173,6 @@ def _expression_that_failed(error: BaseException, expressions: dict[str, str]) -
     return ExpressionError(f"{where}:{shown} fails on a row of the source ({kind}): {hint}")
 
 
-def of(path: str, error: BaseException, columns: Sequence[str]) -> ConfigurationError:
+def configuration_error(path: str, error: BaseException, columns: Sequence[str]) -> ConfigurationError:
     """Make the configuration error for an expression at `path`."""
     return ConfigurationError.of(path, analysis_problem(error, columns))

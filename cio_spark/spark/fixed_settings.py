@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cio_spark.errors import ConfigurationError
-from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.conf import temporary_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -140,7 +140,7 @@ def fix_settings(spark: SparkSession, time_zone: str) -> Iterator[SessionSetting
     known = {name: value for name, value in {TIME_ZONE: time_zone, **FIXED}.items() if name in before}
     # On Spark Connect every read of a setting is a round trip, so only the changed settings are read again
     others = [name for name, value in known.items() if not _same(before[name], value)]
-    with set_for_a_while(spark, known):
+    with temporary_settings(spark, known):
         values = {**before, **{name: value for name in others if (value := _value(spark, name)) is not None}}
         if values.get(TIME_ZONE) != time_zone and before.get(TIME_ZONE) == values.get(TIME_ZONE):
             _check_time_zone(spark, time_zone)

@@ -122,7 +122,7 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
     except ImportError:
         raise ConfigurationError.of("delta-spark", "is not installed: pip install 'cio-spark[spark]'") from None
     silence_quoting_loggers()
-    if not runtime.finds_java():
+    if not runtime.has_java():
         raise ConfigurationError.of("Java", "is missing: install Java 17 (Debian: apt install openjdk-17-jre-headless)")
     log = log_file(warehouse)
     try:

@@ -11,7 +11,7 @@ from cio_spark.clock import Clock
 from cio_spark.standin.contract import CALLS
 from cio_spark.standin.inspection import PREFIX, Inspection
 from cio_spark.standin.reception import Reception
-from cio_spark.standin.response import Answer, error_body
+from cio_spark.standin.response import Response, error_body
 from cio_spark.standin.wire import UnreadableBodyError, read_body
 
 API_PATHS = frozenset(f"/v1/{call}" for call in (*CALLS, "batch"))
@@ -64,17 +64,17 @@ class Handler(BaseHTTPRequestHandler):
         try:
             body = read_body(self.rfile, self.headers)
         except UnreadableBodyError as error:
-            answer = Answer(error.status, error_body([error.reason], "errors"), close=True)
+            answer = Response(error.status, error_body([error.reason], "errors"), close=True)
         else:
             if path in API_PATHS:
-                answer = Answer(405, error_body(["only POST"], "errors"), headers=(("Allow", "POST"),))
+                answer = Response(405, error_body(["only POST"], "errors"), headers=(("Allow", "POST"),))
             elif path.startswith(PREFIX):
                 answer = self._services.inspection.answer(self.command, self.path, body)
             else:
-                answer = Answer(404, error_body(["no such path"], "errors"))
+                answer = Response(404, error_body(["no such path"], "errors"))
         self._send(answer, lambda: None)
 
-    def _send(self, answer: Answer, before_last_byte: Callable[[], None]) -> None:
+    def _send(self, answer: Response, before_last_byte: Callable[[], None]) -> None:
         if not answer.send(self.connection, self._services.clock, before_last_byte):
             self.close_connection = True
 

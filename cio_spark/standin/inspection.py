@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cio_spark.standin.faults import Fault, FaultScript
 from cio_spark.standin.received import Received
-from cio_spark.standin.response import Answer, error_body
+from cio_spark.standin.response import Response, error_body
 from cio_spark.standin.traffic import Traffic
 
 PREFIX = "/_standin/"
@@ -36,7 +36,7 @@ class Inspection:
         self._script = script
         self._traffic = traffic
 
-    def answer(self, method: str, target: str, body: bytes) -> Answer:
+    def answer(self, method: str, target: str, body: bytes) -> Response:
         """Answer one request.
 
         Args:
@@ -66,27 +66,27 @@ class Inspection:
             self._received.clear()
             self._traffic.clear()
             return _json({})
-        return Answer(404, error_body([f"there is no {action}"], "errors"))
+        return Response(404, error_body([f"there is no {action}"], "errors"))
 
-    def _messages(self, question: dict[str, str]) -> Answer:
+    def _messages(self, question: dict[str, str]) -> Response:
         limit = question.get("limit", str(DEFAULT_LIMIT))
         if not limit.isdecimal() or len(limit) > 9:
-            return Answer(400, error_body(["limit is not a number"], "errors"))
+            return Response(400, error_body(["limit is not a number"], "errors"))
         if "message_id" in question:
             return _json(self._received.by_message_id(question["message_id"])[: int(limit)])
         if "person" in question:
             return _json(self._received.by_person(question["person"])[: int(limit)])
         return _json(self._received.first(int(limit)))
 
-    def _add_faults(self, body: bytes) -> Answer:
+    def _add_faults(self, body: bytes) -> Response:
         try:
             faults = _FAULTS.validate_json(body)
         except ValidationError as error:
             problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False)]
-            return Answer(400, error_body(problems, "errors"))
+            return Response(400, error_body(problems, "errors"))
         self._script.extend(faults)
         return _json({"added": len(faults)})
 
 
-def _json(value: object) -> Answer:
-    return Answer(200, json.dumps(value, indent=1).encode() + b"\n")
+def _json(value: object) -> Response:
+    return Response(200, json.dumps(value, indent=1).encode() + b"\n")

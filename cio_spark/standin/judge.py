@@ -19,7 +19,7 @@ from cio_spark.standin.wire import BrokenCompressionError, decompress
 
 
 @dataclass(frozen=True)
-class Delivery:
+class ReceivedRequest:
     """Holds one request as it was received.
 
     Args:
@@ -42,7 +42,7 @@ class Delivery:
 
 
 @dataclass
-class Verdict:
+class ContractDecision:
     """Holds the decision about a delivery.
 
     Args:
@@ -65,7 +65,7 @@ class Verdict:
     messages: list[MessageRow] = field(default_factory=list)
     dropped: list[DroppedRow] = field(default_factory=list)
 
-    def refuse(self, delivery: Delivery, status: int, reason: str) -> None:
+    def refuse(self, delivery: ReceivedRequest, status: int, reason: str) -> None:
         """Refuse the whole delivery; without strict mode it is answered 200 all the same.
 
         Args:
@@ -79,9 +79,9 @@ class Verdict:
         self.reasons = [reason]
 
 
-def judge(delivery: Delivery, contract: Contract) -> Verdict:
+def apply_contract(delivery: ReceivedRequest, contract: Contract) -> ContractDecision:
     """Apply the contract to a delivery; the rules come from the documentation of strict mode, see `contract.py`."""
-    verdict = Verdict()
+    verdict = ContractDecision()
     oversize_status = contract.oversize_status if contract.strict_covers_size else 200
     try:
         verdict.body = _expand(delivery, contract)
@@ -106,7 +106,7 @@ class _RefusedBodyError(Exception):
     """Reports that the whole body is refused; its arguments are the HTTP status and the reason."""
 
 
-def _expand(delivery: Delivery, contract: Contract) -> bytes:
+def _expand(delivery: ReceivedRequest, contract: Contract) -> bytes:
     if delivery.encoding in ("", "identity"):
         return delivery.body
     if delivery.encoding != "gzip" or not contract.accept_gzip:
@@ -117,7 +117,9 @@ def _expand(delivery: Delivery, contract: Contract) -> bytes:
         raise _RefusedBodyError(400, "body is not gzip") from None
 
 
-def _read_messages(delivery: Delivery, contract: Contract, verdict: Verdict, oversize_status: int) -> list[int]:
+def _read_messages(
+    delivery: ReceivedRequest, contract: Contract, verdict: ContractDecision, oversize_status: int
+) -> list[int]:
     """Add the body's messages to the verdict, and return the HTTP status that each dropped message asks for."""
     number, call, poison, alias = delivery.number, delivery.call, delivery.poison, contract.alias_in_batch
     take = verdict.messages.append

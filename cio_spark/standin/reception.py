@@ -11,8 +11,8 @@ from io import BufferedIOBase
 from cio_spark.clock import Clock
 from cio_spark.standin.contract import Contract
 from cio_spark.standin.faults import FaultScript, Misbehaviour
-from cio_spark.standin.judge import Delivery, Verdict, judge
-from cio_spark.standin.response import Answer, error_body
+from cio_spark.standin.judge import ContractDecision, ReceivedRequest, apply_contract
+from cio_spark.standin.response import Response, error_body
 from cio_spark.standin.store import RequestRow, Store
 from cio_spark.standin.traffic import Traffic, Visit
 from cio_spark.standin.wire import Headers, UnreadableBodyError, read_body
@@ -75,7 +75,7 @@ class Reception:
         visit = self._traffic.enter(peer)
         return Arrival(self._store.new_number(), path, headers, self._clock.now().isoformat(), visit)
 
-    def receive(self, arrival: Arrival, stream: BufferedIOBase) -> Answer:
+    def receive(self, arrival: Arrival, stream: BufferedIOBase) -> Response:
         """Read the body, store what the API would take, and return the answer.
 
         Args:
@@ -84,19 +84,21 @@ class Reception:
         """
         plan = self._script.decide(arrival.call) if arrival.visit.admitted else Misbehaviour()
         if plan.fault.drop_connection == "before_reading":
-            self._record(arrival, None, Verdict(), b"", "")
-            return Answer(None, latency_seconds=plan.latency_seconds)
+            self._record(arrival, None, ContractDecision(), b"", "")
+            return Response(None, latency_seconds=plan.latency_seconds)
         try:
             body = read_body(stream, arrival.headers)
         except UnreadableBodyError as error:
-            verdict = Verdict(error.status, [error.reason], dropped=[(arrival.number, None, None, error.reason)])
+            verdict = ContractDecision(
+                error.status, [error.reason], dropped=[(arrival.number, None, None, error.reason)]
+            )
             self._record(arrival, error.status, verdict, b"", "")
-            return Answer(error.status, error_body(verdict.reasons, self._contract.error_shape), close=True)
+            return Response(error.status, error_body(verdict.reasons, self._contract.error_shape), close=True)
         encoding = arrival.headers.get("Content-Encoding", "").strip().lower()
-        delivery = Delivery(
+        delivery = ReceivedRequest(
             arrival.number, arrival.call, body, encoding, arrival.strict, self._is_authorized(arrival), plan.poison
         )
-        verdict = judge(delivery, self._contract)
+        verdict = apply_contract(delivery, self._contract)
         arrival.visit.bring(verdict.persons)
         if not arrival.visit.admitted or not plan.fault.keeps:
             verdict.messages, verdict.dropped = [], []
@@ -104,16 +106,16 @@ class Reception:
         self._record(arrival, answer.status, verdict, body, encoding)
         return answer
 
-    def _answer(self, verdict: Verdict, plan: Misbehaviour) -> Answer:
+    def _answer(self, verdict: ContractDecision, plan: Misbehaviour) -> Response:
         """Return the contract's answer with the changes that the fault makes."""
         fault = plan.fault
         if fault.drop_connection:
-            return Answer(None, latency_seconds=plan.latency_seconds)
+            return Response(None, latency_seconds=plan.latency_seconds)
         status = fault.status or verdict.status
         reasons = verdict.reasons if status == verdict.status and verdict.reasons else ["scripted fault"]
         body = b"{}" if status < 300 else error_body(reasons, fault.error_shape or self._contract.error_shape)
         headers = (("Retry-After", fault.retry_after), ("Location", fault.location))
-        return Answer(
+        return Response(
             status,
             body if fault.body is None else fault.body.encode(),
             fault.content_type,
@@ -124,9 +126,9 @@ class Reception:
             fault.endless_body,
         )
 
-    def _too_many(self) -> Answer:
+    def _too_many(self) -> Response:
         headers = () if self._rate_retry_after is None else (("Retry-After", self._rate_retry_after),)
-        return Answer(429, error_body(["too many requests"], self._contract.error_shape), headers=headers)
+        return Response(429, error_body(["too many requests"], self._contract.error_shape), headers=headers)
 
     def _is_authorized(self, arrival: Arrival) -> bool:
         """Check the HTTP basic authentication: the key is the user name, the password is empty (OpenAPI)."""
@@ -136,7 +138,9 @@ class Reception:
         except ValueError:
             return False
 
-    def _record(self, arrival: Arrival, status: int | None, verdict: Verdict, body: bytes, encoding: str) -> None:
+    def _record(
+        self, arrival: Arrival, status: int | None, verdict: ContractDecision, body: bytes, encoding: str
+    ) -> None:
         compressed = encoding not in ("", "identity")
         headers = {name: value for name, value in arrival.headers.items() if name.lower() != "authorization"}
         request = RequestRow(

@@ -18,7 +18,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """Holds one answer and the way in which it is sent.
 
     Args:

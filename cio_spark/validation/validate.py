@@ -142,7 +142,7 @@ def _original_rules(originals: T.StructType) -> list[Rule]:
                 "a time outside of the years 1 to 9999: is it in milliseconds?",
                 values.out_of_range,
             ),
-            ("duplicate_key", "a map that has a key twice, which JSON cannot carry", values.key_twice),
+            ("duplicate_key", "a map that has a key twice, which JSON cannot carry", values.has_duplicate_key),
         ):
             broken = values.any_value(column, kind, check)
             if broken is not None:
@@ -159,7 +159,7 @@ def _object_rules(objects: T.StructType) -> list[Rule]:
             rules += _json_text_rules(item.name, column)
             continue
         for code, text, check in (
-            ("not_json_number", "hold NaN or an infinity, which JSON cannot carry", values.not_json_number),
+            ("not_json_number", "hold NaN or an infinity, which JSON cannot carry", values.has_non_json_number),
             ("value_too_long", f"hold a text longer than {limits.MAX_VALUE_BYTES} bytes", values.value_too_long),
         ):
             broken = values.any_value(column, kind, check)

@@ -11,7 +11,7 @@ from pyspark.sql import types as T
 
 from cio_spark.config.api_limits import (
     EARLIEST_SECOND,
-    LATEST_SECOND,
+    END_SECOND,
     MAX_ATTRIBUTES,
     MAX_NAME_BYTES,
     MAX_VALUE_BYTES,
@@ -58,7 +58,7 @@ def _any_element(column: Column, kind: T.DataType, check: Check) -> Column | Non
     return F.coalesce(F.exists(column, holds), F.lit(False))
 
 
-def not_json_number(column: Column, kind: T.DataType) -> Column | None:
+def has_non_json_number(column: Column, kind: T.DataType) -> Column | None:
     """Find NaN and infinities, which are not JSON; `to_json` would silently write them as texts, a wrong value."""
     if isinstance(kind, (T.FloatType, T.DoubleType)):
         return F.isnan(column) | (F.abs(column) == F.lit(float("inf")))
@@ -82,7 +82,7 @@ def not_utf8(column: Column, kind: T.DataType) -> Column | None:
     return None
 
 
-def key_twice(column: Column, kind: T.DataType) -> Column | None:
+def has_duplicate_key(column: Column, kind: T.DataType) -> Column | None:
     """Find maps in which a key occurs twice, as `from_json` makes them."""
     if not isinstance(kind, T.MapType):
         return None
@@ -96,7 +96,7 @@ def out_of_range(column: Column, kind: T.DataType) -> Column | None:
     Milliseconds that are read as seconds give years around 57,000.
     """
     if isinstance(kind, T.TimestampType):
-        first, after_last = F.timestamp_seconds(F.lit(EARLIEST_SECOND)), F.timestamp_seconds(F.lit(LATEST_SECOND))
+        first, after_last = F.timestamp_seconds(F.lit(EARLIEST_SECOND)), F.timestamp_seconds(F.lit(END_SECOND))
     elif isinstance(kind, T.TimestampNTZType):
         first, after_last = _constant(_FIRST, "timestamp_ntz"), _constant(_AFTER_LAST, "timestamp_ntz")
     elif isinstance(kind, T.DateType):

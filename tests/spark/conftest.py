@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 from sync_bench import KEY, ORDERS, QUICK_JAVA, QUICK_SPARK, Bench
 
-from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.conf import temporary_settings
 from cio_spark.spark.session import build_session
 from cio_spark.standin import StandIn
 
@@ -56,7 +56,7 @@ def either_way(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[
     With the two settings Spark evaluates expressions in a different order.
     """
     users = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
-    with set_for_a_while(spark, users if request.param == "compiled" else {}):
+    with temporary_settings(spark, users if request.param == "compiled" else {}):
         yield spark
 
 

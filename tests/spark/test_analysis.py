@@ -17,7 +17,7 @@ from cio_spark.analysis.view_queries import VIEWS
 from cio_spark.cli import app
 from cio_spark.config import BatchConfiguration, load_config
 from cio_spark.notebook import BatchJob, BatchMetrics
-from cio_spark.notebook.measured_job import measured_of_job
+from cio_spark.notebook.measured_job import measure_job
 
 CONFIGURATION = (
     '{"batch": {"rate_limit_rps": 50, "parallel_workers": 4, "max_batch_size": 100, "max_batch_bytes": 50000}}'
@@ -229,7 +229,7 @@ def test_a_job_in_memory_has_the_figures_of_the_same_run_in_the_tables(run2: Row
         )
         metrics.calculate_derived_metrics()
         job.batch_metrics.append(metrics)
-    in_memory, in_tables = vars(measured_of_job(job)), vars(measured_of_row(run2))
+    in_memory, in_tables = vars(measure_job(job)), vars(measured_of_row(run2))
     only_in_tables = {"rate_limited_batches", "partitions", "partition_skew"}
     assert {name: in_memory[name] for name in vars(Measured()) if name not in only_in_tables} == {
         name: pytest.approx(in_tables[name]) for name in vars(Measured()) if name not in only_in_tables

@@ -18,7 +18,7 @@ from cio_spark.results import Tables, set_up_tables
 from cio_spark.results.clustering import end_clustering, sort_table
 from cio_spark.results.sync_runs import append_events
 from cio_spark.schemas import DEAD_LETTERS, RECORD_STATUS
-from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.conf import temporary_settings
 
 
 def clustering(tables: Tables, table: str) -> list[str]:
@@ -36,7 +36,7 @@ def test_maintenance_sorts_what_was_written_unclustered_and_a_look_up_reads_few_
         f"INSERT INTO {tables.name('record_status')} (run_id, sync, record_id) "
         "SELECT 'r', concat('s', id % 2), concat('o', xxhash64(id)) FROM range(20000)"
     )
-    with set_for_a_while(spark, {"spark.databricks.delta.optimize.maxFileSize": "50000"}):
+    with temporary_settings(spark, {"spark.databricks.delta.optimize.maxFileSize": "50000"}):
         sort_table(tables, "record_status")
     rows = tables.read("record_status")
     one = rows.where("sync = 's1' AND record_id = (SELECT concat('o', xxhash64(7L)))").count()

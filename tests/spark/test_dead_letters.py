@@ -21,7 +21,7 @@ from cio_spark.results import set_up_tables
 from cio_spark.schemas import DEAD_LETTERS, struct_of
 from cio_spark.standin import Fault
 
-PATIENT: dict[str, Any] = {"batch": {"error_threshold_percent": 100.0, "retry_attempts": 0}}
+STRATEGIES_WITH_RETRIES: dict[str, Any] = {"batch": {"error_threshold_percent": 100.0, "retry_attempts": 0}}
 
 
 def letters(bench: Bench) -> list[Row]:
@@ -30,7 +30,7 @@ def letters(bench: Bench) -> list[Row]:
 
 def replay(bench: Bench, chosen: Letters | None = None, **sections: Any) -> SyncResult:
     return replay_sync(
-        bench.config(**{**PATIENT, **sections}),
+        bench.config(**{**STRATEGIES_WITH_RETRIES, **sections}),
         spark=bench.spark,
         api_key=ApiKey(KEY),
         warehouse=bench.warehouse,
@@ -41,7 +41,7 @@ def replay(bench: Bench, chosen: Letters | None = None, **sections: Any) -> Sync
 def test_rejected_and_invalid_records_become_dead_letters_and_a_replay_sends_the_rejected_ones(orders: Bench) -> None:
     orders.write_sql(order_rows(20) + " UNION ALL SELECT 'x', CAST(NULL AS STRING), 1D, timestamp_seconds(1700000100)")
     orders.api.script(Fault(poison=frozenset({"c3"})))
-    result = orders.run(**PATIENT)
+    result = orders.run(**STRATEGIES_WITH_RETRIES)
     assert (result.books.delivery.rejected, result.books.delivery.invalid) == (3, 1)
     assert result.books.delivery.accepted == 17
     assert result.books.balanced
@@ -70,7 +70,7 @@ def test_rejected_and_invalid_records_become_dead_letters_and_a_replay_sends_the
 @pytest.mark.slow
 def test_under_dead_letter_queue_failed_records_wait_for_their_replay(orders: Bench) -> None:
     orders.write_sql(order_rows(10))
-    queue: dict[str, Any] = {"batch": {**PATIENT["batch"], "error_handling": "dead_letter_queue"}}
+    queue: dict[str, Any] = {"batch": {**STRATEGIES_WITH_RETRIES["batch"], "error_handling": "dead_letter_queue"}}
     orders.api.script(Fault(status=503, after=1, times=100))
     orders.run(**queue)
     orders.api.clear_faults()
@@ -87,7 +87,7 @@ def test_under_dead_letter_queue_failed_records_wait_for_their_replay(orders: Be
 def test_without_stored_payloads_only_hashes_are_kept_and_a_replay_says_so(orders: Bench) -> None:
     orders.write_sql(order_rows(5))
     orders.api.script(Fault(poison=frozenset({"c3"})))
-    sections = {**PATIENT, "dead_letters": {"store_payloads": False}}
+    sections = {**STRATEGIES_WITH_RETRIES, "dead_letters": {"store_payloads": False}}
     orders.run(**sections)
     (letter,) = letters(orders)
     assert letter["payload"] is None
@@ -117,10 +117,10 @@ def overtaken_after_a_refusal(bench: Callable[..., Bench], **sections: Any) -> B
 
 
 def test_neither_a_replay_nor_retry_held_sends_state_older_than_what_was_accepted(bench: Callable[..., Bench]) -> None:
-    sync = overtaken_after_a_refusal(bench, **PATIENT)
+    sync = overtaken_after_a_refusal(bench, **STRATEGIES_WITH_RETRIES)
     again = replay(sync)
     assert (again.books.survey.superseded, again.books.delivery.persisted) == (1, 0)
-    tried = sync.run(retry_held=True, **PATIENT)
+    tried = sync.run(retry_held=True, **STRATEGIES_WITH_RETRIES)
     assert (tried.books.survey.held, tried.books.delivery.persisted) == (1, 0)
     assert [message["payload"]["traits"]["plan"] for message in sync.api.received.by_person("p")] == ["new"]
 

@@ -35,7 +35,7 @@ from cio_spark.model import Books, DeliveryCounts, Slots, StateCounts
 from cio_spark.monitoring import Observed, RunFacts, Window, judge_sync
 from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.pipeline.exit_status import decide_exit_status
-from cio_spark.pipeline.survey import plan_of
+from cio_spark.pipeline.survey import plan_for
 from cio_spark.results import Tables, set_up_tables
 from cio_spark.runtime import environment
 from cio_spark.runtime.cancellation import Cancellation
@@ -146,7 +146,7 @@ def newest_of_each(world: World, config: SyncConfig) -> Any:
 
 def planned(_: World, config: SyncConfig) -> Any:
     """Look at the plan of a large sync."""
-    return dataclasses.asdict(plan_of(config, Slots(2, fixed=True), 1_000_000, 300_000_000))
+    return dataclasses.asdict(plan_for(config, Slots(2, fixed=True), 1_000_000, 300_000_000))
 
 
 class SlowClient:
@@ -172,7 +172,7 @@ def sizes_before_a_slow_api(_: World, config: SyncConfig) -> Any:
     """Look at how many records go into requests that take half a second for each record."""
     clock = QuickClock()
     client = SlowClient(clock)
-    plan = dataclasses.replace(plan_of(config, Slots(2, fixed=True), 8, 480), lanes=1, max_records=4)
+    plan = dataclasses.replace(plan_for(config, Slots(2, fixed=True), 8, 480), lanes=1, max_records=4)
     settings = delivery_settings(config, ApiKey(KEY), "run", plan)
     process = ProcessState(settings, clock, lambda: client)
     for _group in deliver_partition(0, [record_batch(ROWS_TO_SEND)], settings, clock=clock, process=process):
@@ -186,7 +186,7 @@ def delivered(_: World, config: SyncConfig, *faults: Fault) -> Any:
     with StandIn(api_key=KEY) as api:
         api.script(*faults)
         addressed = config_of_address(config, api.url)
-        plan = dataclasses.replace(plan_of(config, Slots(2, fixed=True), 8, 480), lanes=1, max_records=4)
+        plan = dataclasses.replace(plan_for(config, Slots(2, fixed=True), 8, 480), lanes=1, max_records=4)
         settings = dataclasses.replace(delivery_settings(addressed, ApiKey(KEY), "run", plan), circuit_failures=0)
         process = ProcessState(settings, clock)
         groups = list(deliver_partition(0, [record_batch(ROWS_TO_SEND)], settings, clock=clock, process=process))
@@ -215,14 +215,14 @@ def timed_out(world: World, config: SyncConfig) -> Any:
 
 def engine_used(world: World, config: SyncConfig) -> Any:
     """Look at how rows reach the Python workers."""
-    plan = plan_of(config, Slots(2, fixed=True), 8, 480)
+    plan = plan_for(config, Slots(2, fixed=True), 8, 480)
     snapshot = source.open_source(world.spark, config.source, str)
     records = ledger.add_message_id(ledger.mark_all_new(prepare_and_validate(config, snapshot.rows)), config.sync.name)
     statuses = engine.deliver_records(
         engine.arrange_records(records, plan),
         delivery_settings(config, ApiKey(KEY), "run", plan),
         config.sync.name,
-        evaluation=engine.Evaluation(world.spark),
+        evaluation=engine.SingleEvaluation(world.spark),
         engine=config.delivery.engine,
     )
     return "MapInArrow" in statuses._jdf.queryExecution().toString()

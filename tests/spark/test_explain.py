@@ -17,7 +17,7 @@ from cio_spark.explain.assemble import explain_subject
 from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.results import Tables
 
-SYNC = "explained"
+SYNC = "explain_spark_failures"
 ROWS = """
 SELECT * FROM VALUES
     ('o1', 'c1', 10.5D, 'paid'), ('o2', 'c1', 11.5D, 'paid'), ('o3', 'c1', double('NaN'), 'paid'),
@@ -47,7 +47,7 @@ def world(spark: SparkSession, warehouse: Path, tmp_path_factory: pytest.TempPat
     by_hand = ByHand(spark, warehouse).set_up()
     place = warehouse / "sources" / SYNC
     spark.sql(ROWS).coalesce(1).write.format("delta").save(str(place))
-    conf = tmp_path_factory.mktemp("explain") / "explained.yml"
+    conf = tmp_path_factory.mktemp("explain") / "explain_spark_failures.yml"
     conf.write_text(
         f"sync: {{name: {SYNC}}}\nsource: {{path: '{place}', where: \"state = 'paid'\"}}\n"
         "payload: {call: track, record_id: id, user_id: customer, event: {value: Order Placed}, "

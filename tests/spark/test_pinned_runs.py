@@ -72,7 +72,7 @@ def life_of(bench: Bench) -> list[dict[str, Any]]:
                         .collect()
                     )
                 ),
-                "books": books_of(result.books),
+                "books": make_books(result.books),
                 "exit_status": int(result.exit_status),
             }
         )
@@ -84,7 +84,7 @@ def shape_of(batch_id: str | None, run_id: str) -> str | None:
     return None if batch_id is None else re.sub(r"(?<=-[wpl])\d+|\d+$", "#", batch_id.replace(run_id, "RUN"))
 
 
-def books_of(books: Any) -> dict[str, Any]:
+def make_books(books: Any) -> dict[str, Any]:
     """Return the counts that do not depend on time, on compression or on the number of task slots."""
     said: dict[str, Any] = json.loads(json.dumps(asdict(books)))
     kept = {name: value for name, value in said["delivery"].items() if name not in LEFT_OUT | {"requests"}}

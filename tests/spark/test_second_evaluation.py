@@ -43,7 +43,7 @@ def test_a_second_evaluation_is_refused_and_the_next_run_sends_the_wave_again_un
 
 
 def test_what_no_task_could_refuse_is_noticed_by_the_books(orders: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    class OnExecutorsThatSawNothing(delivery_engine.Evaluation):
+    class OnExecutorsThatSawNothing(delivery_engine.SingleEvaluation):
         def enter(self) -> int:
             from pyspark import TaskContext
 
@@ -51,7 +51,7 @@ def test_what_no_task_could_refuse_is_noticed_by_the_books(orders: Bench, monkey
 
     orders.write_sql(order_rows(8))
     append_behind_a_range_shuffle(monkeypatch)
-    monkeypatch.setattr(delivery_engine, "Evaluation", OnExecutorsThatSawNothing)
+    monkeypatch.setattr(delivery_engine, "SingleEvaluation", OnExecutorsThatSawNothing)
     result = orders.run()
     assert (orders.api.received.count(), result.books.delivery.accepted) == (16, 8)
     assert (result.exit_status, result.books.evaluated_again) == (ExitStatus.BOOKS_NOT_BALANCED, 8)

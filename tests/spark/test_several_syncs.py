@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cio_spark import runtime
 from cio_spark.cli import app
-from cio_spark.cli.run_command import worst
+from cio_spark.cli.run_command import worst_exit_status
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.errors import ExitStatus
 from cio_spark.standin import Fault
@@ -125,4 +125,4 @@ def test_a_sigterm_during_the_first_sync_leaves_the_others_not_run_and_said_so(
     ],
 )
 def test_the_job_ends_with_the_worst_status(statuses: list[ExitStatus], of_the_job: ExitStatus) -> None:
-    assert worst(statuses) is worst(statuses[::-1]) is of_the_job
+    assert worst_exit_status(statuses) is worst_exit_status(statuses[::-1]) is of_the_job

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cio_spark.spark import versions as spark_versions
-from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.conf import temporary_settings
 from cio_spark.spark.versions import from_arrow, to_arrow
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, timezone.utc)
@@ -46,7 +46,7 @@ def test_rows_in_memory_become_a_frame_and_come_back_as_they_were(spark: SparkSe
 @pytest.mark.usefixtures("_version")
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 def test_no_rows_have_their_columns_all_the_same(spark: SparkSession, zone: str) -> None:
-    with set_for_a_while(spark, {"spark.sql.session.timeZone": zone}):
+    with temporary_settings(spark, {"spark.sql.session.timeZone": zone}):
         nothing = to_arrow(from_arrow(spark, ROWS).where(F.lit(False)))
         something = to_arrow(from_arrow(spark, ROWS))
     assert nothing.num_rows == 0

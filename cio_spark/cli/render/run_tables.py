@@ -13,7 +13,7 @@ from cio_spark.cli.render.masking import mask_payload
 from cio_spark.clock import as_utc
 from cio_spark.errors import ExitStatus
 from cio_spark.model import DeliveryPlan, Preview, Reason, StateCounts, SyncResult
-from cio_spark.statuses import LEFT_ALONE, ROW_STATES
+from cio_spark.statuses import ROW_STATES, SKIPPED_STATES
 
 
 def duration(seconds: float) -> str:
@@ -164,5 +164,5 @@ def _count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-_OTHER_STATES = tuple(dict.fromkeys((*LEFT_ALONE, *ROW_STATES[1:])))
+_OTHER_STATES = tuple(dict.fromkeys((*SKIPPED_STATES, *ROW_STATES[1:])))
 """All states of a run's rows but `accepted`; together with `accepted` they add up to the source rows."""

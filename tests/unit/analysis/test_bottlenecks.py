@@ -13,7 +13,7 @@ import pytest
 
 from cio_spark import BatchConfiguration, BatchJob, BatchMetrics, BatchPerformanceAnalyzer
 from cio_spark.analysis import Bottleneck, Measured, find_bottlenecks
-from cio_spark.notebook.measured_job import covered_seconds, measured_of_job
+from cio_spark.notebook.measured_job import covered_seconds, measure_job
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 CONFIG = BatchConfiguration(parallel_workers=4, rate_limit_rps=20, max_batch_size=100)
@@ -245,7 +245,7 @@ def test_the_first_tries_of_parts_are_tries_but_no_retries_of_a_job() -> None:
         splits=4,
         requests=10,
     )
-    measured = measured_of_job(job(divided))
+    measured = measure_job(job(divided))
     assert (measured.retries, measured.retry_percent) == (1, 10.0)
     assert measured.retry_seconds == pytest.approx(0.1)
 
@@ -267,7 +267,7 @@ def test_requests_are_compared_with_the_limit_in_requests_not_records() -> None:
         )
         metrics.calculate_derived_metrics()
         batches.append(metrics)
-    measured = measured_of_job(job(*batches))
+    measured = measure_job(job(*batches))
     assert measured.avg_throughput_rps == 20.0
     assert measured.requests_per_second == pytest.approx(300 / (299 / 30 + 0.5))
     kinds = {item["type"] for item in BatchPerformanceAnalyzer().analyze_job_performance(job(*batches))["bottlenecks"]}

@@ -19,7 +19,7 @@ from cio_spark import BatchConfiguration, BatchJob, BatchMetrics, BatchPerforman
 from cio_spark.analysis import Measured, suggest
 from cio_spark.analysis.suggestion import latency_by_records
 from cio_spark.config import BatchStrategy, ErrorHandlingStrategy
-from cio_spark.notebook.measured_job import measured_of_job
+from cio_spark.notebook.measured_job import measure_job
 
 ROOT = Path(__file__).parents[3]
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -209,9 +209,9 @@ def test_latency_without_different_sizes_is_taken_to_grow_with_the_records() -> 
 def test_what_a_record_costs_is_fitted_to_batches_of_different_sizes() -> None:
     config = BatchConfiguration(parallel_workers=1, max_batch_size=100)
     job = simulate(config, 1500, fixed_seconds=0.05, seconds_per_record=0.002, odd=True)
-    assert measured_of_job(job).seconds_per_record == pytest.approx(0.002)
+    assert measure_job(job).seconds_per_record == pytest.approx(0.002)
     even = simulate(config, 1500, fixed_seconds=0.05, seconds_per_record=0.002)
-    assert measured_of_job(even).seconds_per_record is None
+    assert measure_job(even).seconds_per_record is None
 
 
 def test_the_overlay_is_an_environment_that_a_sync_accepts(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ CASES = [
 ]
 FAIL_FAST = ErrorHandlingStrategy.FAIL_FAST
 CONTINUE = ErrorHandlingStrategy.CONTINUE_ON_ERROR
-PATIENT = (ErrorHandlingStrategy.RETRY_WITH_BACKOFF, ErrorHandlingStrategy.DEAD_LETTER_QUEUE)
+STRATEGIES_WITH_RETRIES = (ErrorHandlingStrategy.RETRY_WITH_BACKOFF, ErrorHandlingStrategy.DEAD_LETTER_QUEUE)
 
 ALL_GOOD = ["accepted", "accepted", "accepted"]
 STOPPED = ["accepted", "failed", "not_attempted"]
@@ -117,7 +117,7 @@ def expected(kind: Kind, times: int, setting: ErrorHandlingStrategy) -> list[str
         return STOPPED
     if kind is Kind.REFUSED:
         return ALL_GOOD if times == 1 else SECOND_REJECTED
-    if setting in PATIENT:
+    if setting in STRATEGIES_WITH_RETRIES:
         return ALL_GOOD if times == 1 else SECOND_FAILS
     return SECOND_FAILS if times == 1 else SECOND_AND_THIRD_FAIL
 

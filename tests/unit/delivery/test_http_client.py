@@ -66,13 +66,13 @@ def test_what_is_sent_is_what_the_api_asks_for(api: StandIn) -> None:
 def test_one_connection_serves_many_exchanges(api: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     client = PipelinesClient(api.url, ApiKey("standin-key"))
     opened: list[object] = []
-    attach = client._cord.attach
+    attach = client._abort_handle.attach
 
     def note_and_attach(*args: Any) -> None:
         opened.append(args)
         attach(*args)
 
-    monkeypatch.setattr(client._cord, "attach", note_and_attach)
+    monkeypatch.setattr(client._abort_handle, "attach", note_and_attach)
     api.script(Fault(status=400, after=2, times=1))
     for number in range(5):
         client.post_batch(body(number), 10)

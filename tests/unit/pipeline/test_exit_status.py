@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cio_spark.cli.run_command import worst
+from cio_spark.cli.run_command import worst_exit_status
 from cio_spark.config import SyncConfig
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, Reason, StateCounts
@@ -148,10 +148,10 @@ def test_unchanged_rows_do_not_dilute_the_error_rate() -> None:
 
 def test_of_several_syncs_the_worst_counts() -> None:
     assert (
-        worst([ExitStatus.SUCCESS, ExitStatus.KEY_REFUSED, ExitStatus.ERROR_THRESHOLD_EXCEEDED])
+        worst_exit_status([ExitStatus.SUCCESS, ExitStatus.KEY_REFUSED, ExitStatus.ERROR_THRESHOLD_EXCEEDED])
         is ExitStatus.KEY_REFUSED
     )
-    assert worst([]) is ExitStatus.SUCCESS
+    assert worst_exit_status([]) is ExitStatus.SUCCESS
 
 
 def test_many_different_refusals_do_not_hide_the_one_reason_that_matters() -> None:

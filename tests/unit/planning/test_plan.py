@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cio_spark.config import BatchConfiguration
 from cio_spark.config.api_limits import MAX_BODY_BYTES
 from cio_spark.model import DeliveryPlan, Slots
-from cio_spark.planning import Pacing, pace, plan_delivery
+from cio_spark.planning import Pacing, divide_rate, plan_delivery
 
 rates = st.integers(1, 1000)
 shares = st.floats(0.001, 1.0)
@@ -21,7 +21,7 @@ slots = st.builds(Slots, st.integers(1, 500), st.booleans())
 
 @given(rates, workers, st.integers(1, 500))
 def test_all_tasks_together_never_pass_the_rate_over_three_seconds(rate: int, parallel: int, tasks: int) -> None:
-    pacing = pace(rate, parallel, tasks)
+    pacing = divide_rate(rate, parallel, tasks)
     per_task = math.ceil(3.0 / pacing.seconds_between_requests)  # most requests in any half-open window of 3 s
     assert pacing.tasks * per_task <= 3 * rate
 
@@ -29,7 +29,7 @@ def test_all_tasks_together_never_pass_the_rate_over_three_seconds(rate: int, pa
 @given(rates, workers, st.integers(1, 500))
 def test_at_least_94_percent_of_the_rate_can_be_used(rate: int, parallel: int, tasks: int) -> None:
     # The division of the rate leaves at least 95 %, and the margin for timers takes 1 % of it
-    assert pace(rate, parallel, tasks).requests_per_second >= 0.94 * rate
+    assert divide_rate(rate, parallel, tasks).requests_per_second >= 0.94 * rate
 
 
 @given(rates, st.lists(shares, min_size=1, max_size=5), workers, st.integers(1, 500))
@@ -39,7 +39,7 @@ def test_syncs_whose_shares_add_up_to_one_never_pass_the_rate_together(
     # A share of less than a request in 3 s still sends one now and then, so the window here is half a minute
     together = 0
     for part in parts:
-        pacing = pace(rate * part / sum(parts), parallel, tasks)
+        pacing = divide_rate(rate * part / sum(parts), parallel, tasks)
         together += pacing.tasks * math.ceil(30.0 / pacing.seconds_between_requests)
         assert pacing.tasks * pacing.lanes <= parallel
     assert together <= 30 * rate + len(parts)
@@ -53,16 +53,16 @@ def test_a_share_of_the_rate_makes_a_plan_slower_and_says_so() -> None:
     assert quarter.eta_seconds == pytest.approx(4 * whole.eta_seconds, rel=0.2)
     assert quarter.concurrent_tasks / quarter.seconds_between_requests <= 2.5
     assert quarter.limited_by == "rate_limit_rps = 10 requests/s, of which api.share_of_rate = 0.25"
-    assert pace(100 * 0.29, 4, 1) == pace(29, 4, 1)
+    assert divide_rate(100 * 0.29, 4, 1) == divide_rate(29, 4, 1)
     # Half a request in 3 s is one request in 6 s
-    half = pace(1 / 6, 4, 8)
+    half = divide_rate(1 / 6, 4, 8)
     assert half == Pacing(tasks=1, lanes=4, seconds_between_requests=half.seconds_between_requests)
     assert half.seconds_between_requests == pytest.approx(6 * 1.01)
 
 
 @given(rates, workers, st.integers(1, 500))
 def test_tasks_times_lanes_never_pass_the_workers(rate: int, parallel: int, tasks: int) -> None:
-    pacing = pace(rate, parallel, tasks)
+    pacing = divide_rate(rate, parallel, tasks)
     assert 1 <= pacing.tasks <= tasks
     assert pacing.tasks * pacing.lanes <= parallel
 

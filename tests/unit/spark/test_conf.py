@@ -10,7 +10,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
-from cio_spark.spark.conf import set_for_a_while
+from cio_spark.spark.conf import temporary_settings
 
 
 class Conf:
@@ -35,7 +35,7 @@ def test_settings_hold_inside_and_are_as_before_afterwards() -> None:
     conf = Conf(known="1", locked="0")
     session: Any = SimpleNamespace(conf=conf)
     settings = {"known": "2", "new": "3", "locked": "4"}
-    with contextlib.suppress(ZeroDivisionError), set_for_a_while(session, settings):
+    with contextlib.suppress(ZeroDivisionError), temporary_settings(session, settings):
         assert conf.values == {"known": "2", "new": "3", "locked": "0"}
         _ = 1 / 0
     assert conf.values == {"known": "1", "locked": "0"}
@@ -44,8 +44,8 @@ def test_settings_hold_inside_and_are_as_before_afterwards() -> None:
 def test_an_inner_block_of_one_thread_has_its_own_value_until_it_ends() -> None:
     conf = Conf(known="1")
     session: Any = SimpleNamespace(conf=conf)
-    with set_for_a_while(session, {"known": "2"}):
-        with set_for_a_while(session, {"known": "3"}):
+    with temporary_settings(session, {"known": "2"}):
+        with temporary_settings(session, {"known": "3"}):
             assert conf.values == {"known": "3"}
         assert conf.values == {"known": "2"}
     assert conf.values == {"known": "1"}
@@ -57,12 +57,12 @@ def test_threads_that_need_one_value_share_it_and_the_last_one_sets_it_back() ->
     inside, leave = threading.Event(), threading.Event()
 
     def share() -> None:
-        with set_for_a_while(session, {"known": "2"}):
+        with temporary_settings(session, {"known": "2"}):
             inside.set()
             leave.wait(10)
 
     other = threading.Thread(target=share)
-    with set_for_a_while(session, {"known": "2"}):
+    with temporary_settings(session, {"known": "2"}):
         other.start()
         assert inside.wait(10)
     assert conf.values == {"known": "2"}
@@ -77,11 +77,11 @@ def test_a_thread_that_needs_another_value_waits_until_the_first_one_is_done() -
     seen: list[dict[str, str]] = []
 
     def need_another() -> None:
-        with set_for_a_while(session, {"known": "3"}):
+        with temporary_settings(session, {"known": "3"}):
             seen.append(dict(conf.values))
 
     other = threading.Thread(target=need_another)
-    with set_for_a_while(session, {"known": "2"}):
+    with temporary_settings(session, {"known": "2"}):
         other.start()
         other.join(0.05)
         assert (seen, conf.values) == ([], {"known": "2"})
@@ -95,19 +95,19 @@ def test_a_thread_that_nests_a_value_in_a_shared_one_leaves_nothing_behind() -> 
     entered, leave = threading.Event(), threading.Event()
 
     def share() -> None:
-        with set_for_a_while(session, {"known": "2"}):
+        with temporary_settings(session, {"known": "2"}):
             entered.set()
             leave.wait(10)
 
     other = threading.Thread(target=share)
-    with set_for_a_while(session, {"known": "2"}):
+    with temporary_settings(session, {"known": "2"}):
         other.start()
         assert entered.wait(10)
-        with set_for_a_while(session, {"known": "3"}):
+        with temporary_settings(session, {"known": "3"}):
             leave.set()
             other.join(10)  # the other thread ends while the inner value is in force
             assert conf.values == {"known": "3"}
         assert conf.values == {"known": "2"}
     assert conf.values == {"known": "1"}
-    with set_for_a_while(session, {"known": "4"}):  # no thread is left that would have to be waited for
+    with temporary_settings(session, {"known": "4"}):  # no thread is left that would have to be waited for
         assert conf.values == {"known": "4"}
