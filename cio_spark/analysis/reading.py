@@ -73,7 +73,7 @@ _ORDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "sync_performance": ("sync", "operation_type"),
         "performance_by_operation": ("sync", "operation_type", "status"),
-        "hourly_trends": ("hour", "sync", "operation_type"),
+        "hourly_trends": ("hour DESC", "sync DESC", "operation_type DESC"),
         "run_performance": ("run_id DESC",),
         "run_books": ("run_id DESC",),
         "error_categories": ("run_id DESC", "records DESC", "status", "error_category", "error_code"),
@@ -100,7 +100,9 @@ def analyze_sync(tables: Tables, sync: str | None, *, since: datetime, runs: int
     frames["run_performance"] = frames["run_performance"].orderBy(F.col("run_id").desc()).limit(runs)
 
     def read(name: str) -> list[Row]:
-        return frames[name].orderBy(*[_sort(order) for order in _ORDERS[name]]).limit(MOST_ROWS).collect()
+        rows = frames[name].orderBy(*[_sort(order) for order in _ORDERS[name]]).limit(MOST_ROWS).collect()
+        # The newest hours are kept, and shown oldest first
+        return rows[::-1] if name == "hourly_trends" else rows
 
     # The queries are small and their cost is mostly planning, so several run at a time
     with ThreadPoolExecutor(max_workers=_AT_A_TIME) as pool:

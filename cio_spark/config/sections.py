@@ -177,6 +177,6 @@ class DeadLettersSection(ConfigModel):
     keep_days: int | None = Field(
         None,
         ge=1,
-        description="Days after which maintenance drops letters that were not delivered, so that their records are "
-        "tried again by the next run; without it they stay, for a waiting letter is its record's only payload.",
+        description="Days after which maintenance drops letters that were not delivered; failed records are then tried "
+        "again by the next run. Without it they stay, for a waiting letter is its record's only payload.",
     )

@@ -83,7 +83,7 @@ def drop_settled_letters(tables: Tables) -> int:
 
 
 def drop_old_letters(tables: Tables, sync: str, before: datetime) -> int:
-    """Drop dead letters of a sync that are older than their time; their records are tried again by the next run.
+    """Drop dead letters of a sync that are older than their time; failed records are then tried again by the next run.
 
     Args:
         tables: where the tables are.

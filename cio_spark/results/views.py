@@ -19,7 +19,7 @@ KIND_OF_OLD_RUNS = (
     "CASE WHEN max(taken_over_run) IS NOT NULL THEN 'taken_over' WHEN max(source) = 'dead letters' THEN 'replay' "
     "WHEN instr(max(source), ', limited to ') > 0 THEN 'limited' ELSE 'sync' END"
 )
-"""SQL: the kind of a run that wrote no kind; packages before 0.2 told it only in `source`."""
+"""SQL: the kind of a run that wrote no kind; older packages told it only in `source`."""
 
 _RECORD_STATE = {
     "last_run_id": newest_run_id(ALL_ROWS),

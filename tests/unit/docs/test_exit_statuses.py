@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cio_spark.cli.run_command import worst
+from cio_spark.cli.run_command import worst_exit_status
 from cio_spark.errors import ExitStatus
 
 ROOT = Path(__file__).parents[3]
@@ -54,7 +54,7 @@ def test_a_page_says_which_ones_are_of_monitor_only(page: Path) -> None:
 
 
 def test_every_exit_status_of_sync_is_given_somewhere_and_those_of_monitor_by_monitoring_only() -> None:
-    # The file of `worst` names all members, for it puts them in order
+    # The file of `worst_exit_status` names all members, for it puts them in order
     files = [file for file in PACKAGE.rglob("*.py") if file.name != "run_command.py"]
     monitoring = PACKAGE / "monitoring"
     elsewhere = {name for file in files if monitoring not in file.parents for name in members_named(file)}
@@ -68,4 +68,4 @@ def test_the_page_puts_the_statuses_of_several_syncs_in_the_order_of_the_code() 
     sentence = RELIABILITY.read_text(encoding="utf-8").split("from the least to the worst: ")[1].split(".")[0]
     order = [ExitStatus(int(number)) for number in sentence.split(", ")]
     assert set(order) == OF_SYNC
-    assert [worst([lesser, greater]) for lesser, greater in pairwise(order)] == order[1:]
+    assert [worst_exit_status([lesser, greater]) for lesser, greater in pairwise(order)] == order[1:]
