@@ -1,4 +1,4 @@
-"""Adapts the size of requests to the API's answers, for `batch.strategy: adaptive`."""
+"""Adapts the share of a request's limits to the API's answers, for `batch.strategy: adaptive`; `sizing` turns it into records and bytes."""
 
 from __future__ import annotations
 

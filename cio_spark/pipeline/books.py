@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from cio_spark import results
 from cio_spark.config import SyncConfig
 from cio_spark.model import Books, DeliveryCounts
-from cio_spark.pipeline.lost_run import configuration_of, write_dead_letters, write_in_doubt
 from cio_spark.pipeline.progression import Progression
+from cio_spark.pipeline.recovery_of_dead_runs import configuration_of, write_dead_letters, write_in_doubt
 from cio_spark.pipeline.run_context import RunContext
 from cio_spark.pipeline.survey import SurveyResult
 from cio_spark.pipeline.waves import Wave

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cio_spark.pipeline.lost_run import recover_lost_run
+from cio_spark.pipeline.recovery_of_dead_runs import recover_lost_run
+from cio_spark.pipeline.recovery_of_taken_over_runs import recover_taken_over
 from cio_spark.pipeline.run_context import RunContext
-from cio_spark.pipeline.take_over import recover_taken_over
 
 
 def recover_lost_runs(run: RunContext) -> None:

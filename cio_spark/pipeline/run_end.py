@@ -9,9 +9,9 @@ from cio_spark import results, runtime
 from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
 from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, SyncResult
 from cio_spark.monitoring.check import check_after_run
+from cio_spark.pipeline.recovery_of_taken_over_runs import register_and_recover_take_over
 from cio_spark.pipeline.run_context import RunContext
 from cio_spark.pipeline.survey import SurveyResult
-from cio_spark.pipeline.take_over import register_and_recover_take_over
 
 CANCELLED = (ExitStatus.CANCELLED_SIGINT, ExitStatus.CANCELLED_SIGTERM)
 

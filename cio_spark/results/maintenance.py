@@ -11,14 +11,14 @@ from pyspark.sql import functions as F
 from cio_spark.clock import as_utc
 from cio_spark.ids import smallest_run_id
 from cio_spark.results.clustering import end_clustering, sort_table
-from cio_spark.results.tables import Tables
-from cio_spark.results.thinning import (
+from cio_spark.results.old_row_deletion import (
     drop_old_alerts,
     drop_old_letters,
     drop_old_runs,
     drop_old_statuses,
     drop_settled_letters,
 )
+from cio_spark.results.tables import Tables
 from cio_spark.schemas import TABLES
 from cio_spark.spark.sql import quoted
 

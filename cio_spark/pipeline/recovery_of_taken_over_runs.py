@@ -14,7 +14,7 @@ from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
 from cio_spark.ids import TIME_CHARACTERS
-from cio_spark.pipeline.lost_run import configuration_of, surveyed
+from cio_spark.pipeline.recovery_of_dead_runs import configuration_of, surveyed
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
 from cio_spark.schemas import RECORD_KEY_SQL, WAS_SENT_SQL
