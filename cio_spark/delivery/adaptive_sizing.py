@@ -1,4 +1,7 @@
-"""Adapts the share of a request's limits to the API's answers, for `batch.strategy: adaptive`; `sizing` turns it into records and bytes."""
+"""Adapts the share of a request's limits to the API's answers, for `batch.strategy: adaptive`.
+
+`sizing` makes records and bytes of the share.
+"""
 
 from __future__ import annotations
 

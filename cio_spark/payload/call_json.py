@@ -38,6 +38,9 @@ def call_json(
         # The API's specification requires an anonymousId on this event, although no person is meant
         nobody = F.concat(F.lit("object-"), object_id)
         texts = {**texts, "anonymous_id": nobody if anonymous_id is None else F.coalesce(anonymous_id, nobody)}
+    email = texts.get("email")
+    if call is Call.IDENTIFY and email is not None:
+        texts = {**texts, "user_id": _user_id_of_identify(texts, email)}
     fields: list[Column] = [F.lit(call.spec.json_type).alias("type")]
     for name, key in (
         ("user_id", "userId"),
@@ -67,6 +70,18 @@ def call_json(
     for name, value in spliced:
         text = F.concat(without_last_brace(text), F.lit(f',"{name}":'), value, F.lit("}"))
     return text
+
+
+def _user_id_of_identify(texts: Mapping[str, Column | None], email: Column) -> Column:
+    """Give the user id of a person who may be known by the email alone: then it is there, and empty.
+
+    The schema of `identify` requires `userId` or `anonymousId` to be there; its text says "you can pass an empty
+    `userId`" (OpenAPI document of the Data Pipelines API).
+    """
+    ids = [column for name in ("user_id", "anonymous_id") if (column := texts.get(name)) is not None]
+    known_by_email = F.coalesce(*ids, F.lit(None)).isNull() & email.isNotNull()
+    user_id = texts.get("user_id")
+    return F.when(known_by_email, F.lit("")).otherwise(F.lit(None) if user_id is None else user_id)
 
 
 def _own_objects(texts: Mapping[str, Column | None]) -> list[Column]:

@@ -227,11 +227,23 @@ def test_a_struct_a_map_and_json_text_can_be_all_the_properties(spark: SparkSess
         ),
         ({"call": "page", "anonymous_id": "u", "name": "g"}, {"type": "page", "anonymousId": "7", "name": "acme"}),
         ({"call": "screen", "user_id": "u"}, {"type": "screen", "userId": "7"}),
-        ({"call": "identify", "email": "t"}, {"type": "identify", "traits": {"email": "tok"}}),
+        ({"call": "identify", "email": "t"}, {"type": "identify", "userId": "", "traits": {"email": "tok"}}),
+        (
+            {"call": "identify", "user_id": "none", "anonymous_id": "none", "email": "t"},
+            {"type": "identify", "userId": "", "traits": {"email": "tok"}},
+        ),
+        (
+            {"call": "identify", "user_id": "none", "anonymous_id": "u", "email": "t"},
+            {"type": "identify", "anonymousId": "7", "traits": {"email": "tok"}},
+        ),
+        (
+            {"call": "identify", "user_id": "u", "email": "t"},
+            {"type": "identify", "userId": "7", "traits": {"email": "tok"}},
+        ),
     ],
 )
 def test_every_call_has_the_shape_the_api_documents(spark: SparkSession, section: Any, expected_call: Any) -> None:
-    query = "SELECT '1' id, 7 u, 'tok' t, 'acme' g"
+    query = "SELECT '1' id, 7 u, 'tok' t, 'acme' g, CAST(NULL AS STRING) none"
     assert one_payload(spark, query, PayloadSection.model_validate({"record_id": "id", **section})) == expected_call
 
 
