@@ -607,7 +607,7 @@ def test_payloads_are_kept_or_not(bench: Bench, kept: bool) -> None:
     assert (letter["payload"] is not None) is kept
 
 
-@pytest.mark.parametrize(("days", "left"), [(None, 1), (1, 0)])
+@pytest.mark.parametrize(("days", "left"), [pytest.param(None, 1, marks=pytest.mark.slow), (1, 0)])
 def test_letters_go_when_their_days_are_over(bench: Bench, days: int | None, left: int, tmp_path: Path) -> None:
     bench.sections = {**bench.sections, "tables": {"database": f"letters_{days}"}}
     set_up_tables(bench.tables)

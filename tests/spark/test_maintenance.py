@@ -14,6 +14,7 @@ from cio_spark.monitoring import AlertEvent, Judgement, changes
 from cio_spark.pipeline.replay import replay_sync
 from cio_spark.results import maintain_tables, set_up_tables
 from cio_spark.results.alerts import append_alert_events, read_alert_events
+from cio_spark.results.old_row_deletion import drop_old_alerts, drop_old_letters, drop_settled_letters
 from cio_spark.results.sync_runs import append_events
 from cio_spark.standin import Fault
 
@@ -55,24 +56,22 @@ def test_dead_letters_go_once_their_records_were_accepted_and_others_when_their_
     people.run()
     people.run(retry_held=True)
     assert letters_of(people) == ["mended", "mended", "waiting", "waiting"]
-    now = SystemClock().now()
-    maintain_tables(people.tables, keep_days=90, now=now, sync=people.name)
     # Of each record the newest letter is the one that a replay sends
-    assert letters_of(people) == ["mended", "waiting"]
+    assert (drop_settled_letters(people.tables), letters_of(people)) == (2, ["mended", "waiting"])
     people.api.clear_faults()
     people.api.script(Fault(poison=frozenset({"waiting"})))
-    assert (
-        replay_sync(
-            people.config(), spark=people.spark, api_key=ApiKey(KEY), warehouse=people.warehouse
-        ).books.delivery.accepted
-        == 1
-    )
-    for days, other, left in ((30, people.name, ["waiting"]), (1, "another", ["waiting"]), (1, people.name, [])):
-        lines = maintain_tables(
-            people.tables, keep_days=90, now=now + timedelta(days=2), sync=other, letters_keep_days=days
-        )
-        assert letters_of(people) == left
-    assert "dropped 1 dead letters" in lines
+    replayed = replay_sync(people.config(), spark=people.spark, api_key=ApiKey(KEY), warehouse=people.warehouse)
+    assert replayed.books.delivery.accepted == 1
+    drop_settled_letters(people.tables)
+    assert letters_of(people) == ["waiting"]
+    now = SystemClock().now()
+    for sync, before, dropped in (
+        (people.name, now - timedelta(days=30), 0),
+        ("another", now + timedelta(days=1), 0),
+        (people.name, now + timedelta(days=1), 1),
+    ):
+        assert drop_old_letters(people.tables, sync, before) == dropped
+    assert letters_of(people) == []
 
 
 def letters_of(sync: Bench) -> list[str]:
@@ -96,8 +95,7 @@ def test_resolved_alerts_go_with_the_history_and_their_numbers_are_not_used_agai
     old = [event(1, "opened", 30), event(1, "resolved", 29), event(2, "opened", 28), event(2, "resolved", 27)]
     recent = [event(3, "opened", 26)]
     append_alert_events(people.tables, people.name, [*old, *recent], seen=None)
-    lines = maintain_tables(people.tables, keep_days=10, now=now, sync=people.name)
-    assert "dropped 2 resolved alerts" in lines
+    assert drop_old_alerts(people.tables, now - timedelta(days=10)) == 2
     left = [AlertEvent(**row) for row in read_alert_events(people.tables, people.name)]
     assert [alert.alert_id for alert in left] == [f"{people.name}-low-3"]
     worse = Judgement("low", "critical", holds=True, message="m")

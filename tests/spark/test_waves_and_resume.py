@@ -184,7 +184,13 @@ def test_a_single_wave_is_staged_where_its_records_took_long_to_find(
     assert staged(orders) == []
 
 
-@pytest.mark.parametrize("error", [TableError("no permission to write the tables"), ExpressionError("a: fails")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        TableError("no permission to write the tables"),
+        pytest.param(ExpressionError("a: fails"), marks=pytest.mark.slow),
+    ],
+)
 def test_an_error_after_something_was_sent_is_no_error_before_anything_was(
     orders: Bench, error: CioSparkError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
