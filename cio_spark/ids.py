@@ -23,14 +23,20 @@ def new_run_id(now: datetime, newest: str | None) -> str:
         for character in newest[:TIME_CHARACTERS]:
             before = before * 32 + CROCKFORD.index(character)
         millis = max(millis, before + 1)
-    return _ulid(millis, secrets.randbits(_RANDOM_BITS))
+    return ulid(millis, secrets.randbits(_RANDOM_BITS))
 
 
 def smallest_run_id(since: datetime) -> str:
     """Make the smallest id that a run of that time or later can have."""
-    return _ulid(int(since.timestamp() * 1000), 0)
+    return ulid(int(since.timestamp() * 1000), 0)
 
 
-def _ulid(millis: int, random_bits: int) -> str:
-    number = (millis << _RANDOM_BITS) | random_bits
+def ulid(millis: int, bits: int) -> str:
+    """Write a ULID: 10 characters of time and 16 of other bits, in Crockford's base 32.
+
+    Args:
+        millis: milliseconds since 1970.
+        bits: a number of at most 80 bits.
+    """
+    number = (millis << _RANDOM_BITS) | bits
     return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

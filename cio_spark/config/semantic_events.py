@@ -47,7 +47,7 @@ def _near_misses() -> dict[str, str]:
         for one in _NOUNS.get(noun, ()):
             for other in _VERBS.get(verb, ()):
                 keys |= {one + other: reserved, other + one: reserved}
-    device = "Device Created or Updated"
+    device = str(Call.DEVICE.spec.event)
     return keys | dict.fromkeys(("deviceupdatedorcreated", "devicecreatedupdated", "createorupdatedevice"), device)
 
 

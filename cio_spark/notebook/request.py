@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import uuid
@@ -13,10 +12,9 @@ from typing import Any
 
 from cio_spark.config.api_limits import MAX_ITEM_BYTES
 from cio_spark.delivery import PreparedRow
+from cio_spark.ids import ulid
 
 ID_HASH_BYTES = 10
-_ID_TIME = "0" * 10
-_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 # A request without `type` has the type of the first of these members that it has
 _TYPE_BY_MEMBER = {"event": "track", "previousId": "alias", "groupId": "group", "traits": "identify"}
 
@@ -79,7 +77,7 @@ def _message_id(text: str) -> str:
         text: the text that is hashed.
     """
     digest = hashlib.blake2b(text.encode(), digest_size=ID_HASH_BYTES).digest()
-    return _ID_TIME + base64.b32encode(digest).translate(_CROCKFORD).decode()
+    return ulid(0, int.from_bytes(digest, "big"))
 
 
 def _json(value: Any) -> str:
