@@ -212,12 +212,13 @@ def test_two_different_syncs_overlap_freely_and_the_books_of_both_balance(
     api.script(Fault(latency_seconds=1.0), Fault(status=503, after=4, share=0.2))
     both = {sync: submitter.sync(conf, cores=1) for sync, conf in confs.items()}
 
-    def both_send() -> bool:
+    def both_have_met_a_failure() -> bool:
         for one in both.values():
             assert one.exit_status is None, one.story()
-        return all(api.received.by_person(f"{sync}-c0") for sync in both)
+        failures = [line for line in events_in(cluster.executor_logs()) if line["event"] == "request_failures"]
+        return {line["sync"] for line in failures} == set(both)
 
-    wait_until(both_send, START_SECONDS, "both have sent something")
+    wait_until(both_have_met_a_failure, START_SECONDS, "both have been answered 503")
     api.clear_faults()
     for one in both.values():
         ends_well(one)
