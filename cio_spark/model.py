@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from cio_spark.coverage import ScopeChoice
 from cio_spark.errors import ExitStatus
 
 OWN_MESSAGE_SQL = "CASE WHEN http_status IS NULL OR status IN ('invalid', 'not_attempted') THEN error_message END"
@@ -116,6 +117,8 @@ class StateCounts:
         invalid: records that validation refused; None where the survey did not look at the payloads (first runs).
         payload_bytes: JSON bytes to send.
         retried: those of `again` that were refused before with the same payload (`--retry-held`).
+        gone: records that were accepted before, and that the source has no more; they are no rows of the source, and
+            are counted only where the run looks at what has changed.
     """
 
     source_rows: int
@@ -129,6 +132,7 @@ class StateCounts:
     invalid: int | None = None
     payload_bytes: int = 0
     retried: int = 0
+    gone: int = 0
 
     @property
     def to_send(self) -> int:
@@ -246,6 +250,7 @@ class Preview:
         samples: payloads of a few records that would be sent; they contain values, so mask them before you show them.
         source: what was read.
         notes: why the run would write other bytes than the last run, one sentence each.
+        scope: what the run would look at, and why.
     """
 
     counts: StateCounts
@@ -254,6 +259,7 @@ class Preview:
     samples: tuple[str, ...]
     source: str
     notes: tuple[str, ...] = ()
+    scope: ScopeChoice | None = None
 
 
 @dataclass(frozen=True)
@@ -271,6 +277,7 @@ class SyncResult:
         delivery_seconds: seconds of the Spark action that sends.
         phases: seconds by phase, in order.
         notes: why the run wrote other bytes than the last run, one sentence each.
+        scope: what the run looked at, and why; None for a replay.
     """
 
     run_id: str
@@ -283,3 +290,4 @@ class SyncResult:
     delivery_seconds: float
     phases: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    scope: ScopeChoice | None = None

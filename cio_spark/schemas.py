@@ -65,7 +65,8 @@ SYNC_RUNS = (
     + ", ".join(f"{name} BIGINT" for name in RUN_COUNTS)
     # Columns that were added later come after those that older tables have
     + ", session_settings STRING, send_until TIMESTAMP_LTZ, job_attempt STRING, taken_over_run STRING, "
-    "taken_over_wave INT, kind STRING"
+    "taken_over_wave INT, kind STRING, scope STRING, scope_reason STRING, covered_version BIGINT, coverage STRING, "
+    "fell_back BOOLEAN, gone BIGINT"
 )
 
 DEAD_LETTERS = (

@@ -18,6 +18,7 @@ from cio_spark.config.secret import ApiKey, WebhookUrl
 from cio_spark.config.secret_ref import SecretRef
 from cio_spark.config.sections import (
     ApiSection,
+    ChangeFeedUse,
     DeadLettersSection,
     DeliveryEngine,
     DeliverySection,
@@ -39,6 +40,7 @@ __all__ = [
     "BatchStrategy",
     "Call",
     "CallSpec",
+    "ChangeFeedUse",
     "DeadLettersSection",
     "DeliveryEngine",
     "DeliverySection",

@@ -37,6 +37,8 @@ def source_problems(section: Mapping[str, Any]) -> list[Problem]:
     """Return a problem unless a source names exactly one of table, path and query."""
     named = [name for name in ("table", "path", "query") if given(section, name)]
     if len(named) == 1:
+        if "query" in named and section.get("changes") == "required":
+            return [Problem("changes", "is required, but a query has no change feed: use auto, or a table")]
         return []
     if not named:
         return [Problem("", f"{MISSING} its rows: name one of table, path or query")]

@@ -45,6 +45,14 @@ SortExpressions = Annotated[
 ]
 
 
+class ChangeFeedUse(TextEnum):
+    """Says whether runs find changed rows by the change feed of the source table."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
+
+
 class SourceSection(ConfigModel):
     """Says where the rows come from: exactly one of table, path and query."""
 
@@ -57,6 +65,17 @@ class SourceSection(ConfigModel):
     order_by: SortExpressions = Field(
         default_factory=list,
         description="SQL sort expressions, one or a list; of rows with one record id the first is kept.",
+    )
+    changes: ChangeFeedUse = Field(
+        ChangeFeedUse.AUTO,
+        description="How a run finds what has changed. auto: by the table's change feed, if there is one, else "
+        "by comparing all rows; required: end with exit status 2 if the feed cannot be used; off: compare all rows.",
+    )
+    full_every_days: Whole = Field(
+        7,
+        ge=0,
+        le=365,
+        description="Days after which a run compares all rows again; 0 for never.",
     )
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from cio_spark.explain.subject import Subject
 from cio_spark.explain.table_lookup import find_in_tables
 from cio_spark.model import Slots
 from cio_spark.pipeline.checks import checks_of_records
+from cio_spark.pipeline.known_records import read_known_records
 from cio_spark.pipeline.phases import explain_spark_failures
 from cio_spark.pipeline.survey import survey
 from cio_spark.results import Tables
@@ -53,17 +54,9 @@ def _judged(
     config: SyncConfig, tables: Tables, records: DataFrame, statuses: DataFrame | None
 ) -> tuple[SourceRecord, ...]:
     """Return the records with their states, by calling the survey of a run for these few rows."""
-    slots = Slots(1, fixed=True)
-    work = survey(
-        config,
-        tables,
-        records,
-        checks_of_records(records),
-        statuses,
-        slots=slots,
-        retry_held=False,
-        count_everything=True,
-    )
+    known = None if statuses is None else read_known_records(config, tables, statuses)
+    checks = checks_of_records(records)
+    work = survey(config, records, checks, known, slots=Slots(1, fixed=True), count_everything=True)
     names = [field.name for field in fields(SourceRecord)]
     rows = to_arrow(work.records.select(*names).orderBy("record_id")).to_pylist()
     return tuple(SourceRecord(**row) for row in rows)

@@ -2,6 +2,7 @@
 
 from cio_spark.ledger.latest_attempts import accepted_persons, latest_attempts
 from cio_spark.ledger.message_id import add_message_id
+from cio_spark.ledger.pending import pending_keys
 from cio_spark.ledger.state_counts import count_reasons, count_states, estimate_first_run, sample_bytes
 from cio_spark.ledger.states import STATES_IN_DELIVERY, classify_records, mark_all_new
 
@@ -15,5 +16,6 @@ __all__ = [
     "estimate_first_run",
     "latest_attempts",
     "mark_all_new",
+    "pending_keys",
     "sample_bytes",
 ]

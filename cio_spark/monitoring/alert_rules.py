@@ -16,6 +16,7 @@ CRITICAL: Final = "critical"
 WARNING: Final = "warning"
 _LEAST_RUNS_BEFORE: Final = 3
 _MOST_RUNS_BEFORE: Final = 7
+_FALLBACKS_IN_A_ROW: Final = 3
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def _of_runs(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
     yield _failed([run for run in ended if not run.replay])
     yield _lost(mine, observed)
     yield _missing(mine, observed, config)
-    yield _volume([run for run in ended if not (run.replay or run.limited) and run.source_rows is not None], config)
+    whole = [run for run in ended if not (run.replay or run.limited)]
+    yield _volume([run for run in whole if run.saw_all and run.source_rows is not None], config)
+    yield _full_run(whole)
 
 
 def _books(ended: list[RunFacts]) -> Judgement:
@@ -150,6 +153,13 @@ def _volume(ended: list[RunFacts], config: SyncConfig) -> Judgement:
         f"{newest:,} source rows, {'more' if newest > usual else 'fewer'} than usual ({usual:,.0f}) by {change:.0f} %"
     )
     return Judgement("unusual_volume", WARNING, holds, message, ended[0].run_id)
+
+
+def _full_run(whole: list[RunFacts]) -> Judgement:
+    newest = whole[:_FALLBACKS_IN_A_ROW]
+    holds = len(newest) == _FALLBACKS_IN_A_ROW and all(run.fell_back for run in newest)
+    message = f"the last {len(newest)} runs could not use the change feed, and compared the whole source"
+    return Judgement("full_run", WARNING, holds, message, newest[0].run_id if newest else None)
 
 
 def _dead_letters(observed: Observed, config: SyncConfig) -> Judgement:

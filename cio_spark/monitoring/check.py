@@ -15,7 +15,7 @@ from cio_spark.monitoring.alert_rules import judge_sync
 from cio_spark.monitoring.health import Health, status_of
 from cio_spark.monitoring.observing import observe_sync
 from cio_spark.monitoring.webhook import Post, post, tell
-from cio_spark.results import Tables
+from cio_spark.results import RunHistory, Tables
 from cio_spark.results.alerts import append_alert_events, read_alert_events
 
 
@@ -28,6 +28,7 @@ def check_sync(
     webhook: WebhookUrl | None = None,
     send: Post = post,
     run_id: str | None = None,
+    history: RunHistory | None = None,
 ) -> Health:
     """Evaluate the alert rules of a sync, and record the alerts that open and resolve.
 
@@ -42,9 +43,10 @@ def check_sync(
         webhook: webhook to tell of changes; None for none.
         send: sends a text to the webhook.
         run_id: run whose end this check belongs to, for the log; None if it belongs to no run.
+        history: the runs of the sync if they are known; None to read them.
     """
     now, sync = clock.now(), config.sync.name
-    observed = observe_sync(tables, config, now=now, minutes=minutes)
+    observed = observe_sync(tables, config, now=now, minutes=minutes, history=history)
     before = [AlertEvent(**row) for row in read_alert_events(tables, sync)]
     found = changes(judge_sync(observed, config), before, sync=sync, now=now)
     events = before
@@ -96,6 +98,7 @@ def check_after_run(
     clock: Clock,
     find_webhook: Callable[[SyncConfig], WebhookUrl | None],
     run_id: str | None = None,
+    history: RunHistory | None = None,
 ) -> Health | None:
     """Call `check_sync` at the end of a run with `enable_monitoring`; never raise, since the run's own outcome counts.
 
@@ -105,6 +108,7 @@ def check_after_run(
         clock: source of time.
         find_webhook: returns the webhook to tell, as `runtime.find_webhook` does.
         run_id: id of the run, for the log.
+        history: the runs of the sync if they are known; None to read them.
 
     Returns:
         The health of the sync; None if monitoring is off or failed (then a warning is logged).
@@ -118,7 +122,7 @@ def check_after_run(
         log.write(Event.ALERTS_NOT_TOLD, error=str(error) if _is_ours(error) else type(error).__name__)
         webhook = None
     try:
-        return check_sync(config, tables, clock=clock, webhook=webhook, run_id=run_id)
+        return check_sync(config, tables, clock=clock, webhook=webhook, run_id=run_id, history=history)
     except Exception as error:  # only logged, whatever its cause: the rows are sent and the books are written
         log.write(Event.ALERTS_NOT_EVALUATED, error=type(error).__name__)
         return None

@@ -23,6 +23,9 @@ class RunFacts:
         balanced: whether its books balance; None if it has no books.
         replay: whether it sent dead letters again.
         limited: whether it read only some rows of its source (`--limit`).
+        saw_all: whether it looked at all rows of its source, so that its source rows can be compared with other runs'.
+        fell_back: whether it looked at all rows only because the change feed could not be used.
+        requests: requests that it made; None if it has no books.
     """
 
     run_id: str
@@ -37,6 +40,9 @@ class RunFacts:
     balanced: bool | None = None
     replay: bool = False
     limited: bool = False
+    saw_all: bool = True
+    fell_back: bool = False
+    requests: int | None = None
 
     def alive(self, now: datetime) -> bool:
         """Tell whether the run is running and its claim has not expired."""

@@ -9,17 +9,18 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark.analysis.figures import BATCH, GROUP, select
-from cio_spark.analysis.reading import read_view
 from cio_spark.analysis.view_queries import BATCH_COLUMNS
-from cio_spark.clock import LARGEST_CLOCK_DIFFERENCE, as_utc
+from cio_spark.clock import LARGEST_CLOCK_DIFFERENCE
 from cio_spark.config import SyncConfig
+from cio_spark.coverage import Scope
+from cio_spark.errors import ExitStatus
 from cio_spark.model import RunKind
 from cio_spark.monitoring.observed import Observed, RunFacts, Window
-from cio_spark.results import Tables
+from cio_spark.results import RunHistory, RunState, Tables, read_history
 from cio_spark.results.batch_operations import batches_of
 from cio_spark.schemas import RECORD_KEY_SQL
 
@@ -27,7 +28,14 @@ MOST_RUNS = 20
 _PLACES = ("run_id", "slowest_batch_id")
 
 
-def observe_sync(tables: Tables, config: SyncConfig, *, now: datetime, minutes: int | None = None) -> Observed:
+def observe_sync(
+    tables: Tables,
+    config: SyncConfig,
+    *,
+    now: datetime,
+    minutes: int | None = None,
+    history: RunHistory | None = None,
+) -> Observed:
     """Read the facts about one sync.
 
     Args:
@@ -35,42 +43,53 @@ def observe_sync(tables: Tables, config: SyncConfig, *, now: datetime, minutes: 
         config: configuration of the sync.
         now: present time in UTC.
         minutes: length of the window in minutes; None for the configuration's.
+        history: the runs of the sync if they are known; None to read them.
     """
     since = now - timedelta(minutes=minutes or config.monitoring.window_minutes)
     # The queries are small and their cost is mostly planning, so they run at the same time
     with ThreadPoolExecutor(max_workers=2) as pool:
         letters = pool.submit(_count_letters, tables, config.sync.name, config.monitoring.most_dead_letters)
-        runs = _read_runs(tables, config.sync.name)
+        states = (history or read_history(tables, config.sync.name, now)).runs
+        runs = tuple(_facts(run) for run in reversed(states[-MOST_RUNS:]))
         window = _read_window(tables, config, runs, since)
     return Observed(now, since, window, runs, letters.result())
 
 
-def _read_runs(tables: Tables, sync: str) -> tuple[RunFacts, ...]:
-    books = read_view(tables, "run_books").where(F.col("sync") == sync)
-    return tuple(_facts(row) for row in books.orderBy(F.col("run_id").desc()).limit(MOST_RUNS).collect())
-
-
-def _facts(row: Row) -> RunFacts:
+def _facts(run: RunState) -> RunFacts:
+    counts = run.counts
+    source_rows = None if counts is None else counts["source_rows"]
     return RunFacts(
-        run_id=row["run_id"],
-        status=row["status"],
-        started_at=as_utc(row["started_at"]),
-        ended_at=row["ended_at"] and as_utc(row["ended_at"]),
-        claim_expires_at=row["claim_expires_at"] and as_utc(row["claim_expires_at"]),
-        exit_status=row["exit_status"],
-        error=row["error"],
-        source_rows=row["source_rows"],
-        accounted_rows=row["accounted_rows"],
-        balanced=row["balanced"],
-        replay=row["kind"] == RunKind.REPLAY.value,
-        limited=row["kind"] == RunKind.LIMITED.value,
+        run_id=run.run_id,
+        status=run.status,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        claim_expires_at=run.claimed_until,
+        exit_status=run.exit_status,
+        error=run.error,
+        source_rows=source_rows,
+        accounted_rows=run.accounted_rows,
+        balanced=_balanced(run, source_rows),
+        replay=run.kind == RunKind.REPLAY.value,
+        limited=run.kind == RunKind.LIMITED.value,
+        saw_all=run.scope in (None, Scope.FULL.value),
+        fell_back=run.fell_back,
+        requests=None if counts is None else counts["requests"] or 0,
     )
+
+
+def _balanced(run: RunState, source_rows: int | None) -> bool | None:
+    """Return the figure `balanced` of `analysis.figures` for a run."""
+    if source_rows is None:
+        return None
+    if source_rows == run.accounted_rows:
+        return True
+    return None if run.exit_status in (None, ExitStatus.INTERNAL_ERROR, ExitStatus.CONFIGURATION_ERROR) else False
 
 
 def _read_window(tables: Tables, config: SyncConfig, runs: Sequence[RunFacts], since: datetime) -> Window:
     """Return the figures of the batches completed after `since`; work before `since` is left out of their busy time."""
     recent = [run for run in runs if run.ended_at is None or run.ended_at >= since - LARGEST_CLOCK_DIFFERENCE]
-    if not recent:
+    if all(run.requests == 0 for run in recent):  # no run in the window has a batch
         return Window()
     # Let Delta skip the files of older runs, unless there may be more recent runs than were read
     oldest = min(run.run_id for run in recent) if len(recent) < MOST_RUNS else ""
@@ -127,6 +146,8 @@ def _count_letters(tables: Tables, sync: str, most: int) -> int:
     A record waits if its newest dead letter is newer than its last acceptance. As in a replay, a record that our own
     validation refused does not wait: only a change of the source can correct it.
     """
+    if tables.is_untouched("dead_letters"):
+        return 0
     letters = tables.read("dead_letters").where((F.col("sync") == sync) & F.col("message_id").isNotNull())
     everything = letters.count()
     if everything <= most:

@@ -25,7 +25,7 @@ def close_books(
         run: the run, after the delivery of its waves.
         work: the records that the run had to deliver, and their counts.
         waves: the waves into which the records were cut.
-        lost: earlier runs that this run has recovered; they are marked as settled.
+        lost: earlier runs that this run has recovered.
     """
     config, tables, claim, progression = run.config, run.tables, run.claim, run.progression
     with run.phases.phase("books"):
@@ -37,8 +37,6 @@ def close_books(
             started=progression.started > 0,
             delivered=progression.committed > 0,
         )
-        if lost:
-            results.mark_settled(tables, claim.sync, [one.run_id for one in lost], run.clock)
         if delivery.invalid + delivery.rejected + delivery.failed:
             write_dead_letters(config, tables, claim.run_id, work.records)
         if progression.in_doubt:

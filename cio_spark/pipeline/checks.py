@@ -18,6 +18,7 @@ from cio_spark.spark.versions import enter_session
 from cio_spark.validation import validate_records
 
 _Answer = TypeVar("_Answer")
+_Known = TypeVar("_Known")
 
 
 def prepare_and_validate(config: SyncConfig, rows: DataFrame) -> DataFrame:
@@ -88,6 +89,35 @@ def start_source_checks(config: SyncConfig, rows: DataFrame, records: DataFrame)
         _begun(spark, lambda: source.has_duplicates(records)),
         _begun(spark, lambda: try_on_rows(config, rows)),
     )
+
+
+def start_checks_of_few(config: SyncConfig, rows: DataFrame, records: DataFrame) -> SourceChecks:
+    """Start the same checks for a few rows that were written for the run, with fewer queries.
+
+    Args:
+        config: configuration of the sync.
+        rows: the rows.
+        records: result of `prepare_and_validate` for these rows.
+    """
+    spark = rows.sparkSession
+    counted = _begun(spark, lambda: source.count_ids(records))
+    return SourceChecks(
+        _mapped(counted, lambda count: count.rows),
+        _mapped(counted, lambda count: count.has_duplicates),
+        _begun(spark, lambda: try_on_rows(config, rows)),
+    )
+
+
+def _mapped(known: Future[_Known], read: Callable[[_Known], _Answer]) -> Future[_Answer]:
+    """Return a future of what a function reads from the result of another future."""
+    answer: Future[_Answer] = Future()
+
+    def copy(done: Future[_Known]) -> None:
+        error = done.exception()
+        answer.set_exception(error) if error is not None else answer.set_result(read(done.result()))
+
+    known.add_done_callback(copy)
+    return answer
 
 
 def checks_of_records(records: DataFrame) -> SourceChecks:

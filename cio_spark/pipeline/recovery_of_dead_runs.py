@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results, source
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
 from cio_spark.pipeline.checks import prepare_and_validate, try_on_rows
-from cio_spark.pipeline.survey import dead_letters_awaiting_replay, held_statuses
+from cio_spark.pipeline.known_records import dead_letters_awaiting_replay, held_statuses
 from cio_spark.results import LostRun, Staging, Tables
 from cio_spark.schemas import RECORD_KEY_SQL
 from cio_spark.spark.fixed_settings import fix_settings

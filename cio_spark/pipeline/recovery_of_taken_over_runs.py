@@ -38,9 +38,11 @@ def register_and_recover_take_over(
         clock: source of time.
     """
     stand_in = results.register_taken_over(tables, claim, wave, owner=owner(), clock=clock)
-    if all(run.ended for run in results.claims_of(tables, claim.sync, clock.now())):
+    now = clock.now()
+    if all(run.ended for run in results.read_history(tables, claim.sync, now).runs):
         recover_taken_over(config, tables, stand_in)
-        results.mark_settled(tables, claim.sync, [stand_in.run_id], clock)
+        settled = {"run_id": stand_in.run_id, "sync": claim.sync, "event": "settled", "at": clock.now()}
+        results.append_events(tables, [settled])
 
 
 def recover_taken_over(config: SyncConfig, tables: Tables, lost: LostRun) -> None:

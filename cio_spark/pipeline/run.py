@@ -9,20 +9,21 @@ from pyspark.sql import SparkSession
 from cio_spark import results, source
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
+from cio_spark.coverage import Scope
 from cio_spark.delivery import check_api, probe_settings
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, RunKind, SyncResult
 from cio_spark.pipeline.books import close_books, make_books
-from cio_spark.pipeline.checks import prepare_and_validate, start_source_checks
+from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.recovery import recover_lost_runs
 from cio_spark.pipeline.run_context import RunContext, SourcePin
-from cio_spark.pipeline.run_end import fail_run, finish_run
-from cio_spark.pipeline.survey import survey
+from cio_spark.pipeline.run_end import fail_run, finish_run, finish_without_work
+from cio_spark.pipeline.scope import reason_for_all_rows
+from cio_spark.pipeline.scope_survey import survey_scope
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.pipeline.waves import cut_waves, deliver_waves
-from cio_spark.planning import survey_seconds
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.spark.fixed_settings import with_fixed_settings
 
@@ -36,6 +37,7 @@ def run_sync(
     warehouse: Path | None = None,
     limit: int | None = None,
     retry_held: bool = False,
+    full: bool = False,
     progress: Progress | None = None,
     clock: Clock | None = None,
     cancellation: Cancellation | None = None,
@@ -53,6 +55,7 @@ def run_sync(
         warehouse: folder of local tables; None if the tables are in the catalog.
         limit: the most source rows to read; None for all.
         retry_held: also send records that were refused before with the same payload.
+        full: compare all rows of the source with what was sent, whatever has changed; nothing is sent again by it.
         progress: listener that is told the progress of the run; None for none.
         clock: source of time; None for the system's clock.
         cancellation: asks the run to stop; None if nothing does.
@@ -86,19 +89,21 @@ def run_sync(
     with run.starting("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         records = prepare_and_validate(config, snapshot.rows)
-        staged_first = not snapshot.repeatable or limit is not None
-        if staged_first:
+        if not snapshot.repeatable or limit is not None:  # the rows will be staged
             used_columns(config, snapshot.rows)
-        # Rows that are staged first are checked after the staging
-        checks = None if staged_first else start_source_checks(config, snapshot.rows, records)
         check_api(probe_settings(config, api_key))
         run.set_up_tables()
     with run.starting("claim"):
         opening = run.read_claims()
         if run.is_older_than(opening):
             snapshot = source.open_source(spark, config.source, tables.attach_source)
-            records, checks = prepare_and_validate(config, snapshot.rows), None
-        run.claim_sync(opening, _pin_of(snapshot, limit))
+            records = prepare_and_validate(config, snapshot.rows)
+        scope = run.choose_scope(opening, snapshot, reason_for_all_rows(limit, full=full, retry_held=retry_held))
+        pin = _pin_of(snapshot, limit)
+        if scope.choice.scope is not Scope.NONE:
+            run.claim_sync(opening, pin)
+    if scope.choice.scope is Scope.NONE:
+        return finish_without_work(run, opening, pin)
     staging = results.Staging(tables, run.claim.run_id)
     work, delivery = None, DeliveryCounts()
     try:
@@ -108,13 +113,7 @@ def run_sync(
                 began = run.clock.monotonic()
                 # Pin the version after the claim, to include the last writes of the run that had the claim before
                 ledger_version = tables.version("record_status")
-                earlier = tables.read("record_status", ledger_version)
-                pinned = snapshot.staged(lambda rows: staging.stage(rows, used_columns(config, rows)), limit)
-                if pinned is not snapshot:
-                    snapshot, records = pinned, prepare_and_validate(config, pinned.rows)
-                checks = checks or start_source_checks(config, snapshot.rows, records)
-                run.lease.expect(survey_seconds(checks.rows.result(), run.slots.count))
-                work = survey(config, tables, records, checks, earlier, slots=run.slots, retry_held=retry_held)
+                work = survey_scope(run, snapshot, records, ledger_version, staging, limit=limit, retry_held=retry_held)
                 took = run.clock.monotonic() - began
                 waves = cut_waves(config, work, staging, run.slots, surveyed_seconds=took)
             deliver_waves(run, work, waves)

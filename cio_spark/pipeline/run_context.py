@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyspark.sql import SparkSession
 
@@ -24,9 +24,11 @@ from cio_spark.pipeline.progress import NullProgress, Progress
 from cio_spark.pipeline.progression import Progression
 from cio_spark.pipeline.run_lease import RunLease
 from cio_spark.pipeline.run_log import RunLog
+from cio_spark.pipeline.scope import RunScope, choose_scope
 from cio_spark.pipeline.workspace_guard import check_address
 from cio_spark.results import ClaimOpening, Tables
 from cio_spark.runtime.cancellation import Cancellation
+from cio_spark.source import Snapshot
 from cio_spark.spark.fixed_settings import settings_in_force
 from cio_spark.spark.session import silence_quoting_loggers
 from cio_spark.version import VERSION
@@ -71,11 +73,14 @@ class RunContext:
         claim: claim of the run; set by `claim_sync`.
         lease: renews the claim; set by `claim_sync`.
         notes: why this run writes other bytes than the last one, one sentence each; set by `claim_sync`.
+        scope: what this run looks at; set by `choose_scope`, None for a replay.
+        began_at: when the run began.
     """
 
     claim: results.Claim
     lease: RunLease
     notes: tuple[str, ...] = ()
+    scope: RunScope | None = None
 
     def __init__(
         self,
@@ -118,7 +123,7 @@ class RunContext:
             takes_over=take_over,
         )
         self._same_workspace = same_workspace
-        self._began, self._began_at = self.clock.monotonic(), self.clock.now()
+        self._began, self.began_at = self.clock.monotonic(), self.clock.now()
 
     @property
     def seconds(self) -> float:
@@ -164,7 +169,37 @@ class RunContext:
         if newest is None:
             return False
         margin = timedelta() if runtime.is_on_this_machine(newest.owner) else EXPECTED_CLOCK_DIFFERENCE
-        return newest.last_event_at >= self._began_at - margin
+        return newest.last_event_at >= self.began_at - margin
+
+    def choose_scope(self, opening: ClaimOpening, snapshot: Snapshot, asked_for: str | None) -> RunScope:
+        """Choose what the run looks at; see `scope.choose_scope`.
+
+        Args:
+            opening: the earlier runs of the sync, as `read_claims` returned them.
+            snapshot: the pinned source.
+            asked_for: why the user wants to look at all rows; None if nobody asked.
+        """
+        runs = opening.history.runs
+        self.scope = choose_scope(self.config, self.tables, snapshot, runs, asked_for=asked_for, now=self.clock.now())
+        return self.scope
+
+    def facts_of(self, opening: ClaimOpening, pin: SourcePin) -> dict[str, Any]:
+        """Return what the run writes down about itself, and note why it writes other bytes than the last one.
+
+        Args:
+            opening: the earlier runs of the sync, as `read_claims` returned them.
+            pin: the source rows that the run reads.
+        """
+        settings = settings_in_force(self.tables.spark)
+        if opening.newest is not None:
+            self.notes = reasons_for_changed_bytes(self.config, opening.newest.session_settings, settings)
+        return {
+            **pin._asdict(),
+            "kind": self.kind.value,
+            "session_settings": settings.to_json(),
+            "configuration": json.dumps(self.config.describe()),
+            "package_version": VERSION,
+        }
 
     def claim_sync(self, opening: ClaimOpening, pin: SourcePin) -> None:
         """Claim the sync for this run.
@@ -176,16 +211,7 @@ class RunContext:
         Raises:
             SyncAlreadyRunningError: another run claimed the sync first.
         """
-        settings = settings_in_force(self.tables.spark)
-        if opening.newest is not None:
-            self.notes = reasons_for_changed_bytes(self.config, opening.newest.session_settings, settings)
-        facts = {
-            **pin._asdict(),
-            "kind": self.kind.value,
-            "session_settings": settings.to_json(),
-            "configuration": json.dumps(self.config.describe()),
-            "package_version": VERSION,
-        }
+        facts = self.facts_of(opening, pin)
         self.claim = results.claim_sync(self.tables, opening, self._claimant, facts, clock=self.clock)
         self.lease = RunLease(self.tables, self.claim, self._claimant, self.clock)
         self.log.claimed(

@@ -6,11 +6,13 @@ import contextlib
 from dataclasses import replace
 
 from cio_spark import results, runtime
+from cio_spark.coverage import Coverage
 from cio_spark.errors import CioSparkError, ExitStatus, SyncTakenOverError
-from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, SyncResult
+from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, RunKind, StateCounts, SyncResult
 from cio_spark.monitoring.check import check_after_run
 from cio_spark.pipeline.recovery_of_taken_over_runs import register_and_recover_take_over
-from cio_spark.pipeline.run_context import RunContext
+from cio_spark.pipeline.run_context import RunContext, SourcePin
+from cio_spark.pipeline.scope import covered_by_run
 from cio_spark.pipeline.survey import SurveyResult
 
 CANCELLED = (ExitStatus.CANCELLED_SIGINT, ExitStatus.CANCELLED_SIGTERM)
@@ -36,20 +38,22 @@ def finish_run(
     well = exit_status is ExitStatus.SUCCESS
     delivery_seconds = run.phases.seconds.get("deliver", 0.0)
     with run.phases.phase("end"):
-        results.end_run(
-            run.tables,
-            results.RunEnd(
-                run.claim.run_id,
-                run.claim.sync,
-                run.clock.now(),
-                "succeeded" if well else "cancelled" if exit_status in CANCELLED else "failed",
-                exit_status,
-                None if well else message,
-                books,
-                delivery_seconds,
-                ledger_version,
-            ),
+        end = results.RunEnd(
+            run.claim.run_id,
+            run.claim.sync,
+            run.clock.now(),
+            "succeeded" if well else "cancelled" if exit_status in CANCELLED else "failed",
+            exit_status,
+            None if well else message,
+            books,
+            delivery_seconds,
+            ledger_version,
+            None if run.scope is None else run.scope.choice,
+            _coverage(run, books, ledger_version),
+            {} if run.claim.is_claimed else run.claim.facts,
         )
+        settled = run.claim.lost_ids if run.kind is not RunKind.REPLAY else []
+        run.claim.history.add(results.end_run(run.tables, end, settled), end.at)
     _check_alerts(run)
     _log_end(run, exit_status, message, books)
     result = SyncResult(
@@ -63,9 +67,32 @@ def finish_run(
         delivery_seconds=delivery_seconds,
         phases=run.phases.seconds,
         notes=run.notes,
+        scope=None if run.scope is None else run.scope.choice,
     )
     run.progress.finished(result)
     return result
+
+
+def _coverage(run: RunContext, books: Books, ledger_version: int | None) -> Coverage | None:
+    if run.scope is None or run.kind is not RunKind.SYNC or ledger_version is None:
+        return None
+    return covered_by_run(run.scope, books, began_at=run.began_at, tables=run.tables, ledger_version=ledger_version)
+
+
+def finish_without_work(run: RunContext, opening: results.ClaimOpening, pin: SourcePin) -> SyncResult:
+    """Write the only row of a run that has nothing to look at, and that has therefore claimed nothing.
+
+    Args:
+        run: the run.
+        opening: the earlier runs of the sync, none of which has a valid claim.
+        pin: the source that the run has pinned.
+    """
+    facts = run.facts_of(opening, pin)
+    run.claim = results.identify_run(opening, facts)
+    run.log.started(run.claim)
+    ledger_version = run.tables.version("record_status")
+    books = Books(StateCounts(source_rows=0), DeliveryCounts())
+    return finish_run(run, books, ExitStatus.SUCCESS, "nothing has changed", None, ledger_version)
 
 
 def fail_run(
@@ -105,6 +132,7 @@ def fail_run(
         books,
         # Set only if nothing was sent: a run whose end has no delivery time is recovered by the next run
         delivery_seconds=None if progression.started else 0.0,
+        scope=None if run.scope is None else run.scope.choice,
     )
     if isinstance(error, SyncTakenOverError):
         end = replace(end, status="taken_over")
@@ -113,7 +141,7 @@ def fail_run(
             with contextlib.suppress(Exception):
                 register_and_recover_take_over(run.config, run.tables, run.claim, error.wave, clock=run.clock)
     with contextlib.suppress(Exception):
-        results.end_run(run.tables, end)
+        run.claim.history.add(results.end_run(run.tables, end), end.at)
         _check_alerts(run)
     _log_end(run, exit_status, said, books)
 
@@ -135,5 +163,10 @@ def _check_alerts(run: RunContext) -> None:
     if run.config.batch.enable_monitoring:
         with run.phases.phase("alerts"):
             check_after_run(
-                run.config, run.tables, clock=run.clock, find_webhook=runtime.find_webhook, run_id=run.claim.run_id
+                run.config,
+                run.tables,
+                clock=run.clock,
+                find_webhook=runtime.find_webhook,
+                run_id=run.claim.run_id,
+                history=run.claim.history,
             )

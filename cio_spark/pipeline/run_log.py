@@ -84,6 +84,11 @@ class RunLog:
                 started_at=closed.started_at.isoformat(),
                 claim_expires_at=closed.expires_at.isoformat(),
             )
+        self.started(claim)
+
+    def started(self, claim: Claim) -> None:
+        """Log the source of the run; later events carry the run id."""
+        self._log = EventLog(self._sync, claim.run_id)
         facts = claim.facts
         self._log.write(
             Event.RUN_STARTED,

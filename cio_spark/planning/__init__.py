@@ -4,11 +4,23 @@ from cio_spark.planning.lease_times import longest_wave_seconds, send_window_sec
 from cio_spark.planning.plan import plan_delivery
 from cio_spark.planning.rate_shares import Pacing, divide_rate
 from cio_spark.planning.request_limits import body_limit, records_limit
+from cio_spark.planning.scope_choice import (
+    HOUSEKEEPING,
+    ScopeFacts,
+    SourceState,
+    choose_before_history,
+    choose_by_history,
+)
 from cio_spark.planning.wave_count import count_waves
 
 __all__ = [
+    "HOUSEKEEPING",
     "Pacing",
+    "ScopeFacts",
+    "SourceState",
     "body_limit",
+    "choose_before_history",
+    "choose_by_history",
     "count_waves",
     "divide_rate",
     "longest_wave_seconds",

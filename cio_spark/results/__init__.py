@@ -8,35 +8,37 @@ from cio_spark.results.claims import (
     LostRun,
     check_claim,
     claim_sync,
-    mark_settled,
+    identify_run,
     read_claims,
     register_taken_over,
 )
 from cio_spark.results.dead_letters import append_dead_letters
 from cio_spark.results.in_doubt import append_in_doubt, has_committed_statuses, has_dead
-from cio_spark.results.maintenance import maintain_tables
+from cio_spark.results.maintenance import MAINTENANCE_COMMENT, maintain_tables
 from cio_spark.results.record_status import append_record_status, count_statuses, has_api_verdicts
+from cio_spark.results.run_states import RunState
 from cio_spark.results.setup import are_set_up, set_up_tables
 from cio_spark.results.staging import Staging
 from cio_spark.results.sync_runs import (
-    ClaimState,
     RunEnd,
+    RunHistory,
     append_events,
-    claims_of,
     end_run,
     last_runs,
-    newest_run,
     open_runs,
+    read_history,
 )
 from cio_spark.results.tables import Tables
 
 __all__ = [
+    "MAINTENANCE_COMMENT",
     "Claim",
     "ClaimOpening",
-    "ClaimState",
     "Claimant",
     "LostRun",
     "RunEnd",
+    "RunHistory",
+    "RunState",
     "Staging",
     "Tables",
     "append_batch_operations",
@@ -47,18 +49,17 @@ __all__ = [
     "are_set_up",
     "check_claim",
     "claim_sync",
-    "claims_of",
     "count_statuses",
     "end_run",
     "has_api_verdicts",
     "has_committed_statuses",
     "has_dead",
+    "identify_run",
     "last_runs",
     "maintain_tables",
-    "mark_settled",
-    "newest_run",
     "open_runs",
     "read_claims",
+    "read_history",
     "register_taken_over",
     "set_up_tables",
 ]

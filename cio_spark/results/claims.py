@@ -12,7 +12,8 @@ from cio_spark.clock import Clock
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
 from cio_spark.ids import new_run_id
 from cio_spark.model import RunKind
-from cio_spark.results.sync_runs import MOST_TRIES, ClaimState, RunEnd, append_events, claims_of, end_run, has_ended
+from cio_spark.results.run_states import RunState
+from cio_spark.results.sync_runs import MOST_TRIES, RunEnd, RunHistory, append_events, end_run, has_ended, read_history
 from cio_spark.results.tables import Tables, lost_the_race
 
 DEFAULT_LEASE_SECONDS = 180.0
@@ -79,6 +80,8 @@ class Claim:
         send_until: when this run stops sending, unless it announces another time.
         facts: facts that it has written about itself: source, versions, configuration.
         closed: runs that it has closed.
+        history: the runs of the sync, with this one.
+        is_claimed: False for a run that has nothing to look at, and so claims nothing.
     """
 
     run_id: str
@@ -87,6 +90,8 @@ class Claim:
     send_until: datetime
     facts: Mapping[str, Any] = field(default_factory=dict)
     closed: tuple[ClosedRun, ...] = ()
+    history: RunHistory = field(default_factory=lambda: RunHistory([]))
+    is_claimed: bool = True
 
     @property
     def lost_ids(self) -> list[str]:
@@ -114,11 +119,11 @@ class Claimant:
     request_seconds: float = 0.0
     takes_over: bool = False
 
-    def may_take_over(self, run: ClaimState, now: datetime) -> bool:
+    def may_take_over(self, run: RunState, now: datetime) -> bool:
         """Tell whether a run without an end counts as ended."""
         return self.reason_to_take_over(run, now) is not None
 
-    def reason_to_take_over(self, run: ClaimState, now: datetime) -> TakeOverReason | None:
+    def reason_to_take_over(self, run: RunState, now: datetime) -> TakeOverReason | None:
         """Return the reason why a run without an end counts as ended; None if the run may be alive."""
         if self.takes_over:
             return TakeOverReason.TOLD
@@ -155,25 +160,20 @@ class ClaimOpening:
 
     Attributes:
         sync: the sync.
-        runs: its runs, oldest first.
+        history: its runs.
         closed: the runs that have no end but count as ended; claiming the sync closes them.
         read_at: when the runs were read.
     """
 
     sync: str
-    runs: tuple[ClaimState, ...]
+    history: RunHistory
     closed: tuple[ClosedRun, ...]
     read_at: datetime
 
     @property
-    def newest(self) -> ClaimState | None:
-        """Return the newest run except those that only stand for another run and repeat its facts; None if none."""
-        return next((run for run in reversed(self.runs) if run.taken_over_run is None), None)
-
-    @property
-    def open_runs(self) -> list[ClaimState]:
-        """Return the runs without an end."""
-        return [run for run in self.runs if not run.ended]
+    def newest(self) -> RunState | None:
+        """Return the newest run; see `RunHistory.newest`."""
+        return self.history.newest
 
 
 def read_claims(tables: Tables, sync: str, claimant: Claimant, *, clock: Clock) -> ClaimOpening:
@@ -191,16 +191,16 @@ def read_claims(tables: Tables, sync: str, claimant: Claimant, *, clock: Clock) 
         SyncAlreadyRunningError: another run has a valid claim.
     """
     now = clock.now()
-    runs = claims_of(tables, sync, now)
+    history = read_history(tables, sync, now)
     closed = []
-    for run in runs:
+    for run in history.runs:
         if run.ended:
             continue
         reason = claimant.reason_to_take_over(run, now)
         if reason is None:
             raise _already_running(sync, run)
         closed.append(ClosedRun(run.run_id, reason, run.started_at, run.expires_at))
-    return ClaimOpening(sync, tuple(runs), tuple(closed), now)
+    return ClaimOpening(sync, history, tuple(closed), now)
 
 
 def claim_sync(
@@ -222,12 +222,10 @@ def claim_sync(
         SyncAlreadyRunningError: another run was faster, or an open run has just renewed its claim, or rows of
             `sync_runs` were deleted.
     """
-    sync, read_at = opening.sync, opening.read_at
-    lost = [
-        RunEnd(run.run_id, sync, read_at, "lost", None, "the run died without an end").event()
-        for run in opening.open_runs
-    ]
-    run_id, number = _next_run(opening.runs, read_at)
+    sync, read_at, before = opening.sync, opening.read_at, opening.history.runs
+    open_runs = [run for run in before if not run.ended]
+    lost = [RunEnd(run.run_id, sync, read_at, "lost", None, "the run died without an end").event() for run in open_runs]
+    run_id, number = _next_run(before, read_at)
     now = clock.now()
     send_until = now + timedelta(seconds=claimant.lease_seconds)
     started = _started(sync, run_id, number, now, claimant.owner, facts) | {
@@ -237,12 +235,14 @@ def claim_sync(
         "claim_expires_at": claimant.expiry(now, send_until),
     }
     _append_numbered(tables, sync, number, [*lost, started])
-    after = {run.run_id: run for run in claims_of(tables, sync, now)}
-    for run in opening.open_runs if run_id in after and not claimant.takes_over else ():
+    history = read_history(tables, sync, now)
+    after = {run.run_id: run for run in history.runs}
+    for run in open_runs if run_id in after and not claimant.takes_over else ():
         if _has_renewed(run, after.get(run.run_id)):
             # The other run is alive: each of the two wrote before it read, so that at least one sees the other
             error = "another run of the sync gave a sign of life while this one claimed it"
-            end_run(tables, RunEnd(run_id, sync, clock.now(), "failed", None, error, delivery_seconds=0.0))
+            failed = RunEnd(run_id, sync, clock.now(), "failed", None, error, delivery_seconds=0.0)
+            end_run(tables, failed)
             raise _already_running(sync, run)
     holders = [run for run in after.values() if not run.ended]
     if not holders:
@@ -252,8 +252,19 @@ def claim_sync(
         )
     if [run.run_id for run in holders] != [run_id]:
         raise _already_running(sync, holders[0])
-    lost_runs = tuple(_lost(run) for run in opening.runs if not run.settled)
-    return Claim(run_id, sync, lost_runs, send_until, facts, opening.closed)
+    lost_runs = tuple(_lost(run) for run in before if not run.settled)
+    return Claim(run_id, sync, lost_runs, send_until, facts, opening.closed, history)
+
+
+def identify_run(opening: ClaimOpening, facts: Mapping[str, Any]) -> Claim:
+    """Return the identity of a run that has nothing to look at: it claims nothing, and recovers nothing.
+
+    Args:
+        opening: the sync's runs so far.
+        facts: source, versions and configuration, which it writes into its only row.
+    """
+    run_id, _ = _next_run(opening.history.runs, opening.read_at)
+    return Claim(run_id, opening.sync, (), opening.read_at, facts, (), opening.history, is_claimed=False)
 
 
 def check_claim(tables: Tables, claim: Claim, wave: int | None = None) -> None:
@@ -292,7 +303,7 @@ def register_taken_over(tables: Tables, claim: Claim, wave: int, *, owner: str, 
     error = SyncTakenOverError(claim.sync, wave)
     for _ in range(MOST_TRIES):
         now = clock.now()
-        run_id, number = _next_run(claims_of(tables, claim.sync, now), now)
+        run_id, number = _next_run(read_history(tables, claim.sync, now).runs, now)
         started = _started(claim.sync, run_id, number, now, owner, claim.facts) | {
             "status": "taken_over",
             "kind": RunKind.TAKEN_OVER.value,
@@ -301,26 +312,13 @@ def register_taken_over(tables: Tables, claim: Claim, wave: int, *, owner: str, 
         }
         ended = RunEnd(run_id, claim.sync, now, "taken_over", ExitStatus.TAKEN_OVER, str(error)).event()
         _append_numbered(tables, claim.sync, number, [started, ended])
-        for run in claims_of(tables, claim.sync, now):
+        for run in read_history(tables, claim.sync, now).runs:
             if run.run_id == run_id:
                 return _lost(run)
     raise CioSparkError(f"sync {claim.sync} was taken over, and that could not be written down; run it again")
 
 
-def mark_settled(tables: Tables, sync: str, run_ids: Sequence[str], clock: Clock) -> None:
-    """Append `settled` events for lost runs whose records in doubt are written down.
-
-    Args:
-        tables: where the tables are.
-        sync: the sync.
-        run_ids: ids of the lost runs.
-        clock: tells the time.
-    """
-    now = clock.now()
-    append_events(tables, [{"run_id": run_id, "sync": sync, "event": "settled", "at": now} for run_id in run_ids])
-
-
-def _next_run(runs: Sequence[ClaimState], now: datetime) -> tuple[str, int]:
+def _next_run(runs: Sequence[RunState], now: datetime) -> tuple[str, int]:
     """Return the id and the number of the run after these runs."""
     newest = runs[-1].run_id if runs else None
     return new_run_id(now, newest), max((run.run_number for run in runs), default=0) + 1
@@ -340,7 +338,7 @@ def _started(
     }
 
 
-def _has_renewed(before: ClaimState, after: ClaimState | None) -> bool:
+def _has_renewed(before: RunState, after: RunState | None) -> bool:
     """Tell whether a run has renewed its claim since it was read as `before`."""
     return after is not None and after.expires_at > before.expires_at and after.send_until > before.send_until
 
@@ -354,11 +352,11 @@ def _append_numbered(tables: Tables, sync: str, number: int, events: Sequence[Ma
             raise
 
 
-def _lost(run: ClaimState) -> LostRun:
+def _lost(run: RunState) -> LostRun:
     return LostRun(run.run_id, run.configuration, run.source_version, run.taken_over_run, run.taken_over_wave)
 
 
-def _already_running(sync: str, run: ClaimState) -> SyncAlreadyRunningError:
+def _already_running(sync: str, run: RunState) -> SyncAlreadyRunningError:
     return SyncAlreadyRunningError(
         f"sync {sync} is already running since {run.started_at:%Y-%m-%d %H:%M:%S UTC} (run {run.run_id} on "
         f"{run.owner.partition('/')[0]}): wait for its end; if it died, its claim ends at "

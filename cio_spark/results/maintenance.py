@@ -20,9 +20,14 @@ from cio_spark.results.old_row_deletion import (
 )
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import TABLES
+from cio_spark.spark.conf import temporary_settings
 from cio_spark.spark.sql import quoted
 
-_STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|waves)$")
+_STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|waves|keys)$")
+
+
+MAINTENANCE_COMMENT = "cio_spark maintain"
+"""Text that maintenance adds to its commits, so that a run can tell them from changes that users made."""
 
 
 def maintain_tables(
@@ -42,25 +47,26 @@ def maintain_tables(
     Returns:
         One line for each thing that was done.
     """
-    since = now - timedelta(days=keep_days)
-    oldest = smallest_run_id(since)
-    letters = drop_settled_letters(tables)
-    if letters_keep_days is not None:
-        letters += drop_old_letters(tables, sync, now - timedelta(days=letters_keep_days))
-    done = [
-        f"dropped {drop_old_statuses(tables, oldest):,} rows of record_status",
-        f"dropped {letters:,} dead letters",
-        f"dropped {drop_old_alerts(tables, since):,} resolved alerts",
-    ]
-    drop_old_runs(tables, oldest)
-    for table in TABLES:
-        sort_table(tables, table)
-        tables.spark.sql(f"VACUUM {tables.name(table)}").collect()
-    done.append(f"compacted, sorted and vacuumed {', '.join(TABLES)}")
-    # This comes after the last sorting by clustering
-    done += end_clustering(tables, now=now)
-    swept = _sweep_staging(tables, since)
-    return [*done, f"swept {', '.join(swept)}" if swept else "no staging was left behind"]
+    with temporary_settings(tables.spark, {"spark.databricks.delta.commitInfo.userMetadata": MAINTENANCE_COMMENT}):
+        since = now - timedelta(days=keep_days)
+        oldest = smallest_run_id(since)
+        letters = drop_settled_letters(tables)
+        if letters_keep_days is not None:
+            letters += drop_old_letters(tables, sync, now - timedelta(days=letters_keep_days))
+        done = [
+            f"dropped {drop_old_statuses(tables, oldest):,} rows of record_status",
+            f"dropped {letters:,} dead letters",
+            f"dropped {drop_old_alerts(tables, since):,} resolved alerts",
+        ]
+        drop_old_runs(tables, oldest)
+        for table in TABLES:
+            sort_table(tables, table)
+            tables.spark.sql(f"VACUUM {tables.name(table)}").collect()
+        done.append(f"compacted, sorted and vacuumed {', '.join(TABLES)}")
+        # This comes after the last sorting by clustering
+        done += end_clustering(tables, now=now)
+        swept = _sweep_staging(tables, since)
+        return [*done, f"swept {', '.join(swept)}" if swept else "no staging was left behind"]
 
 
 def _sweep_staging(tables: Tables, long_ago: datetime) -> list[str]:

@@ -41,6 +41,10 @@ class Staging:
         """
         return columns_as_they_were(self._write(columns_to_stage(rows, used), "rows"))
 
+    def stage_keys(self, keys: DataFrame) -> DataFrame:
+        """Write the keys that a run looks at once, and return them as a table."""
+        return self._write(keys, "keys")
+
     def stage_waves(self, records: DataFrame, waves: int, *, slots: int, retries_apart: bool) -> DataFrame:
         """Write classified records once, cut into waves by a hash of the person, so that no person is split.
 
@@ -98,7 +102,7 @@ class Staging:
 
     def drop(self) -> None:
         """Drop everything that was staged."""
-        for what in ("rows", "waves"):
+        for what in ("rows", "keys", "waves"):
             table = f"{self._table}_{what}"
             folder = self._tables.folder(table)
             if folder is not None:

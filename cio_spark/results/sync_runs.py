@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any
@@ -12,17 +12,23 @@ import tenacity
 from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
-from cio_spark.clock import LARGEST_CLOCK_DIFFERENCE, as_utc
+from cio_spark.coverage import Coverage, ScopeChoice
 from cio_spark.errors import ExitStatus
 from cio_spark.ids import smallest_run_id
 from cio_spark.model import Books
+from cio_spark.results.run_states import EVENT_COLUMNS, RunState, fold_events
 from cio_spark.results.tables import Tables
 from cio_spark.results.views import read_state
 from cio_spark.schemas import RUN_COUNTS
 from cio_spark.spark import failures as spark_errors
+from cio_spark.spark.delta_table import known_version
 
 NEWEST = timedelta(days=7)
 """Claims read the runs of the last seven days first."""
+ENOUGH_RUNS = 20
+"""Number of runs whose history is enough for the alert rules."""
+FEW_COMMITS = 1_000
+"""A table of so few commits is read whole: each has at most a few rows."""
 MOST_TRIES = 5
 """Most tries of an append that fails because somebody adds a column to the table."""
 
@@ -40,6 +46,9 @@ class RunEnd:
         books: all counts; None if none were made.
         delivery_seconds: seconds of the actions that send; None if a later run must recover this one.
         ledger_version: version of `record_status` on which the run was planned.
+        scope: what the run looked at, and why; None if that was not decided.
+        coverage: the source rows that the sync has covered by this run; None if the run changes nothing about that.
+        facts: what the run says about itself, if it has written no start.
     """
 
     run_id: str
@@ -51,10 +60,14 @@ class RunEnd:
     books: Books | None = None
     delivery_seconds: float | None = None
     ledger_version: int | None = None
+    scope: ScopeChoice | None = None
+    coverage: Coverage | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def event(self) -> dict[str, Any]:
         """Return the row of `sync_runs`."""
         row: dict[str, Any] = {
+            **self.facts,
             "run_id": self.run_id,
             "sync": self.sync,
             "event": "ended",
@@ -65,9 +78,14 @@ class RunEnd:
             "delivery_seconds": self.delivery_seconds,
             "ledger_version": self.ledger_version,
         }
+        if self.scope is not None:
+            choice = self.scope
+            row |= {"scope": choice.scope.value, "scope_reason": choice.reason, "fell_back": choice.falls_back}
+        if self.coverage is not None:
+            row["covered_version"], row["coverage"] = self.coverage.version, self.coverage.to_json()
         if self.books is not None:
             survey, delivery = self.books.survey, self.books.delivery
-            row["throttled_seconds"] = delivery.throttled_seconds
+            row["throttled_seconds"], row["gone"] = delivery.throttled_seconds, survey.gone
             for name in RUN_COUNTS:
                 for part in (delivery, self.books, survey):
                     if hasattr(part, name):
@@ -91,89 +109,81 @@ def append_events(
     tables.append_events("sync_runs", events, app_id=app_id, app_version=app_version)
 
 
-def end_run(tables: Tables, end: RunEnd) -> None:
-    """Write the end of a run."""
-    append_events(tables, [end.event()])
+def end_run(tables: Tables, end: RunEnd, settled: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Write the end of a run, and that it has recovered other runs, in one commit.
+
+    Args:
+        tables: where the tables are.
+        end: the end.
+        settled: ids of lost runs whose records in doubt the run has written down.
+
+    Returns:
+        The events.
+    """
+    events = [{"run_id": run_id, "sync": end.sync, "event": "settled", "at": end.at} for run_id in settled]
+    events.append(end.event())
+    append_events(tables, events)
+    return events
 
 
-@dataclass(frozen=True)
-class ClaimState:
-    """Holds what claims need to know about one run.
+class RunHistory:
+    """Keeps the events of a sync's runs as they were read, and those that this process has appended since.
 
-    Times are commit times of the storage: the clocks of drivers differ, so only time spans are taken from them.
-
-    Attributes:
-        run_id: id of the run; ids sort by the sequence of runs.
-        sync: its sync.
-        run_number: number of the run among the runs of its sync, from 1.
-        owner: host and process.
-        job_attempt: `job run/task/execution count` of a task of a Databricks job; None elsewhere.
-        started_at: when it claimed the sync, by its driver's clock.
-        last_event_at: when it last committed an event.
-        expires_at: when another run may take the sync over, unless the claim is renewed.
-        send_until: when its last wave stops sending.
-        ended: whether the run has an end.
-        settled: whether nothing of it is left to recover: it sent nothing, made its books, or was recovered.
-        settled_others: whether it made its books as a sync does, and so has recovered all runs before it.
-        configuration: JSON of its configuration.
-        source_version: version of the source that it had pinned.
-        taken_over_run: id of the run that this one only stands for, see `claims.register_taken_over`; None if it stands
-            for itself.
-        taken_over_wave: number of the wave that the taken-over run has sent.
-        session_settings: JSON of the settings that it had fixed; None if it recorded none.
+    Args:
+        rows: events that were read, with `committed_at`.
     """
 
-    run_id: str
-    sync: str
-    run_number: int
-    owner: str
-    job_attempt: str | None
-    started_at: datetime
-    last_event_at: datetime
-    expires_at: datetime
-    send_until: datetime
-    ended: bool
-    settled: bool
-    settled_others: bool
-    configuration: str | None
-    source_version: int | None
-    taken_over_run: str | None
-    taken_over_wave: int | None
-    session_settings: str | None = None
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = list(rows)
+
+    def add(self, events: Sequence[Mapping[str, Any]], committed_at: datetime) -> None:
+        """Add events that this process has appended.
+
+        Args:
+            events: the events.
+            committed_at: when they were committed.
+        """
+        self._rows += [{**event, "committed_at": committed_at} for event in events]
+
+    @property
+    def runs(self) -> list[RunState]:
+        """Return the states of the runs, oldest first."""
+        return fold_events(self._rows)
+
+    @property
+    def newest(self) -> RunState | None:
+        """Return the newest run except those that only stand for another run and repeat its facts; None if none."""
+        return next((run for run in reversed(self.runs) if run.taken_over_run is None), None)
 
 
-_CLAIM_COLUMNS = (
-    *("run_id", "sync", "run_number", "event", "at", "owner", "claim_expires_at", "send_until", "job_attempt"),
-    *("taken_over_run", "taken_over_wave", "delivery_seconds", "ledger_version", "configuration", "source_version"),
-    "session_settings",
-)
+def read_history(tables: Tables, sync: str, now: datetime) -> RunHistory:
+    """Read the events of a sync that matter for a claim, for its scope and for its alerts.
 
-
-def claims_of(tables: Tables, sync: str, now: datetime) -> list[ClaimState]:
-    """Read the runs of a sync that matter for a claim, oldest first.
-
-    The runs of the last days are enough if one of them has recovered all runs before it: a sync may have run many
-    thousand times. The few small rows are folded here, because a view would cost more to plan.
+    A sync may have run many thousand times. Then the runs of the last days are enough, if they are many and one of them
+    has recovered all runs before it. The few small rows are folded here, because a view would cost more to plan.
 
     Args:
         tables: where the tables are.
         sync: the sync's name.
         now: this driver's time.
     """
-    recent = _fold(_events(tables, F.col("sync") == sync, F.col("run_id") >= smallest_run_id(now - NEWEST)))
-    if any(run.settled_others for run in recent):
-        return recent
-    return _fold(_events(tables, F.col("sync") == sync))
+    version = known_version(tables.spark, tables.name("sync_runs"))
+    if version is None or version > FEW_COMMITS:
+        recent = RunHistory(_events(tables, F.col("sync") == sync, F.col("run_id") >= smallest_run_id(now - NEWEST)))
+        runs = recent.runs
+        if len(runs) >= ENOUGH_RUNS and any(run.settled_others for run in runs):
+            return recent
+    return RunHistory(_events(tables, F.col("sync") == sync))
 
 
-def open_runs(tables: Tables, now: datetime) -> list[ClaimState]:
+def open_runs(tables: Tables, now: datetime) -> list[RunState]:
     """Read the runs of all syncs that started in the last days and have no end.
 
     Args:
         tables: where the tables are.
         now: this driver's time.
     """
-    runs = _fold(_events(tables, F.col("run_id") >= smallest_run_id(now - NEWEST)))
+    runs = fold_events(_events(tables, F.col("run_id") >= smallest_run_id(now - NEWEST)))
     return [run for run in runs if not run.ended]
 
 
@@ -183,73 +193,14 @@ def has_ended(tables: Tables, sync: str, run_id: str) -> bool:
     return not mine.where(F.col("event") == "ended").limit(1).isEmpty()
 
 
-def _events(tables: Tables, *conditions: Column) -> list[Row]:
+def _events(tables: Tables, *conditions: Column) -> list[dict[str, Any]]:
     rows = tables.read("sync_runs")
     # Columns of a newer package are missing until it sets up the tables; until then they are read as null
     there = set(rows.columns)
-    columns = [F.col(name) if name in there else F.lit(None).alias(name) for name in _CLAIM_COLUMNS]
+    columns = [F.col(name) if name in there else F.lit(None).alias(name) for name in EVENT_COLUMNS]
     committed = F.col("_metadata.file_modification_time").alias("committed_at")
-    return rows.where(reduce(lambda one, other: one & other, conditions)).select(*columns, committed).collect()
-
-
-def _fold(rows: Sequence[Row]) -> list[ClaimState]:
-    by_run: dict[str, list[Row]] = {}
-    for row in rows:
-        by_run.setdefault(row["run_id"], []).append(row)
-    states = []
-    for run_id, events in sorted(by_run.items()):
-        started = next((event for event in events if event["event"] == "started"), None)
-        if started is None:
-            continue
-        ended = [event for event in events if event["event"] == "ended"]
-        states.append(
-            ClaimState(
-                run_id=run_id,
-                sync=started["sync"],
-                run_number=started["run_number"] or 0,
-                owner=started["owner"] or "",
-                job_attempt=started["job_attempt"],
-                started_at=as_utc(started["at"]),
-                last_event_at=max(_committed_at(event) for event in events),
-                expires_at=_latest(events, "claim_expires_at"),
-                send_until=_latest(events, "send_until"),
-                ended=bool(ended),
-                # only an end with books, or of a run that sent nothing, has `delivery_seconds`
-                settled=any(event["event"] == "settled" or event["delivery_seconds"] is not None for event in events),
-                settled_others=any(event["ledger_version"] is not None for event in ended),
-                configuration=started["configuration"],
-                source_version=started["source_version"],
-                taken_over_run=started["taken_over_run"],
-                taken_over_wave=started["taken_over_wave"],
-                session_settings=started["session_settings"],
-            )
-        )
-    return states
-
-
-def _committed_at(event: Row) -> datetime:
-    """Return when an event was committed: the time of its file, unless maintenance has rewritten it much later."""
-    return min(as_utc(event["committed_at"]), as_utc(event["at"]) + LARGEST_CLOCK_DIFFERENCE)
-
-
-def _latest(events: Sequence[Row], name: str) -> datetime:
-    """Find the latest time that events name, each counted from its commit; if none names one, the first commit."""
-    named = [event for event in events if event[name] is not None]
-    times = [_committed_at(event) + (as_utc(event[name]) - as_utc(event["at"])) for event in named]
-    return max(times, default=min(map(_committed_at, events)))
-
-
-def newest_run(tables: Tables, sync: str) -> ClaimState | None:
-    """Read the newest run of a sync; return None if there is none, or if there are no tables."""
-    if not tables.exists("sync_runs"):
-        return None
-    mine = F.col("sync") == sync
-    started = tables.read("sync_runs").where(mine & (F.col("event") == "started"))
-    if "taken_over_run" in started.columns:  # a run that only stands for another run repeats its facts
-        started = started.where(F.col("taken_over_run").isNull())
-    newest = started.agg(F.max("run_id").alias("run_id")).collect()[0]["run_id"]
-    runs = _fold(_events(tables, mine, F.col("run_id") == newest)) if newest else []
-    return runs[0] if runs else None
+    found = rows.where(reduce(lambda one, other: one & other, conditions)).select(*columns, committed)
+    return [row.asDict() for row in found.collect()]
 
 
 def last_runs(tables: Tables, sync: str | None, limit: int) -> list[Row]:

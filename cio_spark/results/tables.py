@@ -17,11 +17,13 @@ from cio_spark.config.sections import TablesSection
 from cio_spark.errors import TableError
 from cio_spark.results.catalog_entry import find_entry
 from cio_spark.schemas import TABLES, struct_of
+from cio_spark.spark.delta_table import known_version, newest_version
 from cio_spark.spark.sql import identifier_parts, quoted
 from cio_spark.spark.versions import from_arrow
 
 _ARROW = {
     "string": pa.string(),
+    "boolean": pa.bool_(),
     "int": pa.int32(),
     "bigint": pa.int64(),
     "double": pa.float64(),
@@ -145,8 +147,11 @@ class Tables:
 
     def version(self, table: str) -> int:
         """Return the newest version of a table."""
-        history = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1")
-        return int(history.select("version").collect()[0][0])
+        return newest_version(self.spark, self.name(table))
+
+    def is_untouched(self, table: str) -> bool:
+        """Tell whether a table certainly never had a row: its only commit created it. This runs no Spark job."""
+        return known_version(self.spark, self.name(table)) == 0
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
         """Read a table, at a version or at its newest version."""

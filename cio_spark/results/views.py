@@ -40,7 +40,7 @@ RECORD_STATE = (
 SYNC_RUN_STATE = """
 SELECT run_id, sync, max(run_number) AS run_number,
        coalesce(max(CASE WHEN event = 'ended' THEN status END), 'running') AS status,
-       min(CASE WHEN event = 'started' THEN at END) AS started_at,
+       coalesce(min(CASE WHEN event = 'started' THEN at END), min(at)) AS started_at,
        max(CASE WHEN event = 'ended' THEN at END) AS ended_at,
        max(claim_expires_at) AS claim_expires_at,
        max(owner) AS owner, max(source) AS source, max(source_version) AS source_version,
@@ -48,7 +48,9 @@ SELECT run_id, sync, max(run_number) AS run_number,
        max(throttled_seconds) AS throttled_seconds, max(delivery_seconds) AS delivery_seconds,
        {counts},
        max(package_version) AS package_version, max(ledger_version) AS ledger_version,
-       coalesce(max(kind), {kind_before}) AS kind
+       coalesce(max(kind), {kind_before}) AS kind,
+       max(scope) AS scope, max(scope_reason) AS scope_reason, max(covered_version) AS covered_version,
+       max(gone) AS gone
 FROM {sync_runs}
 GROUP BY run_id, sync
 """

@@ -6,6 +6,7 @@ Of rows that are still equal, it keeps the one with the smallest payload hash.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -61,16 +62,46 @@ def _sort_keys(order_by: Sequence[str]) -> list[Column]:
     return [*keys, F.col("occurred_at").desc_nulls_last(), F.col("payload_hash")]
 
 
-def has_duplicates(records: DataFrame) -> bool:
-    """Tell whether a record id may occur in more than one row.
+class IdCount(NamedTuple):
+    """Counts rows and their record ids.
 
-    The answer False is exact; True is wrong only if two ids have the same 64-bit hash. Only 8-byte hashes are shuffled,
-    so that the usual source, which has no duplicates, needs no shuffle of payloads
+    Attributes:
+        rows: number of rows.
+        with_id: number of rows that have a record id.
+        ids: number of different record ids, told apart by a 64-bit hash.
+    """
+
+    rows: int
+    with_id: int
+    ids: int
+
+    @property
+    def has_duplicates(self) -> bool:
+        """Tell whether a record id may occur in more than one row.
+
+        The answer False is exact; True is wrong only if two ids have the same 64-bit hash.
+        """
+        return self.with_id != self.ids
+
+
+def count_ids(records: DataFrame) -> IdCount:
+    """Count the rows of records and their record ids in one pass.
+
+    Only 8-byte hashes are shuffled, so that the usual source, which has no duplicates, needs no shuffle of payloads
     (docs/decisions/0002-first-run-without-a-shuffle-for-duplicates.md).
     """
-    hashes = records.where(F.col("record_id").isNotNull()).select(F.xxhash64("record_id").alias("id"))
-    row = hashes.agg(F.count(F.lit(1)).alias("records"), F.countDistinct("id").alias("ids")).collect()[0]
-    return bool(row["records"] != row["ids"])
+    hashes = records.select(F.xxhash64("record_id").alias("id"), F.col("record_id").isNotNull().alias("has_id"))
+    row = hashes.agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.count_if("has_id").alias("with_id"),
+        F.countDistinct(F.when(F.col("has_id"), F.col("id"))).alias("ids"),
+    ).collect()[0]
+    return IdCount(row["rows"], row["with_id"], row["ids"])
+
+
+def has_duplicates(records: DataFrame) -> bool:
+    """Tell whether a record id may occur in more than one row; see `IdCount.has_duplicates`."""
+    return count_ids(records).has_duplicates
 
 
 def _ranked(records: DataFrame, order_by: Sequence[str]) -> DataFrame:

@@ -14,6 +14,7 @@ from cio_spark.source.where import keep
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark import sql as users_sql
 from cio_spark.spark.changing_values import changes_by_itself
+from cio_spark.spark.delta_table import newest_version
 from cio_spark.spark.expression_types import UnfitExpressionError, analysed, row_value_type
 
 Attach = Callable[[str], str]
@@ -30,12 +31,14 @@ class Snapshot:
         version: Delta version that pins the rows; None if no version does: for a query, a view, a table that is not
             Delta, or a condition that changes.
         repeatable: False while `rows` may differ between two queries; `staged` then writes them as a table.
+        name: name of the Delta table for SQL if `version` pins the rows; else None.
     """
 
     rows: DataFrame
     description: str
     version: int | None
     repeatable: bool
+    name: str | None = None
 
     def staged(self, stage: Callable[[DataFrame], DataFrame], limit: int | None) -> Snapshot:
         """Return the snapshot with rows that stay the same; rows that are limited or not pinned are written once."""
@@ -89,7 +92,7 @@ def _filtered(snapshot: Snapshot, where: str, attach: Attach) -> Snapshot:
         raise spark_errors.configuration_error("source.where", error, columns) from None
     if pinned:
         return replace(snapshot, rows=rows)
-    return replace(snapshot, rows=rows, version=None, repeatable=False)
+    return replace(snapshot, rows=rows, version=None, name=None, repeatable=False)
 
 
 def _with_attached(sql: str, attach: Attach) -> str:
@@ -124,13 +127,14 @@ def _open_query(spark: SparkSession, query: str, attach: Attach) -> Snapshot:
 
 def _open_path(spark: SparkSession, path: str, version: int | None) -> Snapshot:
     try:
-        version = _version(spark, f"delta.{users_sql.quoted(path)}") if version is None else version
+        name = f"delta.{users_sql.quoted(path)}"
+        version = newest_version(spark, name) if version is None else version
         rows = spark.read.format("delta").option("versionAsOf", version).load(path)
     except (AnalysisException, ParseException) as error:
         raise ConfigurationError.of(
             "source.path", f"there is no readable Delta table at {path} ({spark_errors.error_class(error)})"
         ) from None
-    return Snapshot(rows, f"{path} (version {version})", version, repeatable=True)
+    return Snapshot(rows, f"{path} (version {version})", version, repeatable=True, name=name)
 
 
 def _open_table(spark: SparkSession, name: str, found: str, version: int | None) -> Snapshot:
@@ -146,7 +150,7 @@ def _open_table(spark: SparkSession, name: str, found: str, version: int | None)
         rows = analysed(spark.table(found))
         if _is_view(spark, found):
             return Snapshot(rows, f"{name} (view)", None, repeatable=False)
-        version = _version_of_delta(spark, found) if version is None else version
+        version = _version_of_delta(spark, found, rows) if version is None else version
         if version is None:
             return Snapshot(rows, f"{name} (not Delta)", None, repeatable=False)
         rows = analysed(spark.read.option("versionAsOf", version).table(found))
@@ -154,7 +158,7 @@ def _open_table(spark: SparkSession, name: str, found: str, version: int | None)
         kind = spark_errors.error_class(error)
         reason = f"there is no table or view {name}" if "NOT_FOUND" in kind else f"cannot read {name} ({kind})"
         raise ConfigurationError.of("source.table", reason) from None
-    return Snapshot(rows, f"{name} (version {version})", version, repeatable=True)
+    return Snapshot(rows, f"{name} (version {version})", version, repeatable=True, name=found)
 
 
 def _is_view(spark: SparkSession, name: str) -> bool:
@@ -166,16 +170,12 @@ def _is_view(spark: SparkSession, name: str) -> bool:
     return entry.isTemporary or entry.tableType.upper().endswith("VIEW")
 
 
-def _version_of_delta(spark: SparkSession, name: str) -> int | None:
+def _version_of_delta(spark: SparkSession, name: str, rows: DataFrame) -> int | None:
     """Return the newest version of a table; None for a table without versions, which is not a Delta table."""
     try:
-        return _version(spark, name)
+        return newest_version(spark, name, rows)
     except AnalysisException as error:
         kind = spark_errors.error_class(error)
         if "NOT_FOUND" in kind or "PERMISSION" in kind:
             raise
         return None
-
-
-def _version(spark: SparkSession, name: str) -> int:
-    return int(spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version").collect()[0][0])

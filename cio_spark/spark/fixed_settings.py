@@ -106,6 +106,14 @@ class SessionSettings:
     replaced: dict[str, str] = field(default_factory=dict)
     bytes_format: int = BYTES_FORMAT
 
+    @property
+    def deviations(self) -> dict[str, str]:
+        """Return the values that are not those of `FIXED`.
+
+        Spark knows some settings only after it has used them, so a setting without a value has its default.
+        """
+        return {name: value for name, value in self.values.items() if not _same(value, FIXED.get(name, ""))}
+
     def to_json(self) -> str:
         """Write the settings as the JSON text that `sync_runs` keeps."""
         return json.dumps({"bytes_format": self.bytes_format, "settings": self.values}, sort_keys=True)

@@ -20,6 +20,7 @@ from cio_spark.results import (
     Claim,
     Claimant,
     RunEnd,
+    RunState,
     claims,
     end_run,
     register_taken_over,
@@ -50,8 +51,8 @@ def claim(sync: Bench, owner: str = "elsewhere:1", minutes: float = 0.0) -> Clai
     return claim_by_hand(sync.tables, sync.name, owner, Later(minutes))
 
 
-def claims_of(sync: Bench) -> list[sync_runs.ClaimState]:
-    return sync_runs.claims_of(sync.tables, sync.name, SystemClock().now())
+def claims_of(sync: Bench) -> list[RunState]:
+    return sync_runs.read_history(sync.tables, sync.name, SystemClock().now()).runs
 
 
 def race(sync: Bench) -> tuple[list[Claim], list[SyncAlreadyRunningError]]:
@@ -181,6 +182,6 @@ def test_the_newest_run_is_none_that_only_stands_for_another(sync: Bench) -> Non
     first = claim(sync)
     second = claim(sync, minutes=4)
     register_taken_over(sync.tables, first, 0, owner="elsewhere:1", clock=SystemClock())
-    newest = sync_runs.newest_run(sync.tables, sync.name)
+    newest = sync_runs.read_history(sync.tables, sync.name, SystemClock().now()).newest
     assert newest is not None
     assert newest.run_id == second.run_id

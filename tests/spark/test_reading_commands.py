@@ -13,8 +13,9 @@ from tables_by_hand import ended, started
 from typer.testing import CliRunner
 
 from cio_spark.cli import app
+from cio_spark.clock import SystemClock
 from cio_spark.config.sections import TablesSection
-from cio_spark.results import Tables, append_events, last_runs, newest_run, set_up_tables
+from cio_spark.results import Tables, append_events, last_runs, read_history, set_up_tables
 
 
 def run(command: str, *files: Path, warehouse: Path) -> tuple[int, str]:
@@ -69,7 +70,7 @@ def test_tables_of_an_older_package_are_read_as_they_are(spark: SparkSession, wa
         "run2": "limited",
         "run3": "replay",
     }
-    newest = newest_run(tables, "s")
+    newest = read_history(tables, "s", SystemClock().now()).newest
     assert newest is not None
     assert newest.run_id == "run3"
     assert "kind" not in tables.read("sync_runs").columns

@@ -112,8 +112,10 @@ class Bench:
         retry_held: bool = False,
         cancellation: Cancellation | None = None,
         same_workspace: bool = False,
+        full: bool = True,
         **sections: Any,
     ) -> SyncResult:
+        """Run the sync; it compares all rows unless a test says otherwise, so that every row is in the books."""
         return run_sync(
             self.config(**sections),
             spark=self.spark,
@@ -123,6 +125,7 @@ class Bench:
             retry_held=retry_held,
             cancellation=cancellation,
             same_workspace=same_workspace,
+            full=full,
         )
 
     @property

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "cio_spark"
-FOUNDATION = frozenset({"batch_facts", "clock", "errors", "fold", "ids", "model", "schemas", "statuses", "version"})
+FOUNDATION = frozenset(
+    {"batch_facts", "clock", "coverage", "errors", "fold", "ids", "model", "schemas", "statuses", "version"}
+)
 STAGES = frozenset({"source", "payload", "validation", "ledger", "planning", "delivery", "results"})
 FLOORS: tuple[frozenset[str], ...] = (
     FOUNDATION,

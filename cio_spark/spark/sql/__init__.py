@@ -8,7 +8,15 @@ from cio_spark.spark.sql.changing import (
     is_special_time,
 )
 from cio_spark.spark.sql.conditions import AND_CUTS, Comparison, and_cuts, read_comparisons
-from cio_spark.spark.sql.names import TableName, identifier_parts, is_column_name, quoted, table_names, words_in
+from cio_spark.spark.sql.names import (
+    TableName,
+    called_functions,
+    identifier_parts,
+    is_column_name,
+    quoted,
+    table_names,
+    words_in,
+)
 from cio_spark.spark.sql.queries import has_subquery, query_problem, without_semicolon
 from cio_spark.spark.sql.sorting import SortKey, read_sort_key
 from cio_spark.spark.sql.texts import string_contexts
@@ -23,6 +31,7 @@ __all__ = [
     "Token",
     "UnreadableSqlError",
     "and_cuts",
+    "called_functions",
     "find_changing_parts",
     "has_subquery",
     "identifier_parts",

@@ -92,6 +92,20 @@ def words_in(sql: str) -> frozenset[str] | None:
     return frozenset(token.text.lower() for token in tokens if token.is_name)
 
 
+def called_functions(sql: str) -> frozenset[str]:
+    """Collect the names of all functions that an expression calls, in lower case; parts are joined by dots.
+
+    Raises:
+        UnreadableSqlError: the text cannot be read.
+    """
+    tokens = read_tokens(sql)
+    return frozenset(
+        ".".join(parts).lower()
+        for parts, _, after in _chains(tokens)
+        if after < len(tokens) and tokens[after].says("(")
+    )
+
+
 def _chains(tokens: tuple[Token, ...]) -> list[tuple[tuple[str, ...], int, int]]:
     """Return the names joined by dots, each with the index of its first token and the index after its last token."""
     chains: list[tuple[tuple[str, ...], int, int]] = []

@@ -128,7 +128,8 @@ def test_all_problems_of_all_layers_come_at_once(conf: Path) -> None:
         "--set": "must be key.path=value, found 'nonsense'",
         "sync.name": "must be 1 to 100 letters, digits, '_', '.' or '-', the first a letter, digit or '_', "
         "found 'or ders'",
-        "source.tabel": "is not a known key; did you mean 'table'? allowed: table, path, query, where, order_by",
+        "source.tabel": "is not a known key; did you mean 'table'? allowed: table, path, query, where, order_by, "
+        "changes, full_every_days",
         "payload.properties.set.total": "must be a Spark SQL expression, or {value: x} for a constant, found 5; "
         "for the constant write {value: 5}",
         "batch.parallel_workers": "must be between 1 and 20, found 25",

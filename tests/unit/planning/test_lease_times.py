@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cio_spark.clock import FakeClock
 from cio_spark.delivery.exchange import Answer
 from cio_spark.planning import longest_wave_seconds, send_window_seconds
-from cio_spark.results import Claimant, ClaimState
+from cio_spark.results import Claimant, RunState
 from cio_spark.results.claims import TakeOverReason
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
@@ -39,8 +39,8 @@ def test_the_longest_wave_fits_three_times_into_the_longest_window(minutes: floa
     assert send_window_seconds(longest, lease) >= 3 * longest * (1 - 1e-9)
 
 
-def run(*, owner: str = "elsewhere:1", job_attempt: str | None = None, expires: float, send_until: float) -> ClaimState:
-    return ClaimState(
+def run(*, owner: str = "elsewhere:1", job_attempt: str | None = None, expires: float, send_until: float) -> RunState:
+    return RunState(
         run_id="R",
         sync="S",
         run_number=1,
@@ -80,7 +80,7 @@ def run(*, owner: str = "elsewhere:1", job_attempt: str | None = None, expires: 
     ],
 )
 def test_a_run_without_an_end_is_taken_over_only_where_it_cannot_be_sending(
-    claimant: Claimant, other: ClaimState, may: bool
+    claimant: Claimant, other: RunState, may: bool
 ) -> None:
     assert claimant.may_take_over(other, NOON) is may
 

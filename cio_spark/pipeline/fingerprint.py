@@ -1,0 +1,79 @@
+"""Makes the hash of all settings that decide which bytes a row becomes, and which state its record gets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+
+import pyspark
+from pyspark.sql import DataFrame, SparkSession
+
+from cio_spark.config import SyncConfig
+from cio_spark.spark import sql as users_sql
+from cio_spark.spark.fixed_settings import SessionSettings
+
+DECISIONS_FORMAT = 1
+"""Version of the rules of validation and of states; a change of them makes the next run look at all rows."""
+_ABOUT_SCOPE = ("changes", "full_every_days")
+
+
+def fingerprint(config: SyncConfig, settings: SessionSettings) -> str:
+    """Make the fingerprint of a run; a run with another one must look at all rows of the source.
+
+    Args:
+        config: configuration of the sync.
+        settings: settings that the session has fixed.
+    """
+    said = config.describe()
+    decisive = {
+        "source": {name: value for name, value in said["source"].items() if name not in _ABOUT_SCOPE},
+        "payload": said["payload"],
+        "on_change": said["sync"]["on_change"],
+        "operation_type": said["sync"]["operation_type"],
+        "error_handling": said["batch"]["error_handling"],
+        "store_payloads": said["dead_letters"]["store_payloads"],
+        "session": settings.deviations,
+        "bytes": settings.bytes_format,
+        "decisions": DECISIONS_FORMAT,
+        "spark": ".".join(pyspark.__version__.split(".")[:2]),
+    }
+    return _hash(decisive)
+
+
+def columns_hash(rows: DataFrame, used: Collection[str]) -> str:
+    """Make the hash of the names, types and defaults of the columns that a sync uses.
+
+    Args:
+        rows: rows of the source.
+        used: names of these columns.
+    """
+    return _hash([field.jsonValue() | {"nullable": True} for field in rows.schema.fields if field.name in used])
+
+
+def outside_function(spark: SparkSession, config: SyncConfig) -> str | None:
+    """Return the name of a function that is not Spark's own, or the path of an expression that cannot be read.
+
+    The result of such a function may change although neither the row nor the configuration does. None if there is none.
+
+    Args:
+        spark: the session.
+        config: configuration of the sync.
+    """
+    called: set[str] = set()
+    for path, text in config.expressions().items():
+        try:
+            called |= users_sql.called_functions(text)
+        except users_sql.UnreadableSqlError:
+            return path
+    if not called:
+        return None
+    qualified = next((name for name in sorted(called) if "." in name), None)
+    if qualified is not None:
+        return qualified
+    own = {str(row[0]).rpartition(".")[2].lower() for row in spark.sql("SHOW USER FUNCTIONS").collect()}
+    return next((name for name in sorted(called) if name in own), None)
+
+
+def _hash(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,82 @@
+"""Surveys the rows of a run's scope: all rows of the source, or those that may have changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyspark.sql import DataFrame
+
+from cio_spark.config import ChangeFeedUse
+from cio_spark.coverage import Scope, ScopeChoice
+from cio_spark.pipeline.checks import prepare_and_validate, start_checks_of_few, start_source_checks
+from cio_spark.pipeline.keys import Keys
+from cio_spark.pipeline.known_records import knows_records, read_known_records
+from cio_spark.pipeline.run_context import RunContext
+from cio_spark.pipeline.scope import changes_required
+from cio_spark.pipeline.scope_rows import UnreadableChangesError, count_gone, find_keys, rows_of_keys
+from cio_spark.pipeline.survey import SurveyResult, survey
+from cio_spark.pipeline.used_columns import used_columns
+from cio_spark.planning import survey_seconds
+from cio_spark.results import Staging
+from cio_spark.source import Snapshot
+
+
+def survey_scope(
+    run: RunContext,
+    snapshot: Snapshot,
+    records: DataFrame,
+    ledger_version: int,
+    staging: Staging,
+    *,
+    limit: int | None,
+    retry_held: bool,
+) -> SurveyResult:
+    """Find the records that a run has to deliver, among the rows of its scope.
+
+    Args:
+        run: the run; its scope becomes `full` if the change feed cannot be read.
+        snapshot: the pinned source.
+        records: prepared and validated records of the source.
+        ledger_version: version of `record_status` on which the run is planned.
+        staging: table for rows that must stay the same.
+        limit: the most source rows to read; None for all.
+        retry_held: also send records that were refused before with the same payload.
+
+    Raises:
+        ConfigurationError: the change feed cannot be read, and `source.changes` is `required`.
+        ExpressionError: an expression of the payload, or of `order_by`, fails on a row.
+    """
+    earlier = run.tables.read("record_status", ledger_version)
+    if run.scope is not None and run.scope.choice.scope is Scope.INCREMENTAL:
+        try:
+            keys = find_keys(run.config, run.tables, snapshot, run.scope, earlier, staging)
+        except UnreadableChangesError as error:
+            if run.config.source.changes is ChangeFeedUse.REQUIRED:
+                raise changes_required(str(error)) from None
+            run.scope = replace(run.scope, choice=ScopeChoice(Scope.FULL, str(error), falls_back=True))
+        else:
+            return _survey_keys(run, snapshot, keys, earlier, staging)
+    pinned = snapshot.staged(lambda rows: staging.stage(rows, used_columns(run.config, rows)), limit)
+    if pinned is not snapshot:
+        snapshot, records = pinned, prepare_and_validate(run.config, pinned.rows)
+    checks = start_source_checks(run.config, snapshot.rows, records)
+    run.lease.expect(survey_seconds(checks.rows.result(), run.slots.count))
+    knows = knows_records(run.tables, earlier, run.config.sync.name, run.claim.history.runs)
+    known = read_known_records(run.config, run.tables, earlier, retry_held=retry_held) if knows else None
+    return survey(run.config, records, checks, known, slots=run.slots)
+
+
+def _survey_keys(run: RunContext, snapshot: Snapshot, keys: Keys, earlier: DataFrame, staging: Staging) -> SurveyResult:
+    """Survey the rows of some keys."""
+    config = run.config
+    if not keys.are_few:
+        run.lease.expect(survey_seconds(keys.count, run.slots.count))
+    snapshot = rows_of_keys(config, snapshot, keys, staging)
+    records = prepare_and_validate(config, snapshot.rows)
+    checks = start_checks_of_few(config, snapshot.rows, records)
+    known = read_known_records(config, run.tables, earlier, keys=keys)
+    work = survey(config, records, checks, known, slots=run.slots)
+    found = work.counts.source_rows - work.counts.superseded
+    if found >= keys.count:
+        return work
+    return replace(work, counts=replace(work.counts, gone=count_gone(keys, records, known)))
