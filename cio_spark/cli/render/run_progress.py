@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column
+from collections.abc import Iterable
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn
+from rich.text import Text
 
 from cio_spark.cli.render.run_tables import duration, show_result
 from cio_spark.clock import Clock, SystemClock
@@ -74,24 +76,27 @@ class ConsoleProgress:
 
     def _move_bar(self, progress: DeliveryProgress) -> None:
         if self._bar is None:
-            rest = TextColumn("{task.fields[limit]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
-            columns = ("[bold]sending", BarColumn(20), TextColumn("{task.fields[text]}"), TimeElapsedColumn(), rest)
-            self._bar = Progress(*columns, console=self._console, transient=True, expand=True)
-            self._task = self._bar.add_task("sending", total=None, text="", limit="")
+            columns = ("[bold]sending", BarColumn(), TimeElapsedColumn())
+            self._bar = _BarWithText(*columns, console=self._console, transient=True)
+            self._task = self._bar.add_task("sending", total=None, text="")
             self._bar.start()
         if self._task is not None:
-            self._bar.update(
-                self._task,
-                completed=progress.records_done,
-                total=progress.records,
-                text=describe_progress(progress),
-                limit=f"limited by {progress.limited_by}",
-            )
+            text = f"  {describe_progress(progress)}\n  limited by {progress.limited_by}"
+            self._bar.update(self._task, completed=progress.records_done, total=progress.records, text=text)
 
     def _stop(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class _BarWithText(Progress):
+    """Shows the text of a task below its bar, where a narrow terminal has room for it too."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        for task in self.tasks:
+            yield Text(task.fields["text"])
 
 
 def describe_progress(progress: DeliveryProgress) -> str:
