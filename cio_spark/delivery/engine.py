@@ -74,6 +74,17 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
     return Slots(task_slots(context) or max(1, context.defaultParallelism), fixed=is_local(context))
 
 
+def node_names(engine: DeliveryEngine) -> frozenset[str]:
+    """Return the names that Spark's versions give the node whose output rows are the records with an outcome.
+
+    Args:
+        engine: how records reach the Python workers.
+    """
+    if engine is DeliveryEngine.ARROW:
+        return frozenset({"MapInArrow", "PythonMapInArrow"})
+    return frozenset({"Scan ExistingRDD"})
+
+
 def ends_with_process(spark: SparkSession) -> bool:
     """Tell whether a delivery ends when the driver's Python process ends.
 

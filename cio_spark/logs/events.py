@@ -73,7 +73,10 @@ FIELDS: Final[dict[Event, tuple[str, ...]]] = {
         *("seconds", "delivery_seconds", "phases"),
     ),
     Event.WAVE_STARTED: ("wave", "waves", "records", "requests", "partitions", "lanes", "eta_seconds"),
-    Event.WAVE_PROGRESS: ("wave", "tasks_done", "tasks", "seconds"),
+    Event.WAVE_PROGRESS: (
+        *("wave", "records_done", "records", "records_per_second", "run_seconds_left"),
+        *("tasks_done", "tasks", "seconds"),
+    ),
     Event.WAVE_RETRIED: ("wave", "attempt", "reason"),
     Event.WAVE_COMMITTED: ("wave", *STATUSES, "requests", "retries", "bytes", "seconds"),
     Event.BATCH_FAILURES: ("wave", "records", "failures"),

@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from cio_spark.model import DeliveryPlan, SyncResult
+
+
+@dataclass(frozen=True)
+class DeliveryProgress:
+    """Describes how far a delivery is.
+
+    A record is done when it has an outcome, accepted or not: Spark reports the number of such records, not their
+    outcomes.
+
+    Attributes:
+        records_done: records of the run that are done.
+        records: records of the run, including invalid ones, which are recorded but not sent.
+        wave_records_done: records of the current wave that are done.
+        wave_records: records of the current wave.
+        tasks_done: completed tasks of the current wave.
+        tasks: tasks of the current wave.
+        records_per_second: records done per second, over the last half minute; None if it is not known yet.
+        seconds_left: expected seconds until all records of the run are done; None if they are not known.
+        limited_by: what limits the speed according to the plan, as a text for people.
+    """
+
+    records_done: int
+    records: int
+    wave_records_done: int
+    wave_records: int
+    tasks_done: int
+    tasks: int
+    records_per_second: float | None
+    seconds_left: float | None
+    limited_by: str
 
 
 class Progress(Protocol):
@@ -18,8 +49,8 @@ class Progress(Protocol):
         """Take note that the delivery is about to start."""
         ...
 
-    def delivered(self, done: int, total: int) -> None:
-        """Take note that `done` of the `total` tasks are completed; not called if `batch.enable_monitoring` is off."""
+    def delivered(self, progress: DeliveryProgress) -> None:
+        """Take note how far the delivery is; called twice a second, unless `batch.enable_monitoring` is off."""
         ...
 
     def finished(self, result: SyncResult) -> None:
@@ -36,8 +67,8 @@ class NullProgress:
     def planned(self, sync: str, plan: DeliveryPlan) -> None:
         """Ignore the plan."""
 
-    def delivered(self, done: int, total: int) -> None:
-        """Ignore the completed tasks."""
+    def delivered(self, progress: DeliveryProgress) -> None:
+        """Ignore the progress of the delivery."""
 
     def finished(self, result: SyncResult) -> None:
         """Ignore the result."""

@@ -14,10 +14,11 @@ from cio_spark.logs.event_log import EventLog
 from cio_spark.logs.events import ERROR, FIELDS, INFO, Event
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, StateCounts
+from cio_spark.pipeline.progress import DeliveryProgress
 from cio_spark.results import Claim
 from cio_spark.statuses import STATUSES
 
-PROGRESS_EVERY_SECONDS: Final = 30.0
+PROGRESS_EVERY_SECONDS: Final = 10.0
 _SUMS: Final = (*STATUSES, "requests", "retries", "bytes")
 _HASH_CHARACTERS: Final = 16
 
@@ -47,7 +48,8 @@ class RunLog:
         self._clock = clock
         self._log = EventLog(sync)
         self._wave = 0
-        self._wave_began = self._progress_told = clock.monotonic()
+        self._wave_began = clock.monotonic()
+        self._progress_periods = 0
         self._uncounted: _Committed | None = None
         self._before = DeliveryCounts()
 
@@ -132,7 +134,7 @@ class RunLog:
             plan: plan of the wave.
         """
         self._wave, self._wave_began = wave, self._clock.monotonic()
-        self._progress_told = self._wave_began
+        self._progress_periods = 0
         self._log.write(
             Event.WAVE_STARTED,
             wave=wave,
@@ -144,19 +146,25 @@ class RunLog:
             eta_seconds=round(plan.eta_seconds, 3),
         )
 
-    def progressed(self, done: int, total: int) -> None:
-        """Log the completed tasks of a wave, at most once in `PROGRESS_EVERY_SECONDS`.
-
-        Args:
-            done: number of completed tasks.
-            total: number of all tasks.
-        """
-        now = self._clock.monotonic()
-        if now - self._progress_told < PROGRESS_EVERY_SECONDS:
+    def progressed(self, progress: DeliveryProgress) -> None:
+        """Log the progress of a wave, once in `PROGRESS_EVERY_SECONDS`."""
+        seconds = self._clock.monotonic() - self._wave_began
+        periods = int(seconds // PROGRESS_EVERY_SECONDS)
+        if periods <= self._progress_periods:
             return
-        self._progress_told = now
-        seconds = round(now - self._wave_began, 3)
-        self._log.write(Event.WAVE_PROGRESS, wave=self._wave, tasks_done=done, tasks=total, seconds=seconds)
+        self._progress_periods = periods
+        rate, left = progress.records_per_second, progress.seconds_left
+        self._log.write(
+            Event.WAVE_PROGRESS,
+            wave=self._wave,
+            records_done=progress.wave_records_done,
+            records=progress.wave_records,
+            records_per_second=None if rate is None else round(rate, 3),
+            run_seconds_left=None if left is None else round(left, 3),
+            tasks_done=progress.tasks_done,
+            tasks=progress.tasks,
+            seconds=round(seconds, 3),
+        )
 
     def wave_retried(self, wave: int, attempt: int, reason: str) -> None:
         """Log that a wave is sent once more, with the same message ids.

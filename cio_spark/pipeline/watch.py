@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.pipeline.spark_jobs import ClassicJobs, ConnectJobs
+from cio_spark.spark.returned_rows import ReturnedRows
 from cio_spark.spark.versions import classic_context
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ PATIENCE_SECONDS = 30.0
 
 
 class DeliveryWatch:
-    """Reports how many tasks of a delivery are completed, and cancels the delivery when it is overdue.
+    """Reports how far a delivery is, and cancels it when it is overdue.
 
     It is a context manager. The statuses of a cancelled delivery are discarded, so nobody knows which of its records
     were sent.
@@ -29,8 +30,10 @@ class DeliveryWatch:
         spark: the session.
         tag: unique name of the delivery, set on the calling thread.
         tasks: number of tasks of the delivery.
-        tell: called with the number of completed tasks and of all tasks.
+        tell: called with the number of rows that the tasks have returned (None if Spark does not report it), of
+            completed tasks and of all tasks.
         overdue: tells whether to cancel the delivery.
+        nodes: names of the plan's node that returns these rows.
         may_be_barrier: False to run a plain stage in any case.
         clock: source of time; None for the system's clock.
 
@@ -45,9 +48,10 @@ class DeliveryWatch:
         spark: SparkSession,
         tag: str,
         tasks: int,
-        tell: Callable[[int, int], None],
+        tell: Callable[[int | None, int, int], None],
         overdue: Callable[[], bool],
         *,
+        nodes: Collection[str] = (),
         may_be_barrier: bool = True,
         clock: Clock | None = None,
     ) -> None:
@@ -57,6 +61,7 @@ class DeliveryWatch:
         self._clock = clock or SystemClock()
         self.starved = False
         context = classic_context(spark)
+        self._returned = None if context is None else ReturnedRows(spark, tag, nodes, self._clock)
         self.jobs = (
             ConnectJobs(spark, tag)
             if context is None
@@ -78,7 +83,8 @@ class DeliveryWatch:
                 if not jobs.barrier or not jobs.waits_for(self.tasks):
                     fed = self._clock.monotonic()
                 self.starved = self.starved or self._clock.monotonic() - fed > PATIENCE_SECONDS
-                self._tell(jobs.completed_tasks, self.tasks)
+                rows = None if self._returned is None else self._returned.read()
+                self._tell(rows, jobs.completed_tasks, self.tasks)
 
     def __enter__(self) -> DeliveryWatch:
         self.jobs.begin()

@@ -22,6 +22,7 @@ from cio_spark.delivery.stop import StopCode
 from cio_spark.errors import SyncTakenOverError
 from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
 from cio_spark.pipeline.progress import NullProgress
+from cio_spark.pipeline.progress_meter import ProgressMeter
 from cio_spark.pipeline.run_context import RunContext
 from cio_spark.pipeline.survey import SurveyResult, plan_for
 from cio_spark.pipeline.watch import PATIENCE_SECONDS, DeliveryWatch
@@ -130,6 +131,7 @@ def _deliver_all(run: RunContext, waves: Sequence[Wave]) -> None:
     config, progression, run_id = run.config, run.progression, run.claim.run_id
     expected = 0
     request_seconds = 0.0
+    meter = ProgressMeter(run.clock, sum(wave.rows for wave in waves))
     try:
         for wave in waves:
             if run.cancellation.requested:
@@ -137,7 +139,7 @@ def _deliver_all(run: RunContext, waves: Sequence[Wave]) -> None:
             expected += wave.rows
             run.log.wave_started(wave.number, len(waves), wave.rows, wave.plan)
             try:
-                _deliver(run, wave, request_seconds)
+                _deliver(run, wave, request_seconds, meter, expected - wave.rows)
             except SyncTakenOverError:
                 raise
             except Exception:
@@ -173,13 +175,15 @@ def _says_stop(config: SyncConfig, counts: DeliveryCounts) -> bool:
     )
 
 
-def _deliver(run: RunContext, wave: Wave, request_seconds: float) -> None:
+def _deliver(run: RunContext, wave: Wave, request_seconds: float, meter: ProgressMeter, done_before: int) -> None:
     """Send a wave and append its statuses in one Spark action; repeat it with the same ids if an executor was lost.
 
     Args:
         run: the run.
         wave: the wave.
         request_seconds: mean duration of the requests of this run so far.
+        meter: computes the progress of the run.
+        done_before: records of the waves before it.
     """
     config, progression = run.config, run.progression
     records = ledger.add_message_id(wave.records, config.sync.name)
@@ -187,21 +191,24 @@ def _deliver(run: RunContext, wave: Wave, request_seconds: float) -> None:
     progress = run.progress if config.batch.enable_monitoring else NullProgress()
     may_be_barrier = True
 
-    def tell(done: int, total: int) -> None:
-        progress.delivered(done, total)
-        run.log.progressed(done, total)
+    def tell(rows: int | None, tasks_done: int, tasks: int) -> None:
+        measured = meter.measure(rows, tasks_done, tasks)
+        progress.delivered(measured)
+        run.log.progressed(measured)
 
     for attempt in range(1, MOST_TRIES + 1):
         sent = wave.number if attempt > 1 else None
         run.lease.check(sent)
         with run.lease.sending(_planned_seconds(wave.plan, request_seconds), sent) as send_until:
             progression.started = progression.committed + 1
+            meter.begin_wave(done_before, wave.rows, wave.plan.limited_by)
             watch = DeliveryWatch(
                 run.tables.spark,
                 f"{run.claim.run_id}-w{wave.number}-{attempt}",
                 wave.plan.partitions,
                 tell,
                 lambda: run.cancellation.overdue(config.delivery.grace_seconds),
+                nodes=engine.node_names(config.delivery.engine),
                 may_be_barrier=may_be_barrier,
                 clock=run.clock,
             )

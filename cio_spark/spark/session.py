@@ -154,6 +154,8 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
         # Spark writes the plan of every query for the UI, although the UI is off; `simple` is the shortest form
         "spark.sql.ui.explainMode": "simple",
         "spark.ui.enabled": "false",
+        # Running tasks report their metrics with the heartbeats, every 10 s by default; progress is shown from them
+        "spark.executor.heartbeatInterval": "1s",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",

@@ -17,7 +17,7 @@ from cio_spark.delivery import deliver_partition, engine
 from cio_spark.errors import ExitStatus
 from cio_spark.model import DeliveryPlan, SyncResult
 from cio_spark.pipeline import run_sync
-from cio_spark.pipeline.progress import NullProgress
+from cio_spark.pipeline.progress import DeliveryProgress, NullProgress
 from cio_spark.standin import Fault, StandIn
 from cio_spark.version import VERSION
 
@@ -76,17 +76,17 @@ def test_counts_in_sync_runs_are_those_of_the_result(delivered: tuple[Bench, Syn
 
 
 class Heard(NullProgress):
-    """Remembers the plans and the shares that it was told."""
+    """Remembers the plans and the progress that it was told."""
 
     def __init__(self) -> None:
         self.plans: list[DeliveryPlan] = []
-        self.shares: list[tuple[int, int]] = []
+        self.told: list[DeliveryProgress] = []
 
     def planned(self, sync: str, plan: DeliveryPlan) -> None:  # noqa: ARG002  the signature of `Progress`
         self.plans.append(plan)
 
-    def delivered(self, done: int, total: int) -> None:
-        self.shares.append((done, total))
+    def delivered(self, progress: DeliveryProgress) -> None:
+        self.told.append(progress)
 
 
 @pytest.mark.parametrize("watched", [True, pytest.param(False, marks=pytest.mark.slow)])
@@ -97,7 +97,7 @@ def test_a_delivery_tells_how_far_it_is_only_with_monitoring(orders: Bench, watc
     config = orders.config(batch={"enable_monitoring": watched})
     run_sync(config, spark=orders.spark, api_key=ApiKey(KEY), warehouse=orders.warehouse, progress=heard)
     assert [plan.records for plan in heard.plans] == [10]
-    assert bool(heard.shares) == watched
+    assert bool(heard.told) == watched
 
 
 def test_a_second_run_sends_nothing(delivered: tuple[Bench, SyncResult]) -> None:

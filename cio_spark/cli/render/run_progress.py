@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from collections.abc import Iterable
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn
+from rich.text import Text
 
 from cio_spark.cli.render.run_tables import duration, show_result
 from cio_spark.clock import Clock, SystemClock
 from cio_spark.model import GZIP, DeliveryPlan, SyncResult
+from cio_spark.pipeline.progress import DeliveryProgress
 
 _PHASES = {
     "check": "checking source, tables and API",
@@ -33,9 +37,7 @@ class ConsoleProgress:
         self._clock = clock or SystemClock()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._records = 0
-        self._began: float | None = None
-        self._told = 0.0
+        self._began = self._told = 0.0
 
     def phase(self, name: str) -> None:
         """Remove the bar and print the name of the phase that begins; do nothing if that is the delivery."""
@@ -45,7 +47,7 @@ class ConsoleProgress:
 
     def planned(self, sync: str, plan: DeliveryPlan) -> None:
         """Print the plan and the limits of its requests in one line."""
-        self._records, self._began, self._told = plan.records, None, self._clock.monotonic()
+        self._began = self._told = self._clock.monotonic()
         self._console.print(
             f"{sync}: {plan.records:,} records in about {plan.batches:,} requests of at most "
             f"{plan.max_records:,} records and {plan.max_bytes:,} bytes, {plan.partitions} partitions, "
@@ -54,47 +56,58 @@ class ConsoleProgress:
         if plan.compression != GZIP:
             self._console.print(f"{sync}: compression {plan.compression}")
 
-    def delivered(self, done: int, total: int) -> None:
-        """Move the bar; the first call starts it.
-
-        The share of completed tasks is taken for the share of records that are sent.
-
-        Args:
-            done: number of completed tasks of the delivery.
-            total: number of all tasks of the delivery.
-        """
+    def delivered(self, progress: DeliveryProgress) -> None:
+        """Move the bar, which the first call starts; elsewhere than on a terminal, print a line every few seconds."""
+        if self._console.is_terminal:
+            self._move_bar(progress)
+            return
         now = self._clock.monotonic()
-        if self._began is None:
-            self._began = now
-            self._start()
-        seconds = max(now - self._began, 1e-9)
-        share = done / total if total else 0.0
-        rate = ""
-        if share > 0:
-            left = seconds * (1 - share) / share
-            rate = f"about {share * self._records / seconds:,.0f} records/s, {duration(left)} left"
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, rate=rate)
-        elif now - self._told >= _PLAIN_EVERY_SECONDS:
+        if now - self._told >= _PLAIN_EVERY_SECONDS:
             self._told = now
-            self._console.print(f"  sending: {share:.0%} after {duration(seconds)}" + (f", {rate}" if rate else ""))
+            text = (
+                f"{describe_progress(progress)} after {duration(now - self._began)}; limited by {progress.limited_by}"
+            )
+            self._console.print(f"  sending: {text}")
 
     def finished(self, result: SyncResult) -> None:
         """Remove the bar and show the result."""
         self._stop()
         show_result(self._console, result)
 
-    def _start(self) -> None:
-        if self._console.is_terminal:
-            columns = ("[bold]sending", BarColumn(), "{task.percentage:>3.0f} %", TextColumn("{task.fields[rate]}"))
-            self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
-            self._task = self._bar.add_task("sending", total=None, rate="")
+    def _move_bar(self, progress: DeliveryProgress) -> None:
+        if self._bar is None:
+            columns = ("[bold]sending", BarColumn(), TimeElapsedColumn())
+            self._bar = _BarWithText(*columns, console=self._console, transient=True)
+            self._task = self._bar.add_task("sending", total=None, text="")
             self._bar.start()
+        if self._task is not None:
+            text = f"  {describe_progress(progress)}\n  limited by {progress.limited_by}"
+            self._bar.update(self._task, completed=progress.records_done, total=progress.records, text=text)
 
     def _stop(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class _BarWithText(Progress):
+    """Shows the text of a task below its bar, where a narrow terminal has room for it too."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        for task in self.tasks:
+            yield Text(task.fields["text"])
+
+
+def describe_progress(progress: DeliveryProgress) -> str:
+    """Return the records that are done, their rate and the expected time for the rest, as far as they are known."""
+    share = progress.records_done / progress.records if progress.records else 0.0
+    text = f"{progress.records_done:,} of {progress.records:,} records done ({share:.0%})"
+    if progress.records_per_second is not None:
+        text += f", {progress.records_per_second:,.0f} records/s"
+    if progress.seconds_left is not None:
+        text += f", {duration(progress.seconds_left)} left"
+    return text
 
 
 class ResultDisplay:
@@ -113,7 +126,7 @@ class ResultDisplay:
     def planned(self, sync: str, plan: DeliveryPlan) -> None:
         """Show nothing."""
 
-    def delivered(self, done: int, total: int) -> None:
+    def delivered(self, progress: DeliveryProgress) -> None:
         """Show nothing."""
 
     def finished(self, result: SyncResult) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from rich.console import Console
 
-from cio_spark.cli.render.run_progress import ConsoleProgress
+from cio_spark.cli.render.run_progress import ConsoleProgress, describe_progress
 from cio_spark.cli.render.run_tables import show_preview, show_runs
+from cio_spark.clock import FakeClock
 from cio_spark.config import BatchConfiguration
 from cio_spark.model import DeliveryPlan, Preview, Slots, StateCounts
+from cio_spark.pipeline.progress import DeliveryProgress
 from cio_spark.planning import plan_delivery
 from cio_spark.schemas import RUN_COUNTS
 
+LIMIT = "parallel_workers = 4 requests in flight, at an assumed 0.15 s a request"
+PROGRESS = DeliveryProgress(1_234, 10_000, 1_234, 10_000, 0, 2, 512.4, 17.1, LIMIT)
 PLAN = plan_delivery(BatchConfiguration(parallel_workers=4), Slots(2, True), records=10_000, payload_bytes=3_000_000)
 
 
@@ -107,6 +112,38 @@ def test_the_bar_starts_with_the_first_word_of_progress() -> None:
     progress = ConsoleProgress(to)
     progress.planned("orders", PLAN)
     assert "sending" not in written(to)
-    progress.delivered(1, 2)
+    progress.delivered(PROGRESS)
     progress.phase("books")
     assert "sending" in written(to)
+    assert "1,234 of 10,000 records done (12%), 512 records/s, 17 s left" in written(to)
+    assert "limited by parallel_workers = 4" in written(to)
+
+
+def test_the_bar_fits_a_narrow_terminal() -> None:
+    to = console(80, terminal=True)
+    progress = ConsoleProgress(to)
+    progress.delivered(PROGRESS)
+    progress.phase("books")
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written(to)).splitlines()
+    assert [line for line in shown if len(line.split("\r")[-1]) > 80] == []
+    assert "  1,234 of 10,000 records done (12%), 512 records/s, 17 s left" in [line.rstrip() for line in shown]
+
+
+def test_progress_off_a_terminal_is_a_line_every_five_seconds() -> None:
+    to, clock = console(400), FakeClock()
+    progress = ConsoleProgress(to, clock)
+    progress.planned("orders", PLAN)
+    before = written(to)
+    for _ in range(25):
+        clock.sleep(0.5)
+        progress.delivered(PROGRESS)
+    line = "1,234 of 10,000 records done (12%), 512 records/s, 17 s left"
+    assert written(to).removeprefix(before).splitlines() == [
+        f"  sending: {line} after 5.0 s; limited by {PROGRESS.limited_by}",
+        f"  sending: {line} after 10 s; limited by {PROGRESS.limited_by}",
+    ]
+
+
+def test_a_rate_and_a_time_that_are_not_known_are_not_shown() -> None:
+    unknown = replace(PROGRESS, records_per_second=None, seconds_left=None)
+    assert describe_progress(unknown) == "1,234 of 10,000 records done (12%)"

@@ -18,6 +18,7 @@ from cio_spark.clock import FakeClock
 from cio_spark.errors import ExitStatus, SyncAlreadyRunningError, TableError
 from cio_spark.logs.events import FIELDS, Event
 from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, Reason, StateCounts
+from cio_spark.pipeline.progress import DeliveryProgress
 from cio_spark.pipeline.run_log import PROGRESS_EVERY_SECONDS, RunLog, configuration_hash
 from cio_spark.results import Claim
 from cio_spark.results.claims import ClosedRun, TakeOverReason
@@ -99,13 +100,26 @@ def test_a_committed_wave_that_cannot_be_counted_is_said_without_counts(
     assert (event["event"], event["accepted"], event["wave"]) == ("wave_committed", None, 0)
 
 
-def test_progress_is_said_now_and_then(log: RunLog, clock: FakeClock, said: list[dict[str, Any]]) -> None:
-    log.wave_started(1, 2, 5, PLAN)
-    for done in range(100):
-        log.progressed(done, 100)
-        clock.seconds += PROGRESS_EVERY_SECONDS / 10
-    progress = [(event["wave"], event["tasks_done"], event["seconds"]) for event in said[1:]]
-    assert progress == [(1, done, PROGRESS_EVERY_SECONDS * done / 10) for done in range(10, 100, 10)]
+def test_progress_is_said_every_ten_seconds(log: RunLog, clock: FakeClock, said: list[dict[str, Any]]) -> None:
+    log.wave_started(1, 2, 50, PLAN)
+    clock.seconds = 0.3
+    while clock.seconds < 45:
+        done = int(clock.seconds)
+        log.progressed(DeliveryProgress(100 + done, 150, done, 50, done // 10, 4, 1.25, 50.0 - done, "rate"))
+        clock.seconds += 0.75
+    progress = [(event["wave"], event["records_done"], event["tasks_done"], event["seconds"]) for event in said[1:]]
+    # What is said late does not put off the next event
+    assert progress == [(1, 10, 1, 10.05), (1, 20, 2, 20.55), (1, 30, 3, 30.3), (1, 40, 4, 40.05)]
+    assert PROGRESS_EVERY_SECONDS == 10.0
+    last = said[-1]
+    assert (last["records"], last["records_per_second"], last["run_seconds_left"]) == (50, 1.25, 10.0)
+
+
+def test_the_rate_and_the_time_left_may_be_unknown(log: RunLog, clock: FakeClock, said: list[dict[str, Any]]) -> None:
+    log.wave_started(0, 1, 50, PLAN)
+    clock.seconds = PROGRESS_EVERY_SECONDS
+    log.progressed(DeliveryProgress(0, 50, 0, 50, 0, 4, None, None, "rate"))
+    assert (said[-1]["records_per_second"], said[-1]["run_seconds_left"]) == (None, None)
 
 
 def test_a_claim_says_from_whom_it_took_the_sync_over_and_why(log: RunLog, said: list[dict[str, Any]]) -> None:
