@@ -9,15 +9,15 @@ from itertools import repeat
 from typing import NoReturn, TypeAlias
 
 from cio_spark.standin.contract import SAFE_ITEM_BYTES
-from cio_spark.standin.message import QUICK_ITEM_BYTES, Message, as_message, decode_batch
+from cio_spark.standin.message import QUICK_ITEM_BYTES, Message, NoMessage, as_message, decode_batch
 
 
 class MalformedBodyError(ValueError):
     """Reports that a body is not the JSON that the call takes; the error's text never quotes the body."""
 
 
-Item: TypeAlias = tuple[Message | None, int]
-"""A message, or None for a value that is not an object; and its size in bytes, or less if no limit is near."""
+Item: TypeAlias = tuple[Message | NoMessage, int]
+"""A message and its size in bytes; if no limit is near, the size is any number below the limits."""
 
 
 def _refuse_constant(_: str) -> NoReturn:

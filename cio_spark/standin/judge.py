@@ -14,7 +14,7 @@ from cio_spark.standin.contract import (
     RefusedMessageError,
     read_message,
 )
-from cio_spark.standin.message import Message
+from cio_spark.standin.message import Message, NoMessage
 from cio_spark.standin.store import DroppedRow, MessageRow
 from cio_spark.standin.wire import BrokenCompressionError, decompress
 
@@ -151,7 +151,7 @@ def _read_messages(
     return statuses
 
 
-def _message_id(message: Message | None) -> str | None:
+def _message_id(message: Message | NoMessage) -> str | None:
     """Return the id of a message that may be invalid; None if it has no id that can be stored."""
-    found = message.message_id if message is not None else None
+    found = message.message_id
     return found[:ID_LIMIT_BYTES] if isinstance(found, str) and found.isascii() else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import NoneType
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -42,6 +43,18 @@ class Message(msgspec.Struct, gc=False, rename="camel"):
     integrations: JsonObject | None = None
 
 
+class NoMessage(NamedTuple):
+    """Represents a JSON value that is no message, because it or a member of it should be an object and is not.
+
+    Attributes:
+        reason: names the member; it never quotes a value.
+        message_id: the member `messageId`, of any type.
+    """
+
+    reason: str
+    message_id: Any = None
+
+
 _decode_messages = msgspec.json.Decoder(list[Message]).decode
 _decode_raw = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -67,13 +80,15 @@ def decode_batch(body: bytes) -> list[Message] | None:
         return None
 
 
-def as_message(value: object) -> Message | None:
-    """Return the message that a decoded value is; None if it is not an object.
-
-    A member that should be an object, but is not, stays as it is, so that the rules refuse the message.
-    """
+def as_message(value: object) -> Message | NoMessage:
+    """Return the message that a decoded value is."""
     if not isinstance(value, dict):
-        return None
+        return NoMessage("message is not an object")
+    message_id = value.get("messageId")
+    for name in ("traits", "properties", "context", "integrations"):
+        if not isinstance(value.get(name), dict | NoneType):
+            return NoMessage(f"{name} is not an object", message_id)
+    traits = value.get("traits")
     return Message(
         type=value.get("type"),
         user_id=value.get("userId"),
@@ -81,18 +96,7 @@ def as_message(value: object) -> Message | None:
         previous_id=value.get("previousId"),
         group_id=value.get("groupId"),
         event=value.get("event"),
-        message_id=value.get("messageId"),
+        message_id=message_id,
         timestamp=value.get("timestamp"),
-        traits=_as_traits(value.get("traits")),
-        properties=_as_object(value.get("properties")),
-        context=_as_object(value.get("context")),
-        integrations=_as_object(value.get("integrations")),
+        traits=None if traits is None else Traits(traits.get("email")),
     )
-
-
-def _as_traits(value: Any) -> Any:
-    return Traits(value.get("email")) if isinstance(value, dict) else value
-
-
-def _as_object(value: Any) -> Any:
-    return JsonObject() if isinstance(value, dict) else value
