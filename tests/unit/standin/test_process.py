@@ -95,7 +95,8 @@ def test_the_ctrl_c_that_asks_its_parent_to_finish_does_not_end_it(parent: subpr
 
     os.killpg(parent.pid, signal.SIGINT)
 
-    assert [send(url, event(number)) for number in range(20)] == [200] * 20
+    # A process that got the signal would end while these are sent
+    assert {send(url, event(number)) for number in range(200)} == {200}
 
 
 def test_a_process_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
