@@ -76,7 +76,7 @@ def decode_batch(body: bytes) -> list[Message] | None:
         if len(body) > QUICK_ITEM_BYTES and max(map(len, _decode_raw(array)), default=0) > QUICK_ITEM_BYTES:
             return None
         return _decode_messages(array)
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
