@@ -22,7 +22,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints bench bench-waves bench-analysis chaos clean java chromium
+.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints bench bench-waves bench-standin bench-analysis chaos clean java chromium
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -73,6 +73,9 @@ bench-waves: $(INSTALLED) java ## what waves add to a run at the API's real pace
 
 chaos: $(INSTALLED) java ## a sync under API faults and kills; lost must be 0
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/chaos.py
+
+bench-standin: $(INSTALLED) ## records per second that the stand-in takes
+	@$(BIN)/python benchmarks/standin.py
 
 bench-analysis: $(INSTALLED) java ## seconds of analyze, monitor, report and explain over 10 M status rows
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/analysis.py

@@ -48,6 +48,7 @@ setup(
     },
     python_requires=">=3.10",
     install_requires=[
+        "msgspec>=0.19",
         "numpy>=1.26",
         "pyarrow>=15",
         "pydantic>=2.5,<3",

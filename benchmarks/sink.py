@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cio_spark.clock import SystemClock
-from cio_spark.standin import StandIn
+from cio_spark.standin.process import StandInProcess
 
 API_KEY = "standin-key"
 _START_SECONDS = 10.0
@@ -74,9 +74,9 @@ def open_sink() -> Iterator[Sink]:
         with _nginx(nginx) as sink:
             yield sink
         return
-    with StandIn(api_key=API_KEY) as api:
+    with StandInProcess(API_KEY) as api:
         name = "the stand-in (apt install nginx-light gives a faster sink)"
-        yield Sink(name, api.root_url, lambda: len(api.traffic.arrivals), api.clear)
+        yield Sink(name, api.root_url, lambda: int(api.summary()["requests"]), api.clear)
 
 
 @contextlib.contextmanager

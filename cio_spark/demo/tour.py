@@ -15,7 +15,8 @@ from cio_spark.config import ApiKey, SyncConfig, load_config
 from cio_spark.errors import ConfigurationError, ExitStatus
 from cio_spark.model import SyncResult
 from cio_spark.spark.session import build_session
-from cio_spark.standin import Fault, StandIn
+from cio_spark.standin import Fault
+from cio_spark.standin.process import StandInProcess
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -54,13 +55,15 @@ def run_demo(console: Console, warehouse: Path, *, debug: bool = False) -> ExitS
     purchases = _config("purchases.yml", source)
     refused = choose_refused(spark, tables, purchases)
     console.print(f"the stand-in will refuse one good purchase, {refused.record_id}", markup=False)
-    with StandIn() as api:
+    with StandInProcess() as api:
         api.script(Fault(status=429, share=SHARE_OF_429), Fault(poison=frozenset({refused.message_id})))
         first = [_send(console, spark, warehouse, api, name, source) for name in SYNCS]
-        got, twice = api.received.count(), len(api.received.duplicates())
+        summary = api.summary()
+        got, twice = summary["messages"], summary["duplicated_message_ids"]
+        api.clear()
         console.rule("the same again")
         second = [_send(console, spark, warehouse, api, name, source) for name in SYNCS]
-        sent_again = api.received.count() - got
+        sent_again = api.summary()["messages"]
     accepted = sum(result.books.delivery.accepted for result in first)
     console.rule("what it comes to")
     console.print(f"the stand-in got {got:,} messages, {twice} of them twice; the tables say {accepted:,} accepted")
@@ -78,7 +81,9 @@ def _config(name: str, source: str, *overrides: str) -> SyncConfig:
     return load_config(Path(__file__).with_name(name), overrides=[*overrides, *tables])
 
 
-def _send(console: Console, spark: SparkSession, warehouse: Path, api: StandIn, name: str, source: str) -> SyncResult:
+def _send(
+    console: Console, spark: SparkSession, warehouse: Path, api: StandInProcess, name: str, source: str
+) -> SyncResult:
     from cio_spark.pipeline import run_sync
 
     return run_sync(

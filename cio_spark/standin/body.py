@@ -1,21 +1,23 @@
-"""Reads a request's JSON one message at a time, and tells the position in the body and the size of each message."""
+"""Reads the messages of a request's JSON, and tells the size of each."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import repeat
 from typing import NoReturn, TypeAlias
 
 from cio_spark.standin.contract import SAFE_ITEM_BYTES
+from cio_spark.standin.message import QUICK_ITEM_BYTES, Message, NoMessage, as_message, decode_batch
 
 
 class MalformedBodyError(ValueError):
     """Reports that a body is not the JSON that the call takes; the error's text never quotes the body."""
 
 
-Item: TypeAlias = tuple[object, int, int, int]
-"""A message, its start and end in the text (`text[start:end]`, in characters), and its size by `_size_bytes`."""
+Item: TypeAlias = tuple[Message | NoMessage, int]
+"""A message and its size in bytes; if no limit is near, the size is any number below the limits."""
 
 
 def _refuse_constant(_: str) -> NoReturn:
@@ -26,30 +28,29 @@ _decode = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
 _space = re.compile(r"[ \t\n\r]*").match
 
 
-def decode_body(body: bytes) -> str:
-    """Return the body as text.
-
-    Raises:
-        MalformedBodyError: the body is not UTF-8.
-    """
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise MalformedBodyError("body is not UTF-8") from None
-
-
-def read_items(text: str, call: str) -> Iterator[Item]:
-    """Yield the messages of a body: the items of the `batch` array, or the whole body for every other call.
+def read_items(body: bytes, call: str) -> Iterable[Item]:
+    """Return the messages of a body: the items of the `batch` array, or the whole body for every other call.
 
     Args:
-        text: the decoded body.
+        body: the uncompressed body.
         call: the path of the request, without its slash.
 
     Raises:
-        MalformedBodyError: the body is not the JSON that the call takes. This is raised during the iteration, and the
-            messages that were yielded before belong to a broken body.
+        MalformedBodyError: the body is not the JSON that the call takes. This may be raised during the iteration, and
+            the messages that were yielded before belong to a broken body.
+    """
+    messages = decode_batch(body) if call == "batch" else None
+    return read_one_by_one(body, call) if messages is None else zip(messages, repeat(QUICK_ITEM_BYTES), strict=False)
+
+
+def read_one_by_one(body: bytes, call: str) -> Iterator[Item]:
+    """Yield the messages as `read_items` returns them, for every body, but slowly.
+
+    Raises:
+        MalformedBodyError: see `read_items`.
     """
     try:
+        text = body.decode()
         if call == "batch":
             yield from _read_batch(text)
             return
@@ -57,9 +58,11 @@ def read_items(text: str, call: str) -> Iterator[Item]:
         value, end = _decode(text, start)
         if _skip(text, end) != len(text):
             raise MalformedBodyError("body goes on after its JSON value")
-        yield value, start, end, _size_bytes(text, start, end)
+        yield as_message(value), _size_bytes(text, start, end)
     except MalformedBodyError:
         raise
+    except UnicodeDecodeError:
+        raise MalformedBodyError("body is not UTF-8") from None
     except (IndexError, ValueError, RecursionError):
         raise MalformedBodyError("body is not JSON") from None
 
@@ -98,7 +101,7 @@ def _read_array(text: str, index: int) -> Generator[Item, None, int]:
         return index + 1
     while True:
         value, end = _decode(text, index)
-        yield value, index, end, end - index if ascii_only else _size_bytes(text, index, end)
+        yield as_message(value), end - index if ascii_only else _size_bytes(text, index, end)
         if text[end] == "," and text[end + 1] == "{":  # the usual, compact separator
             index = end + 1
             continue

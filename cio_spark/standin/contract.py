@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
+
+from cio_spark.standin.message import Message, NoMessage, Traits
 
 ErrorShape = Literal["errors", "error"]
 
@@ -63,7 +65,7 @@ class Contract:
     alias_in_batch: bool = True
 
 
-Message: TypeAlias = tuple[str, str | None, str | None, str | None, str | None]
+MessageFields: TypeAlias = tuple[str, str | None, str | None, str | None, str | None]
 """The fields of a valid message that are stored beside its payload: type, person, message id, event, timestamp.
 
 It is a bare tuple because a large batch makes thousands of them."""
@@ -73,11 +75,11 @@ class RefusedMessageError(ValueError):
     """Reports that a message breaks a rule; the text names the field and the rule, never the value."""
 
 
-def read_message(item: object, call: str, allow_alias: bool = True) -> Message:
+def read_message(message: Message | NoMessage, call: str, allow_alias: bool = True) -> MessageFields:
     """Check one message against the API's rules.
 
     Args:
-        item: the decoded JSON value.
+        message: the decoded message.
         call: the path of the request, without its slash: one of `CALLS`, or `batch`.
         allow_alias: whether a batch may carry aliases.
 
@@ -88,47 +90,43 @@ def read_message(item: object, call: str, allow_alias: bool = True) -> Message:
     Raises:
         RefusedMessageError: the message breaks a rule.
     """
-    if not isinstance(item, dict):
-        raise RefusedMessageError("message is not an object")
-    kind = item.get("type") or (call if call != "batch" else None)
+    if isinstance(message, NoMessage):
+        raise RefusedMessageError(message.reason)
+    kind = message.type or (call if call != "batch" else None)
     if not isinstance(kind, str) or kind not in _CALLS:
         raise RefusedMessageError("type is missing or unknown")
     if call not in (kind, "batch") or (kind == "alias" and call == "batch" and not allow_alias):
         raise RefusedMessageError(f"type does not fit the call {call}")
-    user_id = _text(item, "userId")
-    anonymous_id = _text(item, "anonymousId") if "anonymousId" in item else None
+    user_id = _text(message.user_id, "userId")
+    anonymous_id = _text(message.anonymous_id, "anonymousId") if message.anonymous_id is not None else None
     person = user_id or anonymous_id
-    group_id = _text(item, "groupId") if "groupId" in item else None
+    group_id = _text(message.group_id, "groupId") if message.group_id is not None else None
     event = None
     if kind == "track":
-        event = _text(item, "event", EVENT_NAME_LIMIT_BYTES)
+        event = _text(message.event, "event", EVENT_NAME_LIMIT_BYTES)
         if not event:
             raise RefusedMessageError("event is required")
         if not (person or group_id or event in EVENTS_WITHOUT_IDENTITY):
             raise RefusedMessageError("userId, anonymousId or groupId is required")
     elif kind == "identify":
-        person = person or _email(item)
+        person = person or _email(message.traits)
         if not person:
             raise RefusedMessageError("userId, anonymousId or traits.email is required")
     elif kind == "group":
         if not group_id:
             raise RefusedMessageError("groupId is required")
     elif kind == "alias":
-        if not (user_id and _text(item, "previousId")):
+        if not (user_id and _text(message.previous_id, "previousId")):
             raise RefusedMessageError("userId and previousId are required")
     elif not person:
         raise RefusedMessageError("userId or anonymousId is required")
-    for name in ("traits", "properties", "context", "integrations"):
-        value = item.get(name)
-        if value is not None and not isinstance(value, dict):
-            raise RefusedMessageError(f"{name} is not an object")
-    timestamp = item.get("timestamp")
+    timestamp = message.timestamp
     if timestamp is not None and not (isinstance(timestamp, str) and _ISO_8601.fullmatch(timestamp)):
         raise RefusedMessageError("timestamp is not ISO 8601")
-    return kind, person or group_id, _text(item, "messageId"), event, timestamp
+    return kind, person or group_id, _text(message.message_id, "messageId"), event, timestamp
 
 
-def _text(item: dict[str, Any], name: str, limit_bytes: int = ID_LIMIT_BYTES) -> str | None:
+def _text(value: object, name: str, limit_bytes: int = ID_LIMIT_BYTES) -> str | None:
     """Return a string member of limited size; None if it is absent, null or empty.
 
     An empty string is allowed: "you can pass an empty userId" (OpenAPI).
@@ -136,7 +134,6 @@ def _text(item: dict[str, Any], name: str, limit_bytes: int = ID_LIMIT_BYTES) ->
     Raises:
         RefusedMessageError: the member is not a string, not Unicode text, or longer than the limit.
     """
-    value = item.get(name)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -151,7 +148,6 @@ def _text(item: dict[str, Any], name: str, limit_bytes: int = ID_LIMIT_BYTES) ->
     return value
 
 
-def _email(item: dict[str, Any]) -> str | None:
+def _email(traits: Traits | None) -> str | None:
     """Return the email that identifies a person without an id; the OpenAPI gives emails no limit of their own."""
-    traits = item.get("traits")
-    return _text(traits, "email", ITEM_LIMIT_BYTES) if isinstance(traits, dict) else None
+    return _text(traits.email, "email", ITEM_LIMIT_BYTES) if traits is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cio_spark.standin.body import MalformedBodyError, decode_body, read_items
+from cio_spark.standin.body import MalformedBodyError, read_items
 from cio_spark.standin.contract import (
     BODY_LIMIT_BYTES,
     ID_LIMIT_BYTES,
@@ -14,6 +14,7 @@ from cio_spark.standin.contract import (
     RefusedMessageError,
     read_message,
 )
+from cio_spark.standin.message import Message, NoMessage
 from cio_spark.standin.store import DroppedRow, MessageRow
 from cio_spark.standin.wire import BrokenCompressionError, decompress
 
@@ -126,7 +127,7 @@ def _read_messages(
     statuses: list[int] = []
     position = -1
     try:
-        for position, (value, start, stop, size_bytes) in enumerate(read_items(decode_body(verdict.body), call)):
+        for position, (message, size_bytes) in enumerate(read_items(verdict.body, call)):
             status = 400
             try:
                 if size_bytes > SAFE_ITEM_BYTES:
@@ -134,15 +135,15 @@ def _read_messages(
                     if size_bytes > ITEM_LIMIT_BYTES:
                         status = oversize_status
                         raise RefusedMessageError(f"message is larger than {ITEM_LIMIT_BYTES} bytes")
-                kind, person, message_id, event, timestamp = read_message(value, call, alias)
+                kind, person, message_id, event, timestamp = read_message(message, call, alias)
                 if poison and (message_id in poison or person in poison):
                     raise RefusedMessageError("message is refused by the script")
             except RefusedMessageError as refusal:
                 statuses.append(status)
                 verdict.reasons += [str(refusal)] if status != 200 else []
-                verdict.dropped.append((number, position, _message_id(value), str(refusal)))
+                verdict.dropped.append((number, position, _message_id(message), str(refusal)))
             else:
-                take((number, position, kind, person, message_id, event, timestamp, start, stop))
+                take((number, position, kind, person, message_id, event, timestamp))
     except MalformedBodyError as error:
         raise _RefusedBodyError(400, str(error)) from None
     finally:
@@ -150,7 +151,7 @@ def _read_messages(
     return statuses
 
 
-def _message_id(value: object) -> str | None:
+def _message_id(message: Message | NoMessage) -> str | None:
     """Return the id of a message that may be invalid; None if it has no id that can be stored."""
-    found = value.get("messageId") if isinstance(value, dict) else None
+    found = message.message_id
     return found[:ID_LIMIT_BYTES] if isinstance(found, str) and found.isascii() else None

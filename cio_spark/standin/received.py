@@ -124,10 +124,9 @@ class Received:
         return list(self._with_payload(rows))
 
     def _with_payload(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        number, body = -1, ""
+        number, payloads = -1, []
         for row in rows:
             if row["request"] != number:
                 number = row["request"]
-                body = self._store.body(number)
-            start, stop = row.pop("start"), row.pop("stop")
-            yield {**row, "payload": json.loads(body[start:stop])}
+                payloads = self._store.payloads(number)
+            yield {**row, "payload": payloads[row["position"]]}
