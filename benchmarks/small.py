@@ -30,10 +30,10 @@ BARE = "bare script"
 ASKED = {"sync": 1.2, "status": 1.0, "explain": 1.1, "monitor": 1.1}
 EXPECTED = {
     BARE: "2000 rows counted",
-    "sync": r"unchanged\W+2,000",
+    "sync": r"accepted\W+0\W[\s\S]*balanced",
     "status": "succeeded",
     "explain": "person-0000000007",
-    "monitor": "healthy",
+    "monitor": "people: healthy",
 }
 MOST_WARM_SECONDS, MOST_JOBS, MOST_COMMITS = 2.0, 12, 3
 
