@@ -42,7 +42,7 @@ WARM_UP_ROWS = 20_000
 # Of larger tables, only one first run is measured
 MOST_ROWS_FOR_REPEATED_FIRST_RUN = 4_000_000
 
-console = Console(width=140)
+console = Console(width=160)
 
 
 class Course:

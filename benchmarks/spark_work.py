@@ -14,6 +14,9 @@ from pyspark.sql import SparkSession
 
 _PLACE = re.compile(r"file:/+([^\s\[\],]+)")
 _LONGEST_TEXT = 100_000
+_NO_CALL_SITE = " at <unknown>:0"
+# Nodes of a plan that say nothing about what it does
+_FRAMES = frozenset({"AdaptiveSparkPlan", "ResultQueryStage"})
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Execution:
 
     Attributes:
         number: its number in the session.
-        description: what Spark says about it: the call site, or what Delta does.
+        description: what Spark says about it: the call site, or what Delta does. Where Spark does not know the line of
+            Python, the method is followed by the topmost node of the plan.
         jobs: numbers of its Spark jobs.
         places: folders that its plan reads or writes; a folder that ends in `_delta_log` is the log of a table.
     """
@@ -104,10 +108,22 @@ def _items(sequence: Any) -> list[Any]:
 
 
 def _read_execution(one: Any) -> Execution:
-    numbers = str(one.jobs().keys().mkString(","))
-    places = frozenset(place.rstrip("/") for place in _PLACE.findall(one.physicalPlanDescription()))
+    numbers, plan = str(one.jobs().keys().mkString(",")), str(one.physicalPlanDescription())
+    description = str(one.description())
+    if description.endswith(_NO_CALL_SITE):
+        description = f"{description.removesuffix(_NO_CALL_SITE)}: {_topmost_node(plan)}"
+    places = frozenset(place.rstrip("/") for place in _PLACE.findall(plan))
     jobs = tuple(sorted(int(number) for number in numbers.split(",") if number))
-    return Execution(one.executionId(), str(one.description()), jobs, places)
+    return Execution(one.executionId(), description, jobs, places)
+
+
+def _topmost_node(plan: str) -> str:
+    """Return the name of the topmost node that does something; with a command, also the command's name."""
+    for line in plan.splitlines():
+        words = re.findall(r"[A-Za-z]+", line)
+        if words and "==" not in line and words[0] not in _FRAMES:
+            return " ".join(words[: 2 if words[0] == "Execute" else 1])
+    return "?"
 
 
 def _commits(warehouse: Path) -> Mapping[Path, str]:
