@@ -150,7 +150,7 @@ def _measure_cold(conf: Path, warehouse: Path, rounds: int) -> None:
         "sync": [program, "sync", said, *there],
         "status": [program, "status", said, *there],
         "explain": [program, "explain", said, "--record", "person-0000000007", *there],
-        "monitor": [program, "monitor", said, *there],
+        "monitor": [program, "monitor", said, "--minutes", "60", *there],
     }
     runs: dict[str, list[ColdRun]] = {name: [] for name in commands}
     names = list(commands)
