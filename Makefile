@@ -22,7 +22,11 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints bench bench-waves bench-standin bench-analysis chaos clean java chromium
+=======
+.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints bench bench-waves bench-analysis bench-change bench-small chaos clean java chromium
+>>>>>>> bench
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -65,11 +69,17 @@ constraints: ## write constraints.txt anew, from the newest libraries that setup
 	@$(MAKE) -s VENV=.venv-newest CONSTRAINTS= .venv-newest/.installed
 	@.venv-newest/bin/python tools/freeze.py >constraints.new && mv constraints.new constraints.txt
 
-bench: $(INSTALLED) java ## throughput beside the floor and the official client
+bench: $(INSTALLED) java ## throughput beside the floor, the official client and a Spark job by hand
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/throughput.py
 
 bench-waves: $(INSTALLED) java ## what waves add to a run at the API's real pace
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/waves.py
+
+bench-change: $(INSTALLED) java ## seconds of a sync when little or nothing has changed, 2 M and 10 M rows
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/change.py
+
+bench-small: $(INSTALLED) java ## commands on 2,000 rows beside a bare script, and the Spark jobs of a small sync
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/small.py
 
 chaos: $(INSTALLED) java ## a sync under API faults and kills; lost must be 0
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/chaos.py

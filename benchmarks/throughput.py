@@ -1,6 +1,6 @@
 """Measures the throughput of a whole sync and of its delivery.
 
-Both are compared with the floor, which sends nothing, and with the official client.
+Both are compared with the floor, which sends nothing, with the official client, and with a Spark job written by hand.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 from sink import API_KEY, Sink, open_sink
+from spark_job import send_with_spark_job
 
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig
@@ -39,10 +40,10 @@ STRATEGIES = (ADAPTIVE, SIZE_BASED)
 WARM_UP_ROUNDS = 4
 # The number is fixed, so that the plan does not depend on the machine's statistics
 FLOOR_PARTITIONS = 8
-# Least ratios that are asked for: to the floor, and to the client
-ASKED = {"delivery": (0.5, 9.0), "whole sync": (0.25, 5.0)}
+# Least ratios that are asked for: to the floor, to the client, and to the Spark job written by hand
+ASKED = {"delivery": (0.5, 9.0, 2.0), "whole sync": (0.25, 5.0, 1.3)}
 
-console = Console(width=110)
+console = Console(width=140)
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Measured:
     fill: list[float] = field(default_factory=list)
     sync: list[float] = field(default_factory=list)
     client: list[float] = field(default_factory=list)
+    spark_job: list[float] = field(default_factory=list)
     phases: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -205,6 +207,13 @@ def _measure(course: Course, rounds: int) -> Measured:
         client = len(course.client_events) / send_with_client(
             course.client_events, course.sink, records_per_request=RECORDS_PER_REQUEST
         )
+        spark_job = course.events / send_with_spark_job(
+            course.rows,
+            course.sink,
+            events=course.events,
+            records_per_request=RECORDS_PER_REQUEST,
+            parallel=PARALLEL_WORKERS,
+        )
         course.sink.clear()
         if number < 1:
             continue
@@ -215,6 +224,7 @@ def _measure(course: Course, rounds: int) -> Measured:
         measured.fill.append(fill)
         measured.sync.append(course.events / result.seconds)
         measured.client.append(client)
+        measured.spark_job.append(spark_job)
         measured.phases.append(result.phases)
     return measured
 
@@ -262,10 +272,10 @@ def run_sync_on(
 
 
 def _print_rates(measured: Measured) -> None:
-    floor, client = statistics.median(measured.floor), statistics.median(measured.client)
+    compared = [statistics.median(rates) for rates in (measured.floor, measured.client, measured.spark_job)]
     table = Table(title=f"medians of {len(measured.floor)} round(s)")
     table.add_column("what")
-    for heading in ("records/s", "slowest", "fastest", "÷ floor", "asked", "÷ client", "asked"):
+    for heading in ("records/s", "slowest", "fastest", "÷ floor", "asked", "÷ client", "asked", "÷ job", "asked"):
         table.add_column(heading, justify="right")
     for name, rates in {
         "floor (nothing sent)": measured.floor,
@@ -273,17 +283,13 @@ def _print_rates(measured: Measured) -> None:
         "delivery, size_based": measured.size_based,
         "whole sync": measured.sync,
         "official client": measured.client,
+        "Spark job by hand": measured.spark_job,
     }.items():
         rate = statistics.median(rates)
-        of_floor, of_client = ASKED.get(name, (None, None))
-        table.add_row(
-            name,
-            *(f"{value:,.0f}" for value in (rate, min(rates), max(rates))),
-            f"{rate / floor:.2f}",
-            "" if of_floor is None else f"≥ {of_floor:g}",
-            f"{rate / client:.1f}",
-            "" if of_client is None else f"≥ {of_client:g}",
-        )
+        cells = [f"{value:,.0f}" for value in (rate, min(rates), max(rates))]
+        for other, least in zip(compared, ASKED.get(name, (None, None, None)), strict=True):
+            cells += [f"{rate / other:.2f}", "" if least is None else f"≥ {least:g}"]
+        table.add_row(name, *cells)
     console.print(table)
     ratio = statistics.median(a / b for a, b in zip(measured.delivery, measured.size_based, strict=True))
     fill = statistics.median(measured.fill)

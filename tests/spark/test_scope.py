@@ -270,7 +270,8 @@ def test_a_missing_commit_behind_a_checkpoint_is_noticed(people: Bench, source: 
     source.set_plan("id = 'r1'", "paid")
     gone = source.version
     source.set_plan("id = 'r2'", "paid")
-    log = people.spark._jvm.org.apache.spark.sql.delta.DeltaLog
+    jvm: Any = people.spark._jvm
+    log = jvm.org.apache.spark.sql.delta.DeltaLog
     people.spark.sql(f"ALTER TABLE {source.name} SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
     source.set_plan("id = 'r3'", "paid")
     log.clearCache()
