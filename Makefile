@@ -22,11 +22,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints bench bench-waves bench-standin bench-analysis chaos clean java chromium
-=======
-.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints bench bench-waves bench-analysis bench-change bench-small chaos clean java chromium
->>>>>>> bench
+.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints bench bench-waves bench-standin bench-analysis bench-change bench-small chaos clean java chromium
 .DELETE_ON_ERROR:
 
 help: ## this list
