@@ -126,6 +126,11 @@ class RunContext:
         self._began, self.began_at = self.clock.monotonic(), self.clock.now()
 
     @property
+    def owner(self) -> str:
+        """Return host and process of the run."""
+        return self._claimant.owner
+
+    @property
     def seconds(self) -> float:
         """Seconds since the run began."""
         return self.clock.monotonic() - self._began

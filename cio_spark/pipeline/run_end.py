@@ -87,7 +87,7 @@ def finish_without_work(run: RunContext, opening: results.ClaimOpening, pin: Sou
         opening: the earlier runs of the sync, none of which has a valid claim.
         pin: the source that the run has pinned.
     """
-    facts = run.facts_of(opening, pin)
+    facts = run.facts_of(opening, pin) | {"owner": run.owner}
     run.claim = results.identify_run(opening, facts)
     run.log.started(run.claim)
     ledger_version = run.tables.version("record_status")
