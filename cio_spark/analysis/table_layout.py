@@ -149,6 +149,7 @@ TABLES: Final[Mapping[str, TableLayout]] = MappingProxyType(
             (
                 text("run", "run_id"),
                 text("status", "status"),
+                text("scope", "scope"),
                 whole("source", "source_rows"),
                 *(whole(name, name) for name in (*STATUSES, *SKIPPED_STATES) if name != State.CHANGED_IGNORED),
                 _BALANCED,

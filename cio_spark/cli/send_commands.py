@@ -41,6 +41,8 @@ def sync(
     retry_held: Annotated[
         bool, typer.Option("--retry-held", help="Also try records refused before with the same payload.")
     ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compare all rows, not only those that changed.")] = False,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", hidden=True)] = False,
     take_over: TakeOver = False,
     job_attempt: JobAttempt = None,
     same_workspace: SameWorkspace = False,
@@ -53,12 +55,20 @@ def sync(
 
     def run(console: Console) -> ExitStatus:
         if dry_run:
-            return _preview_syncs(selection, console, limit=limit, retry_held=retry_held, same_workspace=same_workspace)
+            return _preview_syncs(
+                selection,
+                console,
+                limit=limit,
+                retry_held=retry_held,
+                full=full or full_refresh,
+                same_workspace=same_workspace,
+            )
         return _run_syncs(
             selection,
             console,
             limit=limit,
             retry_held=retry_held,
+            full=full or full_refresh,
             take_over=take_over,
             job_attempt=job_attempt,
             same_workspace=same_workspace,
@@ -73,6 +83,7 @@ def _run_syncs(
     *,
     limit: int | None,
     retry_held: bool,
+    full: bool,
     take_over: bool,
     job_attempt: str | None,
     same_workspace: bool,
@@ -107,6 +118,7 @@ def _run_syncs(
                     warehouse=opened.warehouse,
                     limit=limit,
                     retry_held=retry_held,
+                    full=full,
                     progress=_progress_of(selection, console),
                     cancellation=cancellation,
                     take_over=take_over,
@@ -124,7 +136,7 @@ def _run_syncs(
 
 
 def _preview_syncs(
-    selection: Selection, console: Console, *, limit: int | None, retry_held: bool, same_workspace: bool
+    selection: Selection, console: Console, *, limit: int | None, retry_held: bool, full: bool, same_workspace: bool
 ) -> ExitStatus:
     """Preview several syncs one after another; if one fails, the others are still shown."""
     configs = selection.load()
@@ -146,6 +158,7 @@ def _preview_syncs(
                     warehouse=opened.warehouse,
                     limit=limit,
                     retry_held=retry_held,
+                    full=full,
                     same_workspace=same_workspace,
                 )
             except Exception as error:  # as in `_run_syncs`

@@ -3,7 +3,14 @@
 from cio_spark.ledger.latest_attempts import accepted_persons, latest_attempts
 from cio_spark.ledger.message_id import add_message_id
 from cio_spark.ledger.pending import pending_keys
-from cio_spark.ledger.state_counts import count_reasons, count_states, estimate_first_run, sample_bytes
+from cio_spark.ledger.state_counts import (
+    count_reasons,
+    count_states,
+    counts_from_sums,
+    estimate_first_run,
+    sample_bytes,
+    state_sums,
+)
 from cio_spark.ledger.states import STATES_IN_DELIVERY, classify_records, mark_all_new
 
 __all__ = [
@@ -13,9 +20,11 @@ __all__ = [
     "classify_records",
     "count_reasons",
     "count_states",
+    "counts_from_sums",
     "estimate_first_run",
     "latest_attempts",
     "mark_all_new",
     "pending_keys",
     "sample_bytes",
+    "state_sums",
 ]

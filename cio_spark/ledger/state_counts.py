@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark.model import Reason, StateCounts
 
 _SAMPLE = 1000
+_COUNTED = ("unchanged", "changed_ignored", "held", "new", "changed", "again", "invalid")
+
+
+def state_sums() -> list[Column]:
+    """Return the sums over classified records of which `counts_from_sums` makes the counts."""
+    sent = F.col("state").isin("new", "changed", "again")
+    return [
+        *[F.count_if(F.col("state") == state).alias(state) for state in _COUNTED],
+        F.sum(F.when(sent, F.col("payload_bytes").cast("bigint"))).alias("payload_bytes"),
+        F.count_if("retried").alias("retried"),
+    ]
+
+
+def counts_from_sums(sums: Mapping[str, Any], *, source_rows: int, superseded: int) -> StateCounts:
+    """Make the counts of a run from the sums over its records.
+
+    Args:
+        sums: values of `state_sums` by name.
+        source_rows: rows of the source, from a count of their own.
+        superseded: duplicates that were dropped, from a count of their own.
+    """
+    names = (*_COUNTED, "payload_bytes", "retried")
+    return StateCounts(source_rows, superseded, **{name: int(sums[name] or 0) for name in names})
 
 
 def count_states(records: DataFrame, *, source_rows: int, superseded: int) -> StateCounts:
@@ -15,33 +41,10 @@ def count_states(records: DataFrame, *, source_rows: int, superseded: int) -> St
 
     Args:
         records: classified records.
-        source_rows: rows of the source, from a count of their own.
-        superseded: duplicates that were dropped, from a count of their own.
+        source_rows, superseded: see `counts_from_sums`.
     """
-    rows = (
-        records.groupBy("state")
-        .agg(
-            F.count(F.lit(1)).alias("records"),
-            F.sum(F.col("payload_bytes").cast("bigint")).alias("bytes"),
-            F.count_if("retried").alias("retried"),
-        )
-        .collect()
-    )
-    counted = {row["state"]: row["records"] for row in rows}
-    sent = sum(row["bytes"] or 0 for row in rows if row["state"] in ("new", "changed", "again"))
-    return StateCounts(
-        source_rows=source_rows,
-        superseded=superseded,
-        unchanged=counted.get("unchanged", 0),
-        changed_ignored=counted.get("changed_ignored", 0),
-        held=counted.get("held", 0),
-        new=counted.get("new", 0),
-        changed=counted.get("changed", 0),
-        again=counted.get("again", 0),
-        invalid=counted.get("invalid", 0),
-        payload_bytes=sent,
-        retried=sum(row["retried"] for row in rows),
-    )
+    sums = records.agg(*state_sums()).collect()[0].asDict()
+    return counts_from_sums(sums, source_rows=source_rows, superseded=superseded)
 
 
 def sample_bytes(records: DataFrame) -> float:

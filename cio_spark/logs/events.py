@@ -63,12 +63,13 @@ FIELDS: Final[dict[Event, tuple[str, ...]]] = {
     Event.RUN_NOT_STARTED: ("exit_status", "error_type", "error"),
     Event.RUN_STARTED: ("source", "source_version", "configuration_hash", "package_version"),
     Event.RUN_PLANNED: (
-        *("source_rows", "new", "changed", "again", *SKIPPED_STATES, "invalid"),
+        *("scope", "scope_reason", "source_rows", "new", "changed", "again", *SKIPPED_STATES, "invalid", "gone"),
         *("payload_bytes", "requests", "waves", "partitions", "tasks", "lanes", "max_records", "max_bytes"),
         *("sizing", "compression", "eta_seconds", "limited_by"),
     ),
     Event.RUN_ENDED: (
-        *("exit_status", "outcome", "source_rows", *ROW_STATES, "balanced", "error_rate_percent"),
+        *("exit_status", "outcome", "scope", "scope_reason", "source_rows", *ROW_STATES, "gone", "balanced"),
+        "error_rate_percent",
         *("requests", "retries", "bytes", "compressed_bytes", "request_seconds", "throttled_seconds"),
         *("seconds", "delivery_seconds", "phases"),
     ),

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from cio_spark import results, runtime
 from cio_spark.clock import EXPECTED_CLOCK_DIFFERENCE, Clock, SystemClock
 from cio_spark.config import ApiKey, SyncConfig
+from cio_spark.coverage import ScopeChoice
 from cio_spark.delivery import engine
 from cio_spark.errors import CioSparkError, ExitStatus, RunInterruptedError
 from cio_spark.logs.style import LogStyle
@@ -124,6 +125,11 @@ class RunContext:
         )
         self._same_workspace = same_workspace
         self._began, self.began_at = self.clock.monotonic(), self.clock.now()
+
+    @property
+    def scope_choice(self) -> ScopeChoice | None:
+        """Return what the run looks at, and why; None if that is not decided, or for a replay."""
+        return None if self.scope is None else self.scope.choice
 
     @property
     def owner(self) -> str:

@@ -48,7 +48,7 @@ def finish_run(
             books,
             delivery_seconds,
             ledger_version,
-            None if run.scope is None else run.scope.choice,
+            run.scope_choice,
             _coverage(run, books, ledger_version),
             {} if run.claim.is_claimed else run.claim.facts,
         )
@@ -67,7 +67,7 @@ def finish_run(
         delivery_seconds=delivery_seconds,
         phases=run.phases.seconds,
         notes=run.notes,
-        scope=None if run.scope is None else run.scope.choice,
+        scope=run.scope_choice,
     )
     run.progress.finished(result)
     return result
@@ -132,7 +132,7 @@ def fail_run(
         books,
         # Set only if nothing was sent: a run whose end has no delivery time is recovered by the next run
         delivery_seconds=None if progression.started else 0.0,
-        scope=None if run.scope is None else run.scope.choice,
+        scope=run.scope_choice,
     )
     if isinstance(error, SyncTakenOverError):
         end = replace(end, status="taken_over")
@@ -156,6 +156,7 @@ def _log_end(run: RunContext, exit_status: ExitStatus, outcome: str, books: Book
         seconds=run.seconds,
         delivery_seconds=run.phases.seconds.get("deliver", 0.0),
         phases=run.phases.seconds,
+        scope=run.scope_choice,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
 from cio_spark.clock import Clock
+from cio_spark.coverage import ScopeChoice
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError
 from cio_spark.logs.event_log import EventLog
 from cio_spark.logs.events import ERROR, FIELDS, INFO, Event
@@ -104,13 +105,14 @@ class RunLog:
         """Log that a lost run is recovered: its records in doubt are in the tables."""
         self._log.write(Event.LOST_RUN_SETTLED, lost_run_id=lost_run_id)
 
-    def planned(self, counts: StateCounts, plan: DeliveryPlan, waves: int) -> None:
+    def planned(self, counts: StateCounts, plan: DeliveryPlan, waves: int, scope: ScopeChoice | None = None) -> None:
         """Log the records to deliver and the plan of the delivery.
 
         Args:
             counts: source rows by state.
             plan: plan of all waves together.
             waves: number of waves.
+            scope: what the run looks at; None for a replay.
         """
         named = {**asdict(counts), **asdict(plan)}
         self._log.write(
@@ -120,6 +122,7 @@ class RunLog:
                 "requests": plan.batches,
                 "tasks": plan.concurrent_tasks,
                 "waves": waves,
+                **_scope_fields(scope),
                 "eta_seconds": round(plan.eta_seconds, 3),
             },
         )
@@ -218,6 +221,7 @@ class RunLog:
         seconds: float,
         delivery_seconds: float,
         phases: Mapping[str, float],
+        scope: ScopeChoice | None = None,
     ) -> None:
         """Log how the run ended.
 
@@ -228,6 +232,7 @@ class RunLog:
             seconds: duration of the whole run.
             delivery_seconds: duration of the delivery of all waves.
             phases: seconds by phase.
+            scope: what the run looked at; None for a replay, or if that was not decided.
         """
         self._log.write(
             Event.RUN_ENDED,
@@ -237,6 +242,7 @@ class RunLog:
             seconds=round(seconds, 3),
             delivery_seconds=round(delivery_seconds, 3),
             phases={name: round(spent, 3) for name, spent in phases.items()},
+            **_scope_fields(scope),
             **(_counts_of(books) if books is not None else {}),
         )
 
@@ -244,6 +250,10 @@ class RunLog:
 def configuration_hash(configuration: str | None) -> str | None:
     """Return a short hash of a run's configuration in `sync_runs`, to compare runs by; None if it has none."""
     return hashlib.sha256(configuration.encode()).hexdigest()[:_HASH_CHARACTERS] if configuration else None
+
+
+def _scope_fields(scope: ScopeChoice | None) -> dict[str, Any]:
+    return {} if scope is None else {"scope": scope.scope.value, "scope_reason": scope.reason}
 
 
 def _counts_of(books: Books) -> dict[str, Any]:

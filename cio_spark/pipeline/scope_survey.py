@@ -63,7 +63,7 @@ def survey_scope(
     run.lease.expect(survey_seconds(checks.rows.result(), run.slots.count))
     knows = knows_records(run.tables, earlier, run.config.sync.name, run.claim.history.runs)
     known = read_known_records(run.config, run.tables, earlier, retry_held=retry_held) if knows else None
-    return survey(run.config, records, checks, known, slots=run.slots)
+    return survey(run.config, records, checks, known, slots=run.slots, staging=staging)
 
 
 def _survey_keys(run: RunContext, snapshot: Snapshot, keys: Keys, earlier: DataFrame, staging: Staging) -> SurveyResult:
@@ -75,7 +75,7 @@ def _survey_keys(run: RunContext, snapshot: Snapshot, keys: Keys, earlier: DataF
     records = prepare_and_validate(config, snapshot.rows)
     checks = start_checks_of_few(config, snapshot.rows, records)
     known = read_known_records(config, run.tables, earlier, keys=keys)
-    work = survey(config, records, checks, known, slots=run.slots)
+    work = survey(config, records, checks, known, slots=run.slots, staging=staging)
     found = work.counts.source_rows - work.counts.superseded
     if found >= keys.count:
         return work

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from cio_spark import ledger, planning, source
@@ -12,6 +13,10 @@ from cio_spark.config import SyncConfig
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
 from cio_spark.pipeline.checks import SourceChecks
 from cio_spark.pipeline.known_records import KnownRecords
+from cio_spark.results import Staging
+
+FEW_ROWS = 50_000
+"""So many rows are classified a second time faster than their records are written."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +24,18 @@ class SurveyResult:
     """Holds the records that a run has to deliver, their counts and the plan of the delivery.
 
     Attributes:
-        records: all classified records, as a lazy DataFrame.
+        records: all classified records, as a lazy DataFrame; only the deliverable ones if those are staged.
         deliverable: the records that go through the delivery: new, changed, again and invalid ones.
         counts: source rows by state.
         plan: plan of the delivery.
+        is_staged: whether the deliverable records were written to a table.
     """
 
     records: DataFrame
     deliverable: DataFrame
     counts: StateCounts
     plan: DeliveryPlan
+    is_staged: bool = False
 
 
 def survey(
@@ -38,6 +45,7 @@ def survey(
     known: KnownRecords | None,
     *,
     slots: Slots,
+    staging: Staging | None = None,
     count_everything: bool = False,
 ) -> SurveyResult:
     """Find the records that still have to be sent, and plan their delivery.
@@ -48,6 +56,8 @@ def survey(
         checks: checks of the source that were started in the background.
         known: what earlier runs made of the records; None if there were none.
         slots: task slots of the session.
+        staging: table to which the records to deliver are written while the states are counted, so that the delivery
+            need not find them again; None to write nothing. A first run and a run over few rows write nothing.
         count_everything: read every payload, also on a first run, which else reads a sample.
 
     Raises:
@@ -57,7 +67,7 @@ def survey(
     checks.tried.result()
     mean_bytes = None if known is not None or count_everything else ledger.sample_bytes(records)
     source_rows = checks.rows.result()
-    superseded = 0
+    superseded, is_staged = 0, False
     if checks.has_duplicates.result():
         superseded = source.count_superseded(records, config.source.order_by)
         records = source.drop_superseded(records, config.source.order_by)
@@ -75,10 +85,26 @@ def survey(
         deliverable = records.where(F.col("state").isin(*ledger.STATES_IN_DELIVERY))
     if mean_bytes is not None:
         counts = ledger.estimate_first_run(mean_bytes, source_rows=source_rows, superseded=superseded)
+    elif staging is not None and source_rows > FEW_ROWS:
+        records, sums = _staged_and_counted(records, staging)
+        deliverable, is_staged = records, True
+        counts = ledger.counts_from_sums(sums, source_rows=source_rows, superseded=superseded)
     else:
         counts = ledger.count_states(records, source_rows=source_rows, superseded=superseded)
     plan = plan_for(config, slots, counts.to_send, counts.payload_bytes)
-    return SurveyResult(records, deliverable, counts, plan)
+    return SurveyResult(records, deliverable, counts, plan, is_staged)
+
+
+def _staged_and_counted(records: DataFrame, staging: Staging) -> tuple[DataFrame, dict[str, Any]]:
+    """Write the records that go through the delivery, and count all records by state in the same pass.
+
+    Returns:
+        The written records, and the values of `ledger.state_sums`.
+    """
+    observation = Observation()
+    observed = records.observe(observation, *ledger.state_sums())
+    deliverable = staging.stage_records(observed.where(F.col("state").isin(*ledger.STATES_IN_DELIVERY)))
+    return deliverable, observation.get
 
 
 def plan_for(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) -> DeliveryPlan:

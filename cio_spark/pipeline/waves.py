@@ -70,7 +70,7 @@ def cut_waves(
 
     A single wave is normally not staged: its Spark job reads the source again and sends the records. If the survey took
     more than `MOST_OF_LEASE_UNSTAGED` of a lease, that reading could use up the time in which the wave may send, so the
-    wave is staged too.
+    wave is staged too, unless the survey has written its records already.
 
     Args:
         config: configuration of the sync.
@@ -87,7 +87,7 @@ def cut_waves(
         rows = counts.to_send + (counts.invalid or 0)
         if not rows:
             return []
-        if surveyed_seconds <= MOST_OF_LEASE_UNSTAGED * delivery.lease_seconds:
+        if work.is_staged or surveyed_seconds <= MOST_OF_LEASE_UNSTAGED * delivery.lease_seconds:
             return [Wave(0, work.deliverable, rows, work.plan)]
     staged = staging.stage_waves(work.deliverable, number, slots=slots.count, retries_apart=counts.retried > 0)
     cut = staged.groupBy("wave").agg(
@@ -120,7 +120,7 @@ def deliver_waves(run: RunContext, work: SurveyResult, waves: Sequence[Wave]) ->
     Raises:
         SyncTakenOverError: another run has taken the sync over; to continue could overwrite newer values with older.
     """
-    run.log.planned(work.counts, work.plan, len(waves))
+    run.log.planned(work.counts, work.plan, len(waves), run.scope_choice)
     if waves:
         run.progress.planned(run.config.sync.name, work.plan)
         with run.phases.phase("deliver"):

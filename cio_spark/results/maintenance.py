@@ -23,7 +23,7 @@ from cio_spark.schemas import TABLES
 from cio_spark.spark.conf import temporary_settings
 from cio_spark.spark.sql import quoted
 
-_STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|waves|keys)$")
+_STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|keys|records|waves)$")
 
 
 MAINTENANCE_COMMENT = "cio_spark maintain"

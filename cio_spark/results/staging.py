@@ -45,6 +45,10 @@ class Staging:
         """Write the keys that a run looks at once, and return them as a table."""
         return self._write(keys, "keys")
 
+    def stage_records(self, records: DataFrame) -> DataFrame:
+        """Write the classified records that go through the delivery once, and return them as a table."""
+        return self._write(records, "records")
+
     def stage_waves(self, records: DataFrame, waves: int, *, slots: int, retries_apart: bool) -> DataFrame:
         """Write classified records once, cut into waves by a hash of the person, so that no person is split.
 
@@ -102,7 +106,7 @@ class Staging:
 
     def drop(self) -> None:
         """Drop everything that was staged."""
-        for what in ("rows", "keys", "waves"):
+        for what in ("rows", "keys", "records", "waves"):
             table = f"{self._table}_{what}"
             folder = self._tables.folder(table)
             if folder is not None:

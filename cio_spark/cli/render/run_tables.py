@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cio_spark.cli.render.masking import mask_payload
 from cio_spark.clock import as_utc
+from cio_spark.coverage import ScopeChoice
 from cio_spark.errors import ExitStatus
 from cio_spark.model import DeliveryPlan, Preview, Reason, StateCounts, SyncResult
 from cio_spark.statuses import ROW_STATES, SKIPPED_STATES
@@ -34,6 +35,8 @@ def show_result(console: Console, result: SyncResult) -> None:
     table = Table(title=f"{result.sync} · run {result.run_id}", title_justify="left")
     table.add_column("what")
     table.add_column("count", justify="right")
+    if result.scope is not None:
+        table.add_row("scope", result.scope.scope.value)
     table.add_row("[bold]source rows", f"[bold]{survey.source_rows:,}")
     for name, count in (
         ("accepted", delivery.accepted),
@@ -50,6 +53,8 @@ def show_result(console: Console, result: SyncResult) -> None:
     ):
         if count or name in ("accepted", "unchanged"):
             table.add_row(f"  {name}", f"{count:,}")
+    if survey.gone:
+        table.add_row("gone from the source", f"{survey.gone:,}")
     table.add_row("books", "balanced" if books.balanced else f"[red]{books.accounted:,} accounted for")
     table.add_section()
     table.add_row("requests", f"{delivery.requests:,}")
@@ -61,6 +66,7 @@ def show_result(console: Console, result: SyncResult) -> None:
         table.add_row("records/s while sending", f"{delivery.accepted / result.delivery_seconds:,.0f}")
     table.add_row("seconds", f"{result.seconds:.1f}")
     console.print(table)
+    _show_scope(console, result.scope)
     show_reasons(console, delivery.reasons)
     _show_notes(console, result.notes)
     colour = "green" if result.exit_status is ExitStatus.SUCCESS else "red"
@@ -86,6 +92,12 @@ def show_reasons(console: Console, reasons: Sequence[Reason]) -> None:
         console.print("[dim]what the API said of a record: cio-spark explain CONF --record ID, or record_status[/dim]")
 
 
+def _show_scope(console: Console, scope: ScopeChoice | None) -> None:
+    """Print why a run looks at all rows, at some, or at none."""
+    if scope is not None:
+        console.print(f"[dim]scope {scope.scope.value}: {escape(scope.reason)}[/dim]", soft_wrap=True)
+
+
 def _show_notes(console: Console, notes: Sequence[str]) -> None:
     """Print notes, which say why this run writes other payload bytes than the last one."""
     for note in notes:
@@ -99,6 +111,8 @@ def show_preview(console: Console, sync: str, preview: Preview) -> None:
     table.add_column("what")
     table.add_column("value", justify="right")
     table.add_row("source", escape(preview.source))
+    if preview.scope is not None:
+        table.add_row("scope", preview.scope.scope.value)
     for name in ("source_rows", "new", "changed", "again", "unchanged", "changed_ignored", "held", "superseded"):
         table.add_row(name.replace("_", " "), f"{getattr(counts, name):,}")
     table.add_row("invalid", f"{counts.invalid or 0:,}")
@@ -106,6 +120,7 @@ def show_preview(console: Console, sync: str, preview: Preview) -> None:
     for name, value in _plan_rows(counts, plan):
         table.add_row(name, value)
     console.print(table)
+    _show_scope(console, preview.scope)
     show_reasons(console, preview.reasons)
     _show_notes(console, preview.notes)
     for payload in preview.samples:
@@ -139,7 +154,7 @@ def show_runs(console: Console, runs: Sequence[Any]) -> None:
         console.print("no runs yet")
         return
     table = Table()
-    for column in ("sync", "run", "started (UTC)", "status", "exit"):
+    for column in ("sync", "run", "started (UTC)", "status", "exit", "scope"):
         table.add_column(column, no_wrap=column == "run", overflow="fold")
     for column in ("source", "accepted"):
         table.add_column(column, justify="right", overflow="fold")
@@ -152,7 +167,7 @@ def show_runs(console: Console, runs: Sequence[Any]) -> None:
         started = f"{as_utc(run['started_at']):%Y-%m-%d %H:%M:%S}"
         others = ", ".join(f"{_count(run[name])} {name}" for name in _OTHER_STATES if run[name])
         version = run["package_version"] or "–"
-        facts = (run["sync"], run["run_id"], started, run["status"], exit_status)
+        facts = (run["sync"], run["run_id"], started, run["status"], exit_status, run["scope"] or "–")
         table.add_row(*facts, source, accepted, others, requests, version)
     console.print(table)
     for run in runs:
