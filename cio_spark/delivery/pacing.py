@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -82,6 +83,6 @@ class Throttle:
             if self.gap_seconds < LEAST_GAP_SECONDS:
                 self.gap_seconds = 0.0
 
-    def wait(self, stop: Stop) -> None:
-        """Wait for the rest of the gap, or until the partition stops."""
-        stop.pause(self._answered_at + self.gap_seconds - self._clock.monotonic())
+    def wait(self, stop: Stop, most_seconds: float = math.inf) -> None:
+        """Wait for the rest of the gap, or until the partition stops, but no longer than `most_seconds`."""
+        stop.pause(min(self._answered_at + self.gap_seconds - self._clock.monotonic(), most_seconds))

@@ -189,7 +189,7 @@ class Sender:
     def _wait(self, sending: Sending) -> Permit:
         """Wait for everything that a request must wait for; the shared slot comes last, so that no slot is wasted."""
         before = self._clock.monotonic()
-        self._throttle.wait(self._stop)
+        self._throttle.wait(self._stop, self._circuit.seconds_left)
         permit = self._circuit.ask(self._stop)
         if permit is not Permit.REFUSED:
             self._rate.wait_turn(self._stop.is_set)

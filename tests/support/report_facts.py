@@ -64,7 +64,13 @@ class Scene:
         total = 1000 * self.batches
         row: dict[str, Any] = dict.fromkeys((*ROW_STATES, *BOOKS), 0)
         row |= {"sync": "orders", "run_id": self.run_id, "status": "succeeded", "exit_status": 0, "error": None}
-        row |= {"source": "shop.orders (version 7)", "started_at": NOON, "balanced": True, "run_seconds": 1.0}
+        row |= {
+            "source": "shop.orders (version 7)",
+            "started_at": NOON,
+            "balanced": True,
+            "run_seconds": 1.0,
+            "scope": "full",
+        }
         row |= {"source_rows": total + 250, "accepted": total - self.failed, "rejected": self.failed, "held": 250}
         return row | {"accounted_rows": total + 250, "run_error_rate_percent": 100 * (self.failed + 250) / total}
 

@@ -51,6 +51,7 @@ def run(**values: Any) -> dict[str, Any]:
         **dict.fromkeys(RUN_COUNTS, 0),
         **{"run_id": "01KB6A0Z1Y2X3W4V5T6S7R8Q9P", "sync": "orders", "status": "failed", "exit_status": 3},
         **{"started_at": datetime(2026, 3, 1, 12, tzinfo=timezone.utc), "error": None, "package_version": "9.8.7"},
+        "scope": "full",
         **values,
     }
 
