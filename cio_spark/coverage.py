@@ -53,6 +53,7 @@ class Coverage:
         fingerprint: hash of the settings that decide about the bytes and the states of records.
         ledger_id: id of the table `record_status`.
         ledger_version: version of `record_status` after the run.
+        letters_version: version of `dead_letters` after the run, if failed records wait there for a replay; else None.
         full_at: time when the newest run that looked at all rows began, in UTC, as ISO 8601.
         full_rows: number of rows that it found in the source.
     """
@@ -63,6 +64,7 @@ class Coverage:
     fingerprint: str
     ledger_id: str
     ledger_version: int
+    letters_version: int | None
     full_at: str
     full_rows: int
 

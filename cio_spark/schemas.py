@@ -66,7 +66,7 @@ SYNC_RUNS = (
     # Columns that were added later come after those that older tables have
     + ", session_settings STRING, send_until TIMESTAMP_LTZ, job_attempt STRING, taken_over_run STRING, "
     "taken_over_wave INT, kind STRING, scope STRING, scope_reason STRING, covered_version BIGINT, coverage STRING, "
-    "fell_back BOOLEAN, gone BIGINT"
+    "fell_back BOOLEAN, gone BIGINT, fingerprint STRING"
 )
 
 DEAD_LETTERS = (

@@ -25,6 +25,7 @@ from cio_spark.results.batch_operations import batches_of
 from cio_spark.schemas import RECORD_KEY_SQL
 
 MOST_RUNS = 20
+MOST_WHOLE_RUNS = 8
 _PLACES = ("run_id", "slowest_batch_id")
 
 
@@ -50,9 +51,16 @@ def observe_sync(
     with ThreadPoolExecutor(max_workers=2) as pool:
         letters = pool.submit(_count_letters, tables, config.sync.name, config.monitoring.most_dead_letters)
         states = (history or read_history(tables, config.sync.name, now)).runs
-        runs = tuple(_facts(run) for run in reversed(states[-MOST_RUNS:]))
+        runs = _newest(states)
         window = _read_window(tables, config, runs, since)
     return Observed(now, since, window, runs, letters.result())
+
+
+def _newest(states: Sequence[RunState]) -> tuple[RunFacts, ...]:
+    """Return the newest runs, newest first, and further back those that saw all rows: most runs see only changes."""
+    facts = [_facts(run) for run in reversed(states)]
+    older = [run for run in facts[MOST_RUNS:] if run.saw_all and run.source_rows is not None and not run.replay]
+    return (*facts[:MOST_RUNS], *older[:MOST_WHOLE_RUNS])
 
 
 def _facts(run: RunState) -> RunFacts:
@@ -73,7 +81,7 @@ def _facts(run: RunState) -> RunFacts:
         limited=run.kind == RunKind.LIMITED.value,
         saw_all=run.scope in (None, Scope.FULL.value),
         fell_back=run.fell_back,
-        requests=None if counts is None else counts["requests"] or 0,
+        requests=None if counts is None else counts["requests"],
     )
 
 

@@ -85,9 +85,9 @@ def start_source_checks(config: SyncConfig, rows: DataFrame, records: DataFrame)
     """
     spark = rows.sparkSession
     return SourceChecks(
-        _begun(spark, rows.count),
-        _begun(spark, lambda: source.has_duplicates(records)),
-        _begun(spark, lambda: try_on_rows(config, rows)),
+        in_background(spark, rows.count),
+        in_background(spark, lambda: source.has_duplicates(records)),
+        in_background(spark, lambda: try_on_rows(config, rows)),
     )
 
 
@@ -100,11 +100,11 @@ def start_checks_of_few(config: SyncConfig, rows: DataFrame, records: DataFrame)
         records: result of `prepare_and_validate` for these rows.
     """
     spark = rows.sparkSession
-    counted = _begun(spark, lambda: source.count_ids(records))
+    counted = in_background(spark, lambda: source.count_ids(records))
     return SourceChecks(
         _mapped(counted, lambda count: count.rows),
         _mapped(counted, lambda count: count.has_duplicates),
-        _begun(spark, lambda: try_on_rows(config, rows)),
+        in_background(spark, lambda: try_on_rows(config, rows)),
     )
 
 
@@ -124,14 +124,14 @@ def checks_of_records(records: DataFrame) -> SourceChecks:
     """Start the same checks for records in memory, whose expressions are already evaluated and need no trial."""
     spark = records.sparkSession
     return SourceChecks(
-        _begun(spark, records.count),
-        _begun(spark, lambda: source.has_duplicates(records)),
-        _begun(spark, lambda: None),
+        in_background(spark, records.count),
+        in_background(spark, lambda: source.has_duplicates(records)),
+        in_background(spark, lambda: None),
     )
 
 
-def _begun(spark: SparkSession, question: Callable[[], _Answer]) -> Future[_Answer]:
-    """Run a query in a background thread and return its future.
+def in_background(spark: SparkSession, question: Callable[[], _Answer]) -> Future[_Answer]:
+    """Run a question in a background thread and return its future.
 
     The thread is a daemon, so a run that is refused can end its process without waiting for the query.
     """

@@ -40,7 +40,8 @@ class Keys:
             rows: rows of any table.
             record_id: their record id.
         """
-        return rows.join(self._small(), key_of(record_id) == F.col(KEY), "left_semi")
+        keys = F.broadcast(self.rows) if self.are_few else self.rows
+        return rows.join(keys, key_of(record_id) == keys[KEY], "left_semi")
 
     def without(self, rows: DataFrame, record_id: Column) -> DataFrame:
         """Return the keys, in the column `KEY`, that are the record id of none of the rows.
@@ -50,9 +51,6 @@ class Keys:
             record_id: their record id.
         """
         return self.rows.join(rows.select(key_of(record_id).alias("found")), F.col(KEY) == F.col("found"), "left_anti")
-
-    def _small(self) -> DataFrame:
-        return F.broadcast(self.rows) if self.are_few else self.rows
 
 
 def key_of(record_id: Column) -> Column:

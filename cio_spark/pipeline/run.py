@@ -103,7 +103,8 @@ def run_sync(
         if scope.choice.scope is not Scope.NONE:
             run.claim_sync(opening, pin)
     if scope.choice.scope is Scope.NONE:
-        return finish_without_work(run, opening, pin)
+        with run.starting("end"):
+            return finish_without_work(run, opening, pin)
     staging = results.Staging(tables, run.claim.run_id)
     work, delivery = None, DeliveryCounts()
     try:

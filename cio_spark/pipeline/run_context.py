@@ -210,6 +210,7 @@ class RunContext:
             "session_settings": settings.to_json(),
             "configuration": json.dumps(self.config.describe()),
             "package_version": VERSION,
+            "fingerprint": None if self.scope is None or self.scope.source is None else self.scope.source.identity,
         }
 
     def claim_sync(self, opening: ClaimOpening, pin: SourcePin) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cio_spark import planning
-from cio_spark.config import ChangeFeedUse, SyncConfig
+from cio_spark.config import ChangeFeedUse, ErrorHandlingStrategy, SyncConfig
 from cio_spark.coverage import Coverage, Scope, ScopeChoice
 from cio_spark.errors import ConfigurationError
-from cio_spark.model import Books
+from cio_spark.model import Books, RunKind
 from cio_spark.pipeline.fingerprint import columns_hash, fingerprint, outside_function
+from cio_spark.pipeline.keys import KEY
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.results import MAINTENANCE_COMMENT, RunState, Tables
 from cio_spark.source import Snapshot
@@ -20,6 +21,7 @@ from cio_spark.spark.delta_table import read_commits, table_id
 from cio_spark.spark.fixed_settings import settings_in_force
 
 _OURS = planning.HOUSEKEEPING | {"ADD COLUMNS", "UPGRADE PROTOCOL"}
+"""Operations on our tables that change no row."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,16 @@ class RunScope:
         source: what the run has pinned; None if no version alone decides the rows.
         covered: what earlier runs have covered; None if there is nothing.
         pending_since: id of the run from which on records may have been left to be tried again; None if none were.
+        ledger_version: version of `record_status` up to which only we have changed it; None if it was not examined.
+        letters_matter: whether failed records wait in dead letters.
     """
 
     choice: ScopeChoice
     source: planning.SourceState | None
     covered: Coverage | None = None
     pending_since: str | None = None
+    ledger_version: int | None = None
+    letters_matter: bool = False
 
 
 def choose_scope(
@@ -65,16 +71,19 @@ def choose_scope(
     base = next((run for run in reversed(runs) if run.coverage is not None), None)
     covered = None if base is None else base.coverage
     source, not_pinned = _pinned(config, tables, snapshot)
-    since = None if base is None else base.run_id
-    statuses = retried_statuses(config)
-    pending = since is not None and any(run.run_id >= since and run.may_have_left(statuses) for run in runs)
+    later = [] if base is None else [run for run in runs if _may_be_later(run, base)]
+    left = [run.run_id for run in later if run.may_have_left(retried_statuses(config))]
+    examined, ledger_problem = None, None
+    if covered is not None and not not_pinned and not asked_for:
+        examined, ledger_problem = _examine_ledger(config, tables, covered)
     facts = planning.ScopeFacts(
         not_pinned=not_pinned,
         asked_for=asked_for,
         source=source,
         covered=covered,
-        ledger_problem=None if covered is None or not_pinned or asked_for else _ledger_problem(tables, covered),
-        pending=pending,
+        ledger_problem=ledger_problem or _other_settings(source, later),
+        pending=bool(left),
+        compares_rows=config.source.where is None,
         uses_changes=config.source.changes is not ChangeFeedUse.OFF,
         full_every=timedelta(days=config.source.full_every_days) if config.source.full_every_days else None,
         now=now,
@@ -88,7 +97,8 @@ def choose_scope(
         choice = planning.choose_by_history(facts, commits)
     if config.source.changes is ChangeFeedUse.REQUIRED and (not_pinned or choice.falls_back):
         raise changes_required(choice.reason)
-    return RunScope(choice, source, covered, since if pending else None)
+    since = min(left, default=None)
+    return RunScope(choice, source, covered, since, examined, letters_matter=waits_in_letters(config))
 
 
 def reason_for_all_rows(limit: int | None, *, full: bool, retry_held: bool) -> str | None:
@@ -124,7 +134,7 @@ def covered_by_run(
         books: the counts of the run.
         began_at: when the run began.
         tables: access to the Delta tables.
-        ledger_version: version of `record_status` before the run wrote any row.
+        ledger_version: version of `record_status` before the run wrote any row, used if the scope names none.
     """
     source = scope.source
     if source is None or not books.balanced or books.not_started or books.in_doubt:
@@ -140,16 +150,37 @@ def covered_by_run(
         columns=source.columns,
         fingerprint=source.fingerprint,
         ledger_id=table_id(tables.spark, tables.name("record_status")),
-        ledger_version=ledger_version,
+        ledger_version=ledger_version if scope.ledger_version is None else scope.ledger_version,
+        letters_version=tables.version("dead_letters") if scope.letters_matter else None,
         full_at=full_at,
         full_rows=full_rows,
     )
+
+
+def _may_be_later(run: RunState, base: RunState) -> bool:
+    """Tell whether a run may have written rows after the run that last covered the source, by its id or its events."""
+    return run.run_id >= base.run_id or run.last_event_at > base.last_event_at or not run.settled
+
+
+def _other_settings(source: planning.SourceState | None, later: Sequence[RunState]) -> str | None:
+    """Return why rows of runs since the last covering one say nothing about this run's bytes; None if they do."""
+    if source is None:
+        return None
+    for run in later:
+        sends_rows = run.kind not in (RunKind.REPLAY.value, RunKind.TAKEN_OVER.value)
+        if sends_rows and run.may_have_written and run.fingerprint != source.identity:
+            return f"run {run.run_id} had another configuration or source"
+    return None
 
 
 def _pinned(config: SyncConfig, tables: Tables, snapshot: Snapshot) -> tuple[planning.SourceState | None, str | None]:
     """Return what the run has pinned, or the reason why no version alone decides the rows."""
     if snapshot.version is None or snapshot.name is None:
         return None, "no version of a Delta table alone decides the rows of this source"
+    if any(name.lower() == KEY for name in snapshot.rows.columns):
+        return None, f"the source has a column {KEY}, which is a name of cio_spark's own"
+    if any("${" in text for text in config.expressions().values()):
+        return None, "an expression has a ${variable} of the session, whose value may change"
     function = outside_function(tables.spark, config)
     if function is not None:
         return None, f"{function} is not one of Spark's own functions, so that its result may change by itself"
@@ -170,22 +201,55 @@ def _pinned(config: SyncConfig, tables: Tables, snapshot: Snapshot) -> tuple[pla
     )
 
 
-def _ledger_problem(tables: Tables, covered: Coverage) -> str | None:
-    """Return why `record_status` no longer says what became of the covered rows; None if it does.
+def _examine_ledger(config: SyncConfig, tables: Tables, covered: Coverage) -> tuple[int | None, str | None]:
+    """Look whether `record_status` still says what became of the covered rows.
 
-    Users reset a sync by deleting its rows, or by restoring an older version of the table.
+    Users reset a sync by deleting its rows, or by restoring an older version of the table. Where failed records wait in
+    dead letters, a letter that was dropped makes its record wait for the next run instead.
+
+    Returns:
+        The version up to which nobody else has changed the table, and the reason why it cannot be used; None for
+        whichever there is not.
     """
     name = tables.name("record_status")
     if table_id(tables.spark, name) != covered.ledger_id:
-        return "record_status is another table than before"
+        return None, "record_status is another table than before"
     version = tables.version("record_status")
-    if version == covered.ledger_version:
+    problem = _foreign_change(tables, "record_status", covered.ledger_version, version, ours=_OURS, maintained=True)
+    if problem is None and waits_in_letters(config):
+        since, now = covered.letters_version, tables.version("dead_letters")
+        if since is None:
+            return None, "dead letters decide now which records wait"
+        # `maintain` drops letters that were delivered by MERGE, and letters that are too old by DELETE
+        problem = _foreign_change(tables, "dead_letters", since, now, ours=_OURS | {"MERGE"}, maintained=False)
+    return (version, None) if problem is None else (None, problem)
+
+
+def _foreign_change(
+    tables: Tables, table: str, since: int, until: int, *, ours: Collection[str], maintained: bool
+) -> str | None:
+    """Return the first change of one of our tables that is neither an append nor one of `ours`; None if there is none.
+
+    Args:
+        tables: access to the Delta tables.
+        table: name of the table.
+        since, until: versions between which the changes are looked at.
+        ours: other operations that change no row that a run needs.
+        maintained: whether all that `maintain` does is one of ours.
+    """
+    if until == since:
         return None
-    commits = read_commits(tables.spark, name, covered.ledger_version, version)
-    if len(commits) != version - covered.ledger_version:
-        return "the history of record_status lacks versions since the last run"
+    commits = read_commits(tables.spark, tables.name(table), since, until)
+    if len(commits) != until - since:
+        return f"the history of {table} lacks versions since the last run"
     for commit in commits:
         appends = commit.operation == "WRITE" and commit.parameters.get("mode") == "Append"
-        if not appends and commit.operation not in _OURS and commit.user_metadata != MAINTENANCE_COMMENT:
-            return f"rows of record_status were changed from outside (version {commit.version}: {commit.operation})"
+        by_maintenance = maintained and commit.user_metadata == MAINTENANCE_COMMENT
+        if not appends and commit.operation not in ours and not by_maintenance:
+            return f"rows of {table} were changed from outside (version {commit.version}: {commit.operation})"
     return None
+
+
+def waits_in_letters(config: SyncConfig) -> bool:
+    """Tell whether a failed record waits in a dead letter for a replay, and is not tried by the next run."""
+    return config.batch.error_handling is ErrorHandlingStrategy.DEAD_LETTER_QUEUE

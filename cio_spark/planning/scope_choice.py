@@ -64,6 +64,11 @@ class SourceState:
     columns: str
     fingerprint: str
 
+    @property
+    def identity(self) -> str:
+        """Return what runs record as their fingerprint: that of the settings, with the table."""
+        return f"{self.fingerprint}/{self.table_id}"
+
 
 @dataclass(frozen=True)
 class ScopeFacts:
@@ -76,6 +81,8 @@ class ScopeFacts:
         covered: what the sync has covered; None before the first run that covered its source.
         ledger_problem: why `record_status` no longer says what the covered rows became; None if it does.
         pending: whether records may wait to be sent again.
+        compares_rows: whether the rows of a full run are all rows of the table, so that a share of changed rows says
+            something; False if the source has a condition.
         uses_changes: False for `changes: off`.
         full_every: time after which all rows are looked at again; None for never.
         now: the present time.
@@ -87,6 +94,7 @@ class ScopeFacts:
     covered: Coverage | None
     ledger_problem: str | None
     pending: bool
+    compares_rows: bool
     uses_changes: bool
     full_every: timedelta | None
     now: datetime
@@ -134,7 +142,7 @@ def choose_by_history(facts: ScopeFacts, commits: Sequence[TableCommit]) -> Scop
     if unknown is not None:
         return ScopeChoice(Scope.FULL, f"version {unknown.version} of the source was made by {unknown.operation}")
     changed = sum(_changed_rows(commit) for commit in changing)
-    if changed > MOST_CHANGED_SHARE * facts.covered.full_rows:
+    if facts.compares_rows and changed > MOST_CHANGED_SHARE * facts.covered.full_rows:
         return ScopeChoice(Scope.FULL, f"about {changed:,} rows have changed, so this costs less than the change feed")
     return ScopeChoice(Scope.INCREMENTAL, f"changes of the versions {first} to {last}", changed_rows=changed)
 

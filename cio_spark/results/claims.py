@@ -263,8 +263,10 @@ def identify_run(opening: ClaimOpening, facts: Mapping[str, Any]) -> Claim:
         opening: the sync's runs so far.
         facts: source, versions and configuration, which it writes into its only row.
     """
-    run_id, _ = _next_run(opening.history.runs, opening.read_at)
-    return Claim(run_id, opening.sync, (), opening.read_at, facts, (), opening.history, is_claimed=False)
+    run_id, number = _next_run(opening.history.runs, opening.read_at)
+    # The number of the newest claim: it must survive where only this row is left of the history
+    numbered = {**facts, "run_number": number - 1}
+    return Claim(run_id, opening.sync, (), opening.read_at, numbered, (), opening.history, is_claimed=False)
 
 
 def check_claim(tables: Tables, claim: Claim, wave: int | None = None) -> None:

@@ -24,6 +24,7 @@ EVENT_COLUMNS = (
         "scope",
         "fell_back",
         "coverage",
+        "fingerprint",
         *RUN_COUNTS,
     ),
 )
@@ -66,6 +67,7 @@ class RunState:
         error: the sentence about its end; None if there is none.
         counts: numbers of its books, named as in `schemas.RUN_COUNTS`; None if it has no books.
         coverage: which source rows the sync has covered by it; None if the run changed nothing about that.
+        fingerprint: what it recorded as the fingerprint of its settings and its source; None if it recorded none.
     """
 
     run_id: str
@@ -95,6 +97,7 @@ class RunState:
     error: str | None = None
     counts: Mapping[str, int | None] | None = field(default=None)
     coverage: Coverage | None = None
+    fingerprint: str | None = None
 
     @property
     def accounted_rows(self) -> int | None:
@@ -107,7 +110,8 @@ class RunState:
         Args:
             statuses: statuses of records that are tried again.
         """
-        return self.counts is None or any(self.counts[name] for name in statuses)
+        counts = self.counts
+        return counts is None or not self.settled or any(counts[name] for name in (*statuses, "in_doubt"))
 
     @property
     def may_have_written(self) -> bool:
@@ -172,6 +176,7 @@ def _state_of(run_id: str, events: Sequence[Mapping[str, Any]]) -> RunState | No
         error=end.get("error"),
         counts={name: end.get(name) for name in RUN_COUNTS} if has_books else None,
         coverage=Coverage.from_json(end.get("coverage")),
+        fingerprint=first.get("fingerprint"),
     )
 
 

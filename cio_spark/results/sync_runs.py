@@ -22,6 +22,7 @@ from cio_spark.results.views import read_state
 from cio_spark.schemas import RUN_COUNTS
 from cio_spark.spark import failures as spark_errors
 from cio_spark.spark.delta_table import known_version
+from cio_spark.spark.versions import to_arrow
 
 NEWEST = timedelta(days=7)
 """Claims read the runs of the last seven days first."""
@@ -200,7 +201,8 @@ def _events(tables: Tables, *conditions: Column) -> list[dict[str, Any]]:
     columns = [F.col(name) if name in there else F.lit(None).alias(name) for name in EVENT_COLUMNS]
     committed = F.col("_metadata.file_modification_time").alias("committed_at")
     found = rows.where(reduce(lambda one, other: one & other, conditions)).select(*columns, committed)
-    return [row.asDict() for row in found.collect()]
+    events: list[dict[str, Any]] = to_arrow(found).to_pylist()
+    return events
 
 
 def last_runs(tables: Tables, sync: str | None, limit: int) -> list[Row]:

@@ -104,7 +104,9 @@ def read_commits(spark: SparkSession, name: str, after: int, until: int) -> list
         after: the version after which the first commit comes.
         until: the version of the last commit.
     """
-    history = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {until - after + _MARGIN}")
+    # The limit counts from the newest commit, which others may have written meanwhile
+    newest = max(until, newest_version(spark, name))
+    history = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {newest - after + _MARGIN}")
     columns = ("version", "operation", "operationMetrics", "operationParameters", "userMetadata")
     commits = [
         Commit(

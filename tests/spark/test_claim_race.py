@@ -136,7 +136,11 @@ def test_a_claim_is_as_old_as_its_commit_whatever_the_clock_of_its_owner_says(sy
         claim(sync, minutes=2)
 
 
-def test_claims_read_the_newest_runs_once_one_of_them_has_settled_what_was_before(sync: Bench) -> None:
+def test_claims_read_the_newest_runs_once_one_of_them_has_settled_what_was_before(
+    sync: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync_runs, "FEW_COMMITS", 0)
+    monkeypatch.setattr(sync_runs, "ENOUGH_RUNS", 1)
     old = claim(sync, minutes=-60 * 24 * 30)
     end_run(sync.tables, RunEnd(old.run_id, sync.name, SystemClock().now(), "failed", None, None))
     # No run is newer, so this one may still have to be recovered

@@ -490,6 +490,8 @@ IN_WHOLE_RUNS = {
     "dead_letters.store_payloads": "test_payloads_are_kept_or_not",
     "dead_letters.keep_days": "test_letters_go_when_their_days_are_over",
     "monitoring.window_minutes": "test_alerts_look_as_far_back_as_the_window",
+    "source.changes": "test_changes_and_full_every_days_decide_what_a_run_looks_at",
+    "source.full_every_days": "test_changes_and_full_every_days_decide_what_a_run_looks_at",
 }
 """Fields whose effect needs a whole run, each with its test below."""
 
@@ -582,6 +584,23 @@ def test_a_run_computes_in_the_syncs_time_zone(bench: Bench, zone: str, hour: st
     bench.run(payload={"time_zone": zone, "properties": {"set": {"hour": "date_format(at, 'HH')"}}})
     (message,) = bench.api.received.by_person("p1")
     assert message["payload"]["properties"] == {"hour": hour}
+
+
+def test_changes_and_full_every_days_decide_what_a_run_looks_at(bench: Bench) -> None:
+    def scope(**source: object) -> str:
+        chosen = bench.run(full=False, source=source).scope
+        assert chosen is not None
+        return chosen.reason
+
+    assert scope() == "no run has covered the source yet"
+    bench.write_sql(f"SELECT * FROM ({ROWS}) WHERE id = '1'")
+    assert scope(changes="off") == "source.changes is off"
+    long_ago = 'regexp_replace(coverage, \'"full_at": "20..\', \'"full_at": "2001\')'
+    bench.spark.sql(
+        f"UPDATE {bench.tables.name('sync_runs')} SET coverage = {long_ago} WHERE sync = '{bench.name}'"
+    ).collect()
+    assert scope(full_every_days=0).startswith("the source has not changed")
+    assert scope(full_every_days=3).startswith("reconciliation")
 
 
 @pytest.mark.parametrize(("minutes", "waves"), [(3.0, 1), (0.02, 2)])

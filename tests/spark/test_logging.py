@@ -130,7 +130,11 @@ def test_a_sync_of_one_wave_says_each_step_and_a_second_one_that_there_is_nothin
     assert "looking for what still needs sending" not in first.stdout
     assert "limited by" not in first.stdout
 
-    second = invoke(orders, "sync", conf, log=())  # standard output is no terminal
+    idle = events_of(invoke(orders, "sync", conf))
+    assert names(idle) == ["run_started", "run_ended"]
+    assert (idle[-1]["scope"], idle[-1]["source_rows"]) == ("none", 0)
+
+    second = invoke(orders, "sync", conf, "--full", log=())  # standard output is no terminal
     again = events_of(second)
     assert names(again) == ["claim_made", "run_started", "run_planned", "run_ended"]
     assert only(again, Event.RUN_PLANNED)["unchanged"] == again[-1]["unchanged"] == 40
@@ -144,7 +148,7 @@ def test_off_is_silent_and_shows_progress_and_text_is_for_people(orders: Bench, 
     text = invoke(orders, "sync", conf, log=("--log", "text"))
     assert [line.split()[1:3] for line in text.stderr.splitlines()][-1] == ["info", "run_ended"]
     assert f"sync={orders.name}" in text.stderr
-    off = invoke(orders, "sync", conf, log=("--log", "off"))
+    off = invoke(orders, "sync", conf, "--full", log=("--log", "off"))
     assert off.stderr == ""
     assert "looking for what still needs sending" in off.stdout
 

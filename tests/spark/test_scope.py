@@ -407,3 +407,65 @@ def test_no_job_reads_the_source_if_nothing_has_changed(people: Bench) -> None:
 def test_a_refused_key_is_said_although_nothing_would_be_sent(people: Bench) -> None:
     with pytest.raises(AuthenticationError):
         run(people, key="another-key")
+
+
+def test_many_runs_without_changes_hide_neither_the_claims_before_them_nor_their_numbers(
+    people: Bench, source: ChangingSource
+) -> None:
+    numbers = people.tables.read("sync_runs").where(F.col("sync") == people.name)
+    assert scope_of(run(people))[0] == "none"
+    people.spark.sql(  # as maintenance leaves it: the newest run alone
+        f"DELETE FROM {people.tables.name('sync_runs')} WHERE sync = '{people.name}' AND scope <> 'none'"
+    ).collect()
+    people.spark.sql(
+        f"DELETE FROM {people.tables.name('sync_runs')} WHERE sync = '{people.name}' AND scope IS NULL"
+    ).collect()
+    source.set_plan("id = 'r1'", "paid")
+    assert scope_of(run(people)) == ("incremental", 1, 1)
+    assert numbers.agg(F.max("run_number")).collect()[0][0] == 2
+
+
+def test_a_trial_of_another_mapping_that_is_taken_back_is_taken_back_at_the_api_too(
+    people: Bench, source: ChangingSource
+) -> None:
+    people.payload = PEOPLE | {"traits": {"set": {"plan": {"value": "trial"}}}}
+    assert run(people, limit=3).books.delivery.accepted == 3
+    people.payload = PEOPLE
+    result = run(people)
+    assert scope_of(result) == ("full", 40, 3)
+    assert result.scope.reason.endswith("had another configuration or source")
+    assert source.version == last_row(people)["covered_version"]
+
+
+def test_a_record_whose_dead_letter_was_dropped_goes_again(bench: Callable[..., Bench]) -> None:
+    queue = {"error_handling": "dead_letter_queue", "retry_attempts": 0}
+    people = bench(PEOPLE, batch=queue)
+    ChangingSource(people.spark, people.source).create(4)
+    people.api.script(Fault(status=500, after=1, times=1))
+    assert run(people).books.delivery.failed == 4
+    people.api.clear_faults()
+    assert scope_of(run(people)) == ("incremental", 0, 0)
+    assert scope_of(run(people)) == ("none", 0, 0)
+    people.spark.sql(f"DELETE FROM {people.tables.name('dead_letters')} WHERE sync = '{people.name}'").collect()
+    result = run(people)
+    assert scope_of(result) == ("full", 4, 4)
+    assert "dead_letters were changed from outside" in result.scope.reason
+
+
+def test_a_source_with_a_column_named_like_our_key_is_compared_whole(bench: Callable[..., Bench]) -> None:
+    people = bench(PEOPLE)
+    source = ChangingSource(people.spark, people.source)
+    source.create()
+    source.sql("ALTER TABLE {people} ADD COLUMNS (CIO_Spark_Key STRING)")
+    run(people)
+    source.set_plan("id = 'r1'", "paid")
+    assert scope_of(run(people)) == ("full", 40, 1)
+
+
+def test_a_condition_that_keeps_few_rows_does_not_make_every_change_large(bench: Callable[..., Bench]) -> None:
+    people = bench(PEOPLE, source={"where": "id = 'r1'"})
+    source = ChangingSource(people.spark, people.source)
+    source.create()
+    run(people)
+    source.set_plan("active", "paid")
+    assert scope_of(run(people)) == ("incremental", 1, 1)

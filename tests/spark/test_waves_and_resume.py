@@ -154,7 +154,7 @@ def test_the_batches_of_a_lost_run_are_filled_in_by_the_settings_that_it_had(
             orders.run(**then)
     now: dict[str, Any] = {"sync": {"priority": "low"}, "batch": {"strategy": "adaptive"}}
     with monkeypatch.context() as broken:  # the next run fills in the batches, and dies before it can record that
-        broken.setattr(results, "mark_settled", fail)
+        broken.setattr(results, "end_run", fail)
         with pytest.raises(CioSparkError):
             orders.run(**now)
     assert orders.run(**now).books.delivery.persisted == 0

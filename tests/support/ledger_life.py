@@ -57,7 +57,6 @@ class Ending(Enum):
     CANCELLATION = "cancelled after the wave"
     DEATH_IN_BOOKS = "the process dies before its dead letters"
     DEATH_AT_END = "the process dies before its end is written"
-    DEATH_IN_SETTLING = "the process dies when it has settled earlier ones, and has not said so"
 
 
 TROUBLES: dict[str, Fault] = {
@@ -127,7 +126,6 @@ def ending(how: Ending, wave: int, cancellation: Cancellation) -> Iterator[None]
     fatal = {
         Ending.DEATH_IN_BOOKS: (pipeline_books, "write_dead_letters"),
         Ending.DEATH_AT_END: (results, "end_run"),
-        Ending.DEATH_IN_SETTLING: (results, "mark_settled"),
     }
     with (
         mock.patch.object(results, "append_record_status", append),

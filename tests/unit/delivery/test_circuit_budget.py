@@ -143,6 +143,6 @@ def test_no_outage_lasts_longer_than_the_budget_and_its_last_requests(
 
     assert len(fates(groups)) == 100
     assert set(fates(groups).values()) == {"failed", "not_attempted"}
-    # The bound adds to the budget: the first request, whose failure begins it, a request that is under way when it ends,
-    # the last trial, and the lane's gap after a 429. On this clock the sleeps of the lanes add up
+    # The bound adds to the budget: the first request, whose failure begins it, a request that is under way when it
+    # ends, the last trial, and the lane's gap after a 429. On this clock the sleeps of the lanes add up
     assert clock.seconds <= lanes * (BUDGET + 3 * seconds_of_a_request + 4.0)
