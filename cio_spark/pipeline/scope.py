@@ -71,7 +71,7 @@ def choose_scope(
     base = next((run for run in reversed(runs) if run.coverage is not None), None)
     covered = None if base is None else base.coverage
     source, not_pinned = _pinned(config, tables, snapshot)
-    later = [] if base is None else [run for run in runs if _may_be_later(run, base)]
+    later = [] if base is None else [run for run in runs if run is base or _may_be_later(run, base)]
     left = [run.run_id for run in later if run.may_have_left(retried_statuses(config))]
     examined, ledger_problem = None, None
     if covered is not None and not not_pinned and not asked_for:
@@ -81,7 +81,8 @@ def choose_scope(
         asked_for=asked_for,
         source=source,
         covered=covered,
-        ledger_problem=ledger_problem or _other_settings(source, later),
+        ledger_problem=ledger_problem,
+        other_runs=_other_settings(source, later),
         pending=bool(left),
         compares_rows=config.source.where is None,
         uses_changes=config.source.changes is not ChangeFeedUse.OFF,

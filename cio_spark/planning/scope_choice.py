@@ -80,6 +80,7 @@ class ScopeFacts:
         source: what the run has pinned; None if `not_pinned` is set.
         covered: what the sync has covered; None before the first run that covered its source.
         ledger_problem: why `record_status` no longer says what the covered rows became; None if it does.
+        other_runs: why rows that later runs wrote say nothing about this run's bytes; None if they do.
         pending: whether records may wait to be sent again.
         compares_rows: whether the rows of a full run are all rows of the table, so that a share of changed rows says
             something; False if the source has a condition.
@@ -93,6 +94,7 @@ class ScopeFacts:
     source: SourceState | None
     covered: Coverage | None
     ledger_problem: str | None
+    other_runs: str | None
     pending: bool
     compares_rows: bool
     uses_changes: bool
@@ -155,8 +157,6 @@ def _reason_for_all_rows(facts: ScopeFacts) -> str | None:
     source, covered = facts.source, facts.covered
     if covered is None or source is None:
         return "no run has covered the source yet"
-    if facts.ledger_problem is not None:
-        return facts.ledger_problem
     if source.fingerprint != covered.fingerprint:
         return "the configuration, the session or the package has changed in a way that decides about bytes"
     if source.table_id != covered.table_id:
@@ -165,6 +165,9 @@ def _reason_for_all_rows(facts: ScopeFacts) -> str | None:
         return f"the source has gone back to version {source.version}"
     if source.columns != covered.columns:
         return "the columns that the sync uses have changed"
+    problem = facts.ledger_problem or facts.other_runs
+    if problem is not None:
+        return problem
     if facts.full_every is not None and facts.now - covered.last_full_run > facts.full_every:
         return f"reconciliation: the last full run began on {covered.last_full_run:%Y-%m-%d}"
     return None

@@ -102,6 +102,7 @@ def test_a_run_looks_at_the_changed_rows_only_and_sends_what_a_full_run_sends(
     assert full.scope.reason == "--full"
 
 
+@pytest.mark.slow
 def test_an_update_that_changes_no_value_sends_nothing(people: Bench, source: ChangingSource) -> None:
     source.set_plan("id = 'r1'", "free")
     result = run(people)
@@ -141,6 +142,7 @@ def test_a_row_that_enters_or_leaves_the_condition_is_looked_at(bench: Callable[
     assert scope_of(run(people)) == ("incremental", 1, 1)
 
 
+@pytest.mark.slow
 def test_of_two_rows_with_one_id_the_one_that_stays_is_sent_when_the_other_goes(bench: Callable[..., Bench]) -> None:
     people = bench(PEOPLE, source={"order_by": ["plan DESC"]})
     source = ChangingSource(people.spark, people.source)
@@ -155,6 +157,7 @@ def test_of_two_rows_with_one_id_the_one_that_stays_is_sent_when_the_other_goes(
     assert people.api.received.by_person("p1")[-1]["payload"]["traits"] == {"plan": "zoo"}
 
 
+@pytest.mark.slow
 def test_a_row_that_gets_another_id_is_a_new_record_and_the_old_one_is_gone(
     people: Bench, source: ChangingSource
 ) -> None:
@@ -165,6 +168,7 @@ def test_a_row_that_gets_another_id_is_a_new_record_and_the_old_one_is_gone(
     assert [row["record_id"] for row in people.statuses(result.run_id)] == ["renamed"]
 
 
+@pytest.mark.slow
 def test_rows_without_an_id_are_looked_at_when_one_of_them_changes(people: Bench, source: ChangingSource) -> None:
     source.sql("INSERT INTO {people} SELECT CAST(NULL AS STRING), 'nobody', 'free', true, timestamp_seconds(1)")
     result = run(people)
@@ -204,6 +208,7 @@ def test_rows_of_waves_that_never_started_stay_uncovered(bench: Callable[..., Be
     assert last_row(people)["covered_version"] == source.version
 
 
+@pytest.mark.slow
 def test_a_limited_run_covers_nothing(bench: Callable[..., Bench]) -> None:
     people = bench(PEOPLE)
     ChangingSource(people.spark, people.source).create()
@@ -225,8 +230,13 @@ REASONS: dict[str, tuple[list[str], str, str]] = {
     "an unknown operation": (["ALTER TABLE {people} ADD COLUMNS (extra STRING)"], "feed", "ADD COLUMNS"),
 }
 
+QUICK = ("feed switched on later", "replaced")
+"""Cases of `make test`; `make test-all` has them all."""
 
-@pytest.mark.parametrize("case", REASONS)
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[] if case in QUICK else [pytest.mark.slow]) for case in REASONS]
+)
 def test_a_run_looks_at_all_rows_and_says_why(bench: Callable[..., Bench], case: str) -> None:
     statements, feed, reason = REASONS[case]
     people = bench(PEOPLE)
@@ -291,6 +301,7 @@ def test_rows_of_the_ledger_that_users_delete_are_sent_again(people: Bench) -> N
     assert "changed from outside" in result.scope.reason
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("source")
 def test_maintenance_of_the_ledger_is_no_reason_to_look_at_all_rows(people: Bench) -> None:
     maintain_tables(people.tables, keep_days=0, now=SystemClock().now(), sync=people.name)
@@ -300,10 +311,10 @@ def test_maintenance_of_the_ledger_is_no_reason_to_look_at_all_rows(people: Benc
 @pytest.mark.parametrize(
     "section",
     [
-        {"source": {"where": "id <> 'r1'"}},
         {"payload": PEOPLE | {"traits": {"include": ["plan", "active"]}}},
-        {"sync": {"on_change": "ignore"}},
-        {"batch": {"error_handling": "dead_letter_queue"}},
+        pytest.param({"source": {"where": "id <> 'r1'"}}, marks=pytest.mark.slow),
+        pytest.param({"sync": {"on_change": "ignore"}}, marks=pytest.mark.slow),
+        pytest.param({"batch": {"error_handling": "dead_letter_queue"}}, marks=pytest.mark.slow),
     ],
     ids=lambda section: next(iter(section)),
 )
@@ -315,6 +326,7 @@ def test_another_configuration_makes_a_run_look_at_all_rows(people: Bench, secti
     assert "the configuration" in result.scope.reason
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("source")
 def test_settings_that_decide_nothing_about_rows_leave_the_scope(people: Bench) -> None:
     assert scope_of(run(people, batch={"max_batch_size": 7, "strategy": "size_based"})) == ("none", 0, 0)
@@ -335,6 +347,7 @@ def test_changes_off_compares_all_rows_and_required_refuses_to(bench: Callable[.
     assert result.scope.reason == "source.changes is off"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("source")
 def test_after_so_many_days_a_run_looks_at_all_rows(people: Bench) -> None:
     table = people.tables.name("sync_runs")
@@ -349,6 +362,7 @@ def test_after_so_many_days_a_run_looks_at_all_rows(people: Bench) -> None:
     assert scope_of(run(people)) == ("none", 0, 0)
 
 
+@pytest.mark.slow
 def test_a_query_has_no_version_and_is_compared_whole(bench: Callable[..., Bench]) -> None:
     people = bench(PEOPLE)
     ChangingSource(people.spark, people.source).create()
@@ -359,6 +373,7 @@ def test_a_query_has_no_version_and_is_compared_whole(bench: Callable[..., Bench
     assert "no version of a Delta table" in result.scope.reason
 
 
+@pytest.mark.slow
 def test_a_function_from_outside_spark_makes_every_run_look_at_all_rows(
     bench: Callable[..., Bench], spark: SparkSession
 ) -> None:
@@ -384,6 +399,7 @@ def test_a_preview_shows_the_scope_and_writes_nothing(people: Bench, source: Cha
     assert (preview.scope.scope, preview.counts.to_send) == (Scope.NONE, 0)
 
 
+@pytest.mark.slow
 def test_three_runs_that_cannot_use_the_feed_open_an_alert(bench: Callable[..., Bench]) -> None:
     people = bench(PEOPLE, batch={"enable_monitoring": True})
     source = ChangingSource(people.spark, people.source, feed=False)
@@ -441,7 +457,7 @@ def test_a_record_whose_dead_letter_was_dropped_goes_again(bench: Callable[..., 
     queue = {"error_handling": "dead_letter_queue", "retry_attempts": 0}
     people = bench(PEOPLE, batch=queue)
     ChangingSource(people.spark, people.source).create(4)
-    people.api.script(Fault(status=500, after=1, times=1))
+    people.api.script(Fault(status=500, after=1))
     assert run(people).books.delivery.failed == 4
     people.api.clear_faults()
     assert scope_of(run(people)) == ("incremental", 0, 0)
@@ -452,6 +468,7 @@ def test_a_record_whose_dead_letter_was_dropped_goes_again(bench: Callable[..., 
     assert "dead_letters were changed from outside" in result.scope.reason
 
 
+@pytest.mark.slow
 def test_a_source_with_a_column_named_like_our_key_is_compared_whole(bench: Callable[..., Bench]) -> None:
     people = bench(PEOPLE)
     source = ChangingSource(people.spark, people.source)
