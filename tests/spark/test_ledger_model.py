@@ -67,6 +67,17 @@ def test_customer_io_holds_what_the_source_holds_whatever_happened_on_the_way(
     live(spark, warehouse, LedgerModel(keeps_state=True, queues=queues), rounds)
 
 
+@pytest.mark.slow
+@CHOSEN
+@given(rounds=ROUNDS, queues=st.booleans())
+@example(rounds=BACK_AND_FORTH, queues=False)
+@example(rounds=REFUSED_AND_REPLAYED, queues=True)
+def test_runs_that_look_at_what_has_changed_keep_the_promise_too(
+    spark: SparkSession, warehouse: Path, rounds: list[Round], queues: bool
+) -> None:
+    live(spark, warehouse, LedgerModel(keeps_state=True, queues=queues), rounds, by_changes=True)
+
+
 @CHOSEN
 @given(rounds=ROUNDS, queues=st.booleans())
 @example(rounds=REFUSED_AND_REPLAYED, queues=True)

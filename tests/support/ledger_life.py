@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 from ledger_model import LedgerModel, Tried, messages_of
-from ledger_source import PERSON_OF, Edit
+from ledger_source import PERSON_OF, Edit, Version
 from pyspark.sql import SparkSession
 from sync_bench import KEY, Bench
 
@@ -141,16 +141,27 @@ def ending(how: Ending, wave: int, cancellation: Cancellation) -> Iterator[None]
 
 
 class Life:
-    """Runs one sync round after round, from its first run until it sends nothing more."""
+    """Runs one sync round after round, from its first run until it sends nothing more.
 
-    def __init__(self, spark: SparkSession, warehouse: Path, api: StandIn, model: LedgerModel) -> None:
+    Args:
+        spark: the session.
+        warehouse: folder of the tables.
+        api: the stand-in.
+        model: the model that checks every run.
+        by_changes: whether the source has a change feed, and runs look at what has changed.
+    """
+
+    def __init__(
+        self, spark: SparkSession, warehouse: Path, api: StandIn, model: LedgerModel, *, by_changes: bool = False
+    ) -> None:
         number = next(_numbers)
         values = {"include": ["rec", "plan"]}
         call = {"call": "identify", "traits": values}
         if not model.keeps_state:
             call = {"call": "track", "event": {"value": "Plan Changed"}, "properties": values}
         sections: dict[str, dict[str, Any]] = {
-            "source": {"order_by": ["n DESC"]},
+            # With a condition, no number of changed rows makes a run look at all rows
+            "source": {"order_by": ["n DESC"], **({"where": "rec IS NOT NULL"} if by_changes else {})},
             # Requests are sent one at a time, so that the n-th request is the same each time
             "batch": {
                 "max_batch_size": 4,
@@ -164,6 +175,7 @@ class Life:
         payload = {**call, "record_id": "rec", "user_id": "person", "timestamp": "at"}
         self.bench = Bench(spark, warehouse, api, f"life{number}", payload, sections)
         self.model = model
+        self._by_changes = by_changes
         for record in PERSON_OF:
             model.source.edit(Edit.CHANGE, record)
 
@@ -174,9 +186,10 @@ class Life:
             the result of the run; None if the run died or failed.
         """
         model, bench = self.model, self.bench
+        before = model.source.rows_by_record()
         for edit in round_.edits:
             model.source.edit(*edit)
-        bench.write_sql(model.source.sql())
+        self._write(before)
         bench.api.clear_faults()
         bench.api.script(Fault(poison=frozenset(model.source.poisoned)))
         trouble = TROUBLES[round_.trouble]
@@ -195,6 +208,22 @@ class Life:
         model.observe(received, tried, result, replay=replay, cancelled=cancellation.requested)
         return result
 
+    def _write(self, before: dict[str, list[Version]]) -> None:
+        """Write the source; if runs look at what has changed, write only the records that did."""
+        rows, table = self.model.source, f"delta.`{self.bench.source}`"
+        if not self._by_changes:
+            self.bench.write_sql(rows.sql())
+            return
+        if not self.bench.source.exists():
+            feed = "TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')"
+            self.bench.spark.sql(f"CREATE TABLE {table} USING delta {feed} AS {rows.sql()}")
+            return
+        after = rows.rows_by_record()
+        changed = ", ".join(f"'{name}'" for name in {*before, *after} if before.get(name) != after.get(name))
+        if changed:
+            self.bench.spark.sql(f"DELETE FROM {table} WHERE rec IN ({changed})").collect()
+            self.bench.spark.sql(f"INSERT INTO {table} SELECT * FROM ({rows.sql()}) WHERE rec IN ({changed})").collect()
+
     def _run(self, round_: Round, cancellation: Cancellation) -> SyncResult:
         bench, batch = self.bench, {"retry_attempts": round_.retries}
         if round_.work is Work.REPLAY:
@@ -210,6 +239,7 @@ class Life:
             delivery={"wave_minutes": 0.005 if round_.in_waves else 3.0},
             retry_held=round_.work is Work.RETRY_HELD,
             cancellation=cancellation,
+            full=not self._by_changes,
         )
 
     def end(self) -> None:
@@ -228,9 +258,11 @@ class Life:
         self.model.check_end()
 
 
-def live(spark: SparkSession, warehouse: Path, model: LedgerModel, rounds: list[Round]) -> None:
+def live(
+    spark: SparkSession, warehouse: Path, model: LedgerModel, rounds: list[Round], *, by_changes: bool = False
+) -> None:
     with StandIn(api_key=KEY) as api:
-        life = Life(spark, warehouse, api, model)
+        life = Life(spark, warehouse, api, model, by_changes=by_changes)
         for round_ in rounds:
             life.live(round_)
         life.end()

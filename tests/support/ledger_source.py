@@ -72,6 +72,13 @@ class Source:
         self.rows[version.record] = version
         self.superseded.pop(version.record, None)
 
+    def rows_by_record(self) -> dict[str, list[Version]]:
+        """Return the rows of each record, its older duplicate last."""
+        return {
+            record: [row, *([self.superseded[record]] if record in self.superseded else [])]
+            for record, row in self.rows.items()
+        }
+
     def sql(self) -> str:
         values = [
             f"('{row.record}', '{PERSON_OF[row.record]}', '{row.plan}', "
