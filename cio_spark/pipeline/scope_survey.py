@@ -61,7 +61,8 @@ def survey_scope(
         snapshot, records = pinned, prepare_and_validate(run.config, pinned.rows)
     checks = start_source_checks(run.config, snapshot.rows, records)
     run.lease.expect(survey_seconds(checks.rows.result(), run.slots.count))
-    knows = knows_records(run.tables, earlier, run.config.sync.name, run.claim.history.runs)
+    before = [one for one in run.claim.history.runs if one.run_id != run.claim.run_id]
+    knows = knows_records(run.tables, earlier, run.config.sync.name, before)
     known = read_known_records(run.config, run.tables, earlier, retry_held=retry_held) if knows else None
     return survey(run.config, records, checks, known, slots=run.slots, staging=staging)
 
