@@ -41,8 +41,8 @@ class Measured:
     @property
     def scope(self) -> str:
         """Scope of the last run, if this version of the product has scopes; else an empty text."""
-        scope = getattr(self.result, "scope", "")
-        return str(getattr(scope, "value", scope))
+        choice = getattr(self.result, "scope", None)
+        return "" if choice is None else str(choice.scope)
 
     @property
     def of_scan(self) -> float:
