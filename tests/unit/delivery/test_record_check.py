@@ -85,6 +85,7 @@ def test_random_bytes_in_any_text_column_end_as_a_record_that_is_sent_or_an_inva
 
     found = code_by_hash(delivered(chunk, client, hold_person_after_failure=overwrites, lanes=lanes))
 
+    persons: list[object] = list(columns.get("person_key", range(6)))
     for number in range(6):
         refused = columns.get("error_code", [None] * 6)[number] is not None
         broken = any(not is_utf8(columns[name][number]) for name in SEEN if name in columns)
@@ -94,6 +95,8 @@ def test_random_bytes_in_any_text_column_end_as_a_record_that_is_sent_or_an_inva
             assert found[number] == ("invalid", "not_utf8")
         elif "payload" in columns:
             assert found[number] == ("invalid", "not_one_item")  # random bytes are no JSON object
+        elif number == 5 and overwrites and persons[4] == persons[5] and found[5][0] == "not_attempted":
+            assert found[4][0] == "rejected"  # an earlier record of the same person was refused
         else:
             assert found[number] == (("rejected", "http_400") if number == 4 else ("accepted", None))
 
