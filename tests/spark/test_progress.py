@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from heard_progress import Heard
 from sync_bench import KEY, Bench, order_rows
 
 from cio_spark.config import ApiKey
 from cio_spark.errors import ExitStatus
-from cio_spark.model import DeliveryPlan, SyncResult
+from cio_spark.model import SyncResult
 from cio_spark.pipeline import run_sync
-from cio_spark.pipeline.progress import DeliveryProgress, NullProgress
 from cio_spark.spark.returned_rows import ReturnedRows
 from cio_spark.standin import Fault
 
 ROWS = 4_000
-
-
-class Heard(NullProgress):
-    """Remembers the plan and the progress that it was told."""
-
-    def __init__(self) -> None:
-        self.plans: list[DeliveryPlan] = []
-        self.told: list[DeliveryProgress] = []
-
-    def planned(self, sync: str, plan: DeliveryPlan) -> None:  # noqa: ARG002  the signature of `Progress`
-        self.plans.append(plan)
-
-    def delivered(self, progress: DeliveryProgress) -> None:
-        self.told.append(progress)
 
 
 def run(bench: Bench, heard: Heard, engine: str) -> SyncResult:

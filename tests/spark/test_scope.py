@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from changing_source import ChangingSource
+from changing_source import PEOPLE, ChangingSource
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sync_bench import Bench, claim_by_hand
@@ -19,14 +19,6 @@ from cio_spark.model import SyncResult
 from cio_spark.pipeline import preview_sync
 from cio_spark.results import maintain_tables
 from cio_spark.standin import Fault
-
-PEOPLE: dict[str, Any] = {
-    "call": "identify",
-    "record_id": "id",
-    "user_id": "person",
-    "timestamp": "at",
-    "traits": {"include": ["plan"]},
-}
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from changing_source import ChangingSource
+from changing_source import PEOPLE, ChangingSource
 from pyspark.sql import SparkSession
 from sync_bench import KEY, Bench
 
@@ -23,13 +23,6 @@ from cio_spark.errors import CioSparkError
 from cio_spark.model import SyncResult
 from cio_spark.standin import Fault, StandIn
 
-PEOPLE: dict[str, Any] = {
-    "call": "identify",
-    "record_id": "id",
-    "user_id": "person",
-    "timestamp": "at",
-    "traits": {"include": ["plan"]},
-}
 STEPS = 7
 PLANS = ("free", "paid", "gold")
 

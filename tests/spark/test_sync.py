@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from heard_progress import Heard
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sync_bench import KEY, ORDERS, Bench, order_rows
@@ -15,9 +16,8 @@ from sync_bench import KEY, ORDERS, Bench, order_rows
 from cio_spark.config import ApiKey
 from cio_spark.delivery import deliver_partition, engine
 from cio_spark.errors import ExitStatus
-from cio_spark.model import DeliveryPlan, SyncResult
+from cio_spark.model import SyncResult
 from cio_spark.pipeline import run_sync
-from cio_spark.pipeline.progress import DeliveryProgress, NullProgress
 from cio_spark.standin import Fault, StandIn
 from cio_spark.version import VERSION
 
@@ -73,20 +73,6 @@ def test_counts_in_sync_runs_are_those_of_the_result(delivered: tuple[Bench, Syn
     assert run["requests"] == result.books.delivery.requests
     assert run["package_version"] == VERSION
     assert run["ledger_version"] < orders.tables.version("record_status")
-
-
-class Heard(NullProgress):
-    """Remembers the plans and the progress that it was told."""
-
-    def __init__(self) -> None:
-        self.plans: list[DeliveryPlan] = []
-        self.told: list[DeliveryProgress] = []
-
-    def planned(self, sync: str, plan: DeliveryPlan) -> None:  # noqa: ARG002  the signature of `Progress`
-        self.plans.append(plan)
-
-    def delivered(self, progress: DeliveryProgress) -> None:
-        self.told.append(progress)
 
 
 @pytest.mark.parametrize("watched", [True, pytest.param(False, marks=pytest.mark.slow)])

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import SparkSession
+
+# The payload of an identify sync of the people of a `ChangingSource`
+PEOPLE: dict[str, Any] = {
+    "call": "identify",
+    "record_id": "id",
+    "user_id": "person",
+    "timestamp": "at",
+    "traits": {"include": ["plan"]},
+}
 
 
 @dataclass
