@@ -52,8 +52,8 @@ class Coverage:
         columns: hash of the names, types and defaults of the columns that the sync uses.
         fingerprint: hash of the settings that decide about the bytes and the states of records.
         ledger_id: id of the table `record_status`.
-        ledger_version: version of `record_status` after the run.
-        letters_version: version of `dead_letters` after the run, if failed records wait there for a replay; else None.
+        ledger_version: version of `record_status` up to which only we have changed it.
+        letters_version: the same of `dead_letters`, if failed records wait there for a replay; else None.
         full_at: time when the newest run that looked at all rows began, in UTC, as ISO 8601.
         full_rows: number of rows that it found in the source.
     """

@@ -14,7 +14,7 @@ from cio_spark.explain.source_lookup import find_in_source
 from cio_spark.explain.subject import Subject
 from cio_spark.explain.table_lookup import find_in_tables
 from cio_spark.model import Slots
-from cio_spark.pipeline.checks import checks_of_records
+from cio_spark.pipeline.checks import checks_in_one_query
 from cio_spark.pipeline.known_records import read_known_records
 from cio_spark.pipeline.phases import explain_spark_failures
 from cio_spark.pipeline.survey import survey
@@ -55,7 +55,7 @@ def _judged(
 ) -> tuple[SourceRecord, ...]:
     """Return the records with their states, by calling the survey of a run for these few rows."""
     known = None if statuses is None else read_known_records(config, tables, statuses)
-    checks = checks_of_records(records)
+    checks = checks_in_one_query(records, lambda: None)  # the expressions of records in memory are evaluated
     work = survey(config, records, checks, known, slots=Slots(1, fixed=True), count_everything=True)
     names = [field.name for field in fields(SourceRecord)]
     rows = to_arrow(work.records.select(*names).orderBy("record_id")).to_pylist()

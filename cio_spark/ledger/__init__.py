@@ -11,10 +11,11 @@ from cio_spark.ledger.state_counts import (
     sample_bytes,
     state_sums,
 )
-from cio_spark.ledger.states import STATES_IN_DELIVERY, classify_records, mark_all_new
+from cio_spark.ledger.states import STATES_IN_DELIVERY, STATES_TO_SEND, classify_records, mark_all_new
 
 __all__ = [
     "STATES_IN_DELIVERY",
+    "STATES_TO_SEND",
     "accepted_persons",
     "add_message_id",
     "classify_records",

@@ -39,14 +39,18 @@ def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame
     )
     if dead_letters is None:
         return tried.withColumn("awaits_replay", F.lit(False))
-    # A dead letter without its payload cannot be replayed, so the next run sends its record again
     waiting = (
-        dead_letters.where("payload IS NOT NULL AND message_id IS NOT NULL")
+        replayable(dead_letters)
         .select(F.col("message_id").alias("attempted_message_id"), F.lit(True).alias("awaits_replay"))
         .distinct()
     )
     joined = tried.join(waiting, "attempted_message_id", "left")
     return joined.withColumn("awaits_replay", F.coalesce("awaits_replay", F.lit(False)))
+
+
+def replayable(dead_letters: DataFrame) -> DataFrame:
+    """Keep the letters that can be replayed; without its payload none can, so the next run sends its record again."""
+    return dead_letters.where("payload IS NOT NULL AND message_id IS NOT NULL")
 
 
 def accepted_persons(record_status: DataFrame, sync: str) -> DataFrame:

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark.fold import ALL_ROWS, newest_value
+from cio_spark.ledger.latest_attempts import replayable
 
 
 def pending_keys(
@@ -35,7 +36,7 @@ def pending_keys(
         .where(F.col("status").isin(*statuses))
     )
     if dead_letters is not None:
-        letters = dead_letters.where("payload IS NOT NULL AND message_id IS NOT NULL").select("message_id")
+        letters = replayable(dead_letters).select("message_id")
         waiting = newest.where(F.col("status") == "failed").join(letters, "message_id", "left_semi")
         newest = newest.join(waiting.select("record_id"), "record_id", "left_anti")
     return newest.select("record_id")

@@ -8,15 +8,18 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from cio_spark.ledger.states import STATES_TO_SEND
 from cio_spark.model import Reason, StateCounts
+from cio_spark.statuses import State
 
 _SAMPLE = 1000
-_COUNTED = ("unchanged", "changed_ignored", "held", "new", "changed", "again", "invalid")
+# Superseded rows are dropped before records get their states
+_COUNTED = tuple(state.value for state in State if state is not State.SUPERSEDED)
 
 
 def state_sums() -> list[Column]:
     """Return the sums over classified records of which `counts_from_sums` makes the counts."""
-    sent = F.col("state").isin("new", "changed", "again")
+    sent = F.col("state").isin(*STATES_TO_SEND)
     return [
         *[F.count_if(F.col("state") == state).alias(state) for state in _COUNTED],
         F.sum(F.when(sent, F.col("payload_bytes").cast("bigint"))).alias("payload_bytes"),

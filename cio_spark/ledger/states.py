@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 from cio_spark.ledger.message_id import message_time
 from cio_spark.schemas import RECORD_KEY_SQL
 
+STATES_TO_SEND = ("new", "changed", "again")
 # States of records that go through the delivery; `invalid` records are only written to the tables
-STATES_IN_DELIVERY = ("new", "changed", "again", "invalid")
+STATES_IN_DELIVERY = (*STATES_TO_SEND, "invalid")
 
 
 def mark_all_new(records: DataFrame) -> DataFrame:

@@ -91,20 +91,19 @@ def start_source_checks(config: SyncConfig, rows: DataFrame, records: DataFrame)
     )
 
 
-def start_checks_of_few(config: SyncConfig, rows: DataFrame, records: DataFrame) -> SourceChecks:
-    """Start the same checks for a few rows that were written for the run, with fewer queries.
+def checks_in_one_query(records: DataFrame, trial: Callable[[], None]) -> SourceChecks:
+    """Start the same checks for a few records that are in memory or were written for the run.
 
     Args:
-        config: configuration of the sync.
-        rows: the rows.
-        records: result of `prepare_and_validate` for these rows.
+        records: the records, prepared and validated.
+        trial: tries the expressions on their rows.
     """
-    spark = rows.sparkSession
+    spark = records.sparkSession
     counted = in_background(spark, lambda: source.count_ids(records))
     return SourceChecks(
         _mapped(counted, lambda count: count.rows),
         _mapped(counted, lambda count: count.has_duplicates),
-        in_background(spark, lambda: try_on_rows(config, rows)),
+        in_background(spark, trial),
     )
 
 
@@ -118,16 +117,6 @@ def _mapped(known: Future[_Known], read: Callable[[_Known], _Answer]) -> Future[
 
     known.add_done_callback(copy)
     return answer
-
-
-def checks_of_records(records: DataFrame) -> SourceChecks:
-    """Start the same checks for records in memory, whose expressions are already evaluated and need no trial."""
-    spark = records.sparkSession
-    return SourceChecks(
-        in_background(spark, records.count),
-        in_background(spark, lambda: source.has_duplicates(records)),
-        in_background(spark, lambda: None),
-    )
 
 
 def in_background(spark: SparkSession, question: Callable[[], _Answer]) -> Future[_Answer]:

@@ -40,6 +40,8 @@ class Keys:
             rows: rows of any table.
             record_id: their record id.
         """
+        if not self.count:
+            return rows.where(F.lit(False))
         keys = F.broadcast(self.rows) if self.are_few else self.rows
         return rows.join(keys, key_of(record_id) == keys[KEY], "left_semi")
 

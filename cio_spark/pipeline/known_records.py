@@ -101,9 +101,14 @@ def _accepted_persons(config: SyncConfig, earlier: DataFrame) -> DataFrame | Non
     return ledger.accepted_persons(earlier, config.sync.name)
 
 
+def failed_wait_for_replay(config: SyncConfig) -> bool:
+    """Tell whether a failed record waits in a dead letter for a replay, and is not tried by the next run."""
+    return config.batch.error_handling is ErrorHandlingStrategy.DEAD_LETTER_QUEUE
+
+
 def dead_letters_awaiting_replay(config: SyncConfig, tables: Tables) -> DataFrame | None:
     """Return the sync's dead letters if failed records wait in them for a replay; else None."""
-    if config.batch.error_handling is not ErrorHandlingStrategy.DEAD_LETTER_QUEUE:
+    if not failed_wait_for_replay(config):
         return None
     letters = tables.read("dead_letters", tables.version("dead_letters")) if tables.exists("dead_letters") else None
     return None if letters is None else letters.where(F.col("sync") == config.sync.name)

@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, results, source
 from cio_spark.clock import SystemClock
-from cio_spark.config import ChangeFeedUse, SyncConfig
-from cio_spark.coverage import Scope, ScopeChoice
+from cio_spark.config import SyncConfig
+from cio_spark.coverage import Scope
 from cio_spark.delivery import engine
 from cio_spark.model import Preview
 from cio_spark.pipeline.changed_bytes import reasons_for_changed_bytes
@@ -19,7 +19,7 @@ from cio_spark.pipeline.checks import prepare_and_validate, start_source_checks
 from cio_spark.pipeline.keys import Keys, no_keys
 from cio_spark.pipeline.known_records import read_known_records
 from cio_spark.pipeline.phases import explain_spark_failures
-from cio_spark.pipeline.scope import RunScope, changes_required, choose_scope, reason_for_all_rows
+from cio_spark.pipeline.scope import RunScope, choose_scope, fall_back, reason_for_all_rows
 from cio_spark.pipeline.scope_rows import UnreadableChangesError, find_keys, record_id_of
 from cio_spark.pipeline.survey import survey
 from cio_spark.pipeline.used_columns import used_columns
@@ -59,7 +59,7 @@ def preview_sync(
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         if limit is not None:
             snapshot = replace(snapshot, rows=snapshot.rows.limit(limit))
-        prepare_and_validate(config, snapshot.rows)
+        records = prepare_and_validate(config, snapshot.rows)
         if not snapshot.repeatable or limit is not None:  # a run would stage them
             used_columns(config, snapshot.rows)
         asked_for = reason_for_all_rows(limit, full=full, retry_held=retry_held)
@@ -69,13 +69,13 @@ def preview_sync(
         scope, keys = _keys_of(config, tables, snapshot, scope, earlier)
         if keys is not None:
             snapshot = replace(snapshot, rows=keys.keep(snapshot.rows, record_id_of(config, snapshot.rows)))
-        records = prepare_and_validate(config, snapshot.rows)
+            records = prepare_and_validate(config, snapshot.rows)
         known = (
             None if earlier is None else read_known_records(config, tables, earlier, retry_held=retry_held, keys=keys)
         )
         checks = start_source_checks(config, snapshot.rows, records)
         work = survey(config, records, checks, known, slots=slots, count_everything=True)
-        pending = work.records.where(F.col("state").isin("new", "changed", "again"))
+        pending = work.records.where(F.col("state").isin(*ledger.STATES_TO_SEND))
         payloads = tuple(row["payload"] for row in pending.select("payload").limit(samples).collect())
         settings = settings_in_force(spark)
         notes = () if newest is None else reasons_for_changed_bytes(config, newest.session_settings, settings)
@@ -94,6 +94,4 @@ def _keys_of(
     try:
         return scope, find_keys(config, tables, snapshot, scope, earlier, None)
     except UnreadableChangesError as error:
-        if config.source.changes is ChangeFeedUse.REQUIRED:
-            raise changes_required(str(error)) from None
-        return replace(scope, choice=ScopeChoice(Scope.FULL, str(error), falls_back=True)), None
+        return fall_back(config, scope, str(error)), None

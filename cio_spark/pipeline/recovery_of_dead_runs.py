@@ -15,9 +15,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark import ledger, results, source
-from cio_spark.config import ErrorHandlingStrategy, SyncConfig
+from cio_spark.config import SyncConfig
 from cio_spark.pipeline.checks import prepare_and_validate, try_on_rows
-from cio_spark.pipeline.known_records import dead_letters_awaiting_replay, held_statuses
+from cio_spark.pipeline.known_records import dead_letters_awaiting_replay, failed_wait_for_replay, held_statuses
 from cio_spark.results import LostRun, Staging, Tables
 from cio_spark.schemas import RECORD_KEY_SQL
 from cio_spark.spark.fixed_settings import fix_settings
@@ -97,7 +97,7 @@ def write_dead_letters(config: SyncConfig, tables: Tables, run_id: str, records:
         records,
         run_id=run_id,
         sync=config.sync.name,
-        include_failed=config.batch.error_handling is ErrorHandlingStrategy.DEAD_LETTER_QUEUE,
+        include_failed=failed_wait_for_replay(config),
         store_payloads=config.dead_letters.store_payloads,
     )
 

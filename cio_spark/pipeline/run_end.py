@@ -76,7 +76,9 @@ def finish_run(
 def _coverage(run: RunContext, books: Books, ledger_version: int | None) -> Coverage | None:
     if run.scope is None or run.kind is not RunKind.SYNC or ledger_version is None:
         return None
-    return covered_by_run(run.scope, books, began_at=run.began_at, tables=run.tables, ledger_version=ledger_version)
+    return covered_by_run(
+        run.config, run.scope, books, began_at=run.began_at, tables=run.tables, ledger_version=ledger_version
+    )
 
 
 def finish_without_work(run: RunContext, opening: results.ClaimOpening, pin: SourcePin) -> SyncResult:

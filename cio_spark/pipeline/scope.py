@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from cio_spark import planning
-from cio_spark.config import ChangeFeedUse, ErrorHandlingStrategy, SyncConfig
+from cio_spark.config import ChangeFeedUse, SyncConfig
 from cio_spark.coverage import Coverage, Scope, ScopeChoice
 from cio_spark.errors import ConfigurationError
 from cio_spark.model import Books, RunKind
 from cio_spark.pipeline.fingerprint import columns_hash, fingerprint, outside_function
 from cio_spark.pipeline.keys import KEY
+from cio_spark.pipeline.known_records import failed_wait_for_replay
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.results import MAINTENANCE_COMMENT, RunState, Tables
 from cio_spark.source import Snapshot
@@ -24,6 +26,18 @@ _OURS = planning.HOUSEKEEPING | {"ADD COLUMNS", "UPGRADE PROTOCOL"}
 """Operations on our tables that change no row."""
 
 
+class LedgerVersions(NamedTuple):
+    """Holds the versions of our tables up to which only we have changed them.
+
+    Attributes:
+        record_status: version of `record_status`.
+        dead_letters: version of `dead_letters`, if failed records wait there for a replay; else None.
+    """
+
+    record_status: int
+    dead_letters: int | None
+
+
 @dataclass(frozen=True)
 class RunScope:
     """Holds what a run looks at, and the facts by which that was chosen.
@@ -33,16 +47,14 @@ class RunScope:
         source: what the run has pinned; None if no version alone decides the rows.
         covered: what earlier runs have covered; None if there is nothing.
         pending_since: id of the run from which on records may have been left to be tried again; None if none were.
-        ledger_version: version of `record_status` up to which only we have changed it; None if it was not examined.
-        letters_matter: whether failed records wait in dead letters.
+        examined: versions of our tables that were examined; None if they were not, or cannot be used.
     """
 
     choice: ScopeChoice
     source: planning.SourceState | None
     covered: Coverage | None = None
     pending_since: str | None = None
-    ledger_version: int | None = None
-    letters_matter: bool = False
+    examined: LedgerVersions | None = None
 
 
 def choose_scope(
@@ -97,9 +109,8 @@ def choose_scope(
         commits = read_commits(tables.spark, snapshot.name, covered.version, source.version)
         choice = planning.choose_by_history(facts, commits)
     if config.source.changes is ChangeFeedUse.REQUIRED and (not_pinned or choice.falls_back):
-        raise changes_required(choice.reason)
-    since = min(left, default=None)
-    return RunScope(choice, source, covered, since, examined, letters_matter=waits_in_letters(config))
+        raise _changes_required(choice.reason)
+    return RunScope(choice, source, covered, min(left, default=None), examined)
 
 
 def reason_for_all_rows(limit: int | None, *, full: bool, retry_held: bool) -> str | None:
@@ -108,7 +119,23 @@ def reason_for_all_rows(limit: int | None, *, full: bool, retry_held: bool) -> s
     return next((name for name, given in asked.items() if given), None)
 
 
-def changes_required(reason: str) -> ConfigurationError:
+def fall_back(config: SyncConfig, scope: RunScope, reason: str) -> RunScope:
+    """Return the scope of a run that cannot use the change feed: it looks at all rows.
+
+    Args:
+        config: configuration of the sync.
+        scope: the scope that was chosen.
+        reason: why the change feed cannot be used.
+
+    Raises:
+        ConfigurationError: `source.changes` is `required`.
+    """
+    if config.source.changes is ChangeFeedUse.REQUIRED:
+        raise _changes_required(reason)
+    return replace(scope, choice=ScopeChoice(Scope.FULL, reason, falls_back=True))
+
+
+def _changes_required(reason: str) -> ConfigurationError:
     """Return the error of a run that must find changes by the change feed and cannot.
 
     Args:
@@ -123,7 +150,7 @@ def retried_statuses(config: SyncConfig) -> tuple[str, ...]:
 
 
 def covered_by_run(
-    scope: RunScope, books: Books, *, began_at: datetime, tables: Tables, ledger_version: int
+    config: SyncConfig, scope: RunScope, books: Books, *, began_at: datetime, tables: Tables, ledger_version: int
 ) -> Coverage | None:
     """Return which source rows the sync has covered after a run; None if the run changes nothing about that.
 
@@ -131,11 +158,12 @@ def covered_by_run(
     version moved past them. Rows that failed are in `record_status`, where the next run finds them.
 
     Args:
+        config: configuration of the sync.
         scope: scope of the run, which read its source without a limit.
         books: the counts of the run.
         began_at: when the run began.
         tables: access to the Delta tables.
-        ledger_version: version of `record_status` before the run wrote any row, used if the scope names none.
+        ledger_version: version of `record_status` before the run wrote any row, used if none was examined.
     """
     source = scope.source
     if source is None or not books.balanced or books.not_started or books.in_doubt:
@@ -145,14 +173,16 @@ def covered_by_run(
         if scope.covered is None:
             return None
         full_at, full_rows = scope.covered.full_at, scope.covered.full_rows
+    letters_version = tables.version("dead_letters") if failed_wait_for_replay(config) else None
+    versions = scope.examined or LedgerVersions(ledger_version, letters_version)
     return Coverage(
         version=source.version,
         table_id=source.table_id,
         columns=source.columns,
         fingerprint=source.fingerprint,
         ledger_id=table_id(tables.spark, tables.name("record_status")),
-        ledger_version=ledger_version if scope.ledger_version is None else scope.ledger_version,
-        letters_version=tables.version("dead_letters") if scope.letters_matter else None,
+        ledger_version=versions.record_status,
+        letters_version=versions.dead_letters,
         full_at=full_at,
         full_rows=full_rows,
     )
@@ -202,14 +232,14 @@ def _pinned(config: SyncConfig, tables: Tables, snapshot: Snapshot) -> tuple[pla
     )
 
 
-def _examine_ledger(config: SyncConfig, tables: Tables, covered: Coverage) -> tuple[int | None, str | None]:
+def _examine_ledger(config: SyncConfig, tables: Tables, covered: Coverage) -> tuple[LedgerVersions | None, str | None]:
     """Look whether `record_status` still says what became of the covered rows.
 
     Users reset a sync by deleting its rows, or by restoring an older version of the table. Where failed records wait in
     dead letters, a letter that was dropped makes its record wait for the next run instead.
 
     Returns:
-        The version up to which nobody else has changed the table, and the reason why it cannot be used; None for
+        The versions up to which nobody else has changed our tables, and the reason why these cannot be used; None for
         whichever there is not.
     """
     name = tables.name("record_status")
@@ -217,13 +247,14 @@ def _examine_ledger(config: SyncConfig, tables: Tables, covered: Coverage) -> tu
         return None, "record_status is another table than before"
     version = tables.version("record_status")
     problem = _foreign_change(tables, "record_status", covered.ledger_version, version, ours=_OURS, maintained=True)
-    if problem is None and waits_in_letters(config):
-        since, now = covered.letters_version, tables.version("dead_letters")
+    letters = None
+    if problem is None and failed_wait_for_replay(config):
+        since, letters = covered.letters_version, tables.version("dead_letters")
         if since is None:
             return None, "dead letters decide now which records wait"
         # `maintain` drops letters that were delivered by MERGE, and letters that are too old by DELETE
-        problem = _foreign_change(tables, "dead_letters", since, now, ours=_OURS | {"MERGE"}, maintained=False)
-    return (version, None) if problem is None else (None, problem)
+        problem = _foreign_change(tables, "dead_letters", since, letters, ours=_OURS | {"MERGE"}, maintained=False)
+    return (LedgerVersions(version, letters), None) if problem is None else (None, problem)
 
 
 def _foreign_change(
@@ -249,8 +280,3 @@ def _foreign_change(
         if not appends and commit.operation not in ours and not by_maintenance:
             return f"rows of {table} were changed from outside (version {commit.version}: {commit.operation})"
     return None
-
-
-def waits_in_letters(config: SyncConfig) -> bool:
-    """Tell whether a failed record waits in a dead letter for a replay, and is not tried by the next run."""
-    return config.batch.error_handling is ErrorHandlingStrategy.DEAD_LETTER_QUEUE

@@ -84,10 +84,8 @@ def rows_of_keys(config: SyncConfig, snapshot: Snapshot, keys: Keys, staging: St
         keys: the keys that the run looks at.
         staging: table for the rows.
     """
-    if not keys.count:
-        return replace(snapshot, rows=snapshot.rows.where(F.lit(False)))
     rows = keys.keep(snapshot.rows, record_id_of(config, snapshot.rows))
-    return replace(snapshot, rows=staging.stage(rows, used_columns(config, snapshot.rows)))
+    return replace(snapshot, rows=staging.stage(rows, used_columns(config, snapshot.rows)) if keys.count else rows)
 
 
 def count_gone(keys: Keys, records: DataFrame, known: KnownRecords) -> int:

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 from pyspark.sql import DataFrame
 
-from cio_spark.config import ChangeFeedUse
-from cio_spark.coverage import Scope, ScopeChoice
-from cio_spark.pipeline.checks import prepare_and_validate, start_checks_of_few, start_source_checks
+from cio_spark.coverage import Scope
+from cio_spark.pipeline.checks import checks_in_one_query, prepare_and_validate, start_source_checks, try_on_rows
 from cio_spark.pipeline.keys import Keys
 from cio_spark.pipeline.known_records import knows_records, read_known_records
 from cio_spark.pipeline.run_context import RunContext
-from cio_spark.pipeline.scope import changes_required
+from cio_spark.pipeline.scope import fall_back
 from cio_spark.pipeline.scope_rows import UnreadableChangesError, count_gone, find_keys, rows_of_keys
 from cio_spark.pipeline.survey import SurveyResult, survey
 from cio_spark.pipeline.used_columns import used_columns
@@ -51,9 +50,7 @@ def survey_scope(
         try:
             keys = find_keys(run.config, run.tables, snapshot, run.scope, earlier, staging)
         except UnreadableChangesError as error:
-            if run.config.source.changes is ChangeFeedUse.REQUIRED:
-                raise changes_required(str(error)) from None
-            run.scope = replace(run.scope, choice=ScopeChoice(Scope.FULL, str(error), falls_back=True))
+            run.scope = fall_back(run.config, run.scope, str(error))
         else:
             return _survey_keys(run, snapshot, keys, earlier, staging)
     pinned = snapshot.staged(lambda rows: staging.stage(rows, used_columns(run.config, rows)), limit)
@@ -74,7 +71,7 @@ def _survey_keys(run: RunContext, snapshot: Snapshot, keys: Keys, earlier: DataF
         run.lease.expect(survey_seconds(keys.count, run.slots.count))
     snapshot = rows_of_keys(config, snapshot, keys, staging)
     records = prepare_and_validate(config, snapshot.rows)
-    checks = start_checks_of_few(config, snapshot.rows, records)
+    checks = checks_in_one_query(records, lambda: try_on_rows(config, snapshot.rows))
     known = read_known_records(config, run.tables, earlier, keys=keys)
     work = survey(config, records, checks, known, slots=run.slots, staging=staging)
     found = work.counts.source_rows - work.counts.superseded

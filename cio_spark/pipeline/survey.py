@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,7 +110,7 @@ def _staged_and_counted(records: DataFrame, staging: Staging) -> tuple[DataFrame
     try:
         # Spark hands the sums over by an event, which it drops if its queue is full
         return deliverable, in_background(records.sparkSession, lambda: observation.get).result(OBSERVATION_SECONDS)
-    except TimeoutError:
+    except futures.TimeoutError:  # another class than TimeoutError before Python 3.11
         return deliverable, records.agg(*ledger.state_sums()).collect()[0].asDict()
 
 

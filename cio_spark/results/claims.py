@@ -241,8 +241,7 @@ def claim_sync(
         if _has_renewed(run, after.get(run.run_id)):
             # The other run is alive: each of the two wrote before it read, so that at least one sees the other
             error = "another run of the sync gave a sign of life while this one claimed it"
-            failed = RunEnd(run_id, sync, clock.now(), "failed", None, error, delivery_seconds=0.0)
-            end_run(tables, failed)
+            end_run(tables, RunEnd(run_id, sync, clock.now(), "failed", None, error, delivery_seconds=0.0))
             raise _already_running(sync, run)
     holders = [run for run in after.values() if not run.ended]
     if not holders:

@@ -15,18 +15,9 @@ from cio_spark.statuses import ROW_STATES
 EVENT_COLUMNS = (
     *("run_id", "sync", "run_number", "event", "at", "status", "owner", "claim_expires_at", "send_until", "source"),
     *("job_attempt", "taken_over_run", "taken_over_wave", "delivery_seconds", "ledger_version", "configuration"),
-    *(
-        "source_version",
-        "session_settings",
-        "exit_status",
-        "error",
-        "kind",
-        "scope",
-        "fell_back",
-        "coverage",
-        "fingerprint",
-        *RUN_COUNTS,
-    ),
+    *("source_version", "session_settings", "exit_status", "error", "kind", "scope", "fell_back"),
+    *("coverage", "fingerprint"),
+    *RUN_COUNTS,
 )
 """Columns of `sync_runs` that a state is made of."""
 

@@ -132,10 +132,14 @@ class RunHistory:
 
     Args:
         rows: events that were read, with `committed_at`.
+
+    Attributes:
+        runs: the states of the runs, oldest first.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = list(rows)
+        self.runs = fold_events(self._rows)
 
     def add(self, events: Sequence[Mapping[str, Any]], committed_at: datetime) -> None:
         """Add events that this process has appended.
@@ -145,11 +149,7 @@ class RunHistory:
             committed_at: when they were committed.
         """
         self._rows += [{**event, "committed_at": committed_at} for event in events]
-
-    @property
-    def runs(self) -> list[RunState]:
-        """Return the states of the runs, oldest first."""
-        return fold_events(self._rows)
+        self.runs = fold_events(self._rows)
 
     @property
     def newest(self) -> RunState | None:
