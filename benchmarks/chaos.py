@@ -1,7 +1,8 @@
 """Attacks a sync, and then counts the records that were lost.
 
 The attack consists of API faults, slow answers, poisoned records, a killed driver, a killed executor, and a driver that
-is stopped until its claim has ended. There are more workers than task slots, so every slot is busy all the time.
+is stopped until its claim has ended. There are more workers than task slots, so every slot is busy all the time. When
+all records have arrived, rows are appended, and the driver of the incremental run that finds them is killed too.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ WAVES = 10
 # of the second run is stopped; the third run takes the sync over and loses an executor. When the third run has ended,
 # the stopped driver goes on
 DRIVER_DIES_AT, DRIVER_STOPS_AT, EXECUTOR_DIES_AT = 0.3, 0.2, 0.2
+# Share of rows that are appended then, and share of all records at which the driver of that run is killed
+APPENDED, INCREMENTAL_DRIVER_DIES_AT = 0.3, 0.1
 LEASE_SECONDS = 30
 MOST_TAKE_OVER_SECONDS = 5 * LEASE_SECONDS + TIMEOUT_SECONDS + 120.0
 REFUSED, TAKEN_OVER = 2, 11
@@ -105,11 +108,11 @@ class Attack:
         """Rows of the source."""
         return self.spark.read.format("delta").load(str(self.source))
 
-    def write(self) -> None:
-        """Write the source and the sync file."""
+    def _append(self, first: int, until: int) -> None:
+        """Append rows with these numbers to the source, which gets a change feed when it is made."""
         number = F.col("id")
         persons = max(1, self.records // RECORDS_PER_PERSON)
-        self.spark.range(0, self.records, 1, 8).select(
+        rows = self.spark.range(first, until, 1, 8).select(
             F.format_string("change-%09d", number).alias("change_id"),
             F.concat(F.lit("customer-"), number % persons).alias("customer_id"),
             F.timestamp_seconds(F.lit(1_750_000_000) + number).alias("changed_at"),
@@ -120,7 +123,13 @@ class Attack:
             (number % 7).cast("int").alias("visits"),
             (number % 20_000 / 100).cast("decimal(9,2)").alias("spent"),
             F.substring(F.sha2(number.cast("string"), 256), 1, 40).alias("receipt"),
-        ).write.format("delta").save(str(self.source))
+        )
+        writer = rows.write.format("delta").mode("append")
+        (writer if first else writer.option("delta.enableChangeDataFeed", "true")).save(str(self.source))
+
+    def write(self) -> None:
+        """Write the source and the sync file."""
+        self._append(0, self.records)
         # The plan assumes that a request takes 0.25 s
         expected_seconds = self.records / RECORDS_PER_REQUEST * 0.25 / WORKERS
         self.conf.parent.mkdir(parents=True, exist_ok=True)
@@ -157,23 +166,29 @@ class Attack:
         )
 
     def run(self) -> None:
-        """Run the sync until nothing is left to send, and kill or stop its processes on the way."""
-        self._kill_a_driver()
+        """Run the sync until nothing is left to send, and kill or stop its processes on the way; then append rows."""
+        self._kill_a_driver(DRIVER_DIES_AT)
         stopped = self._stop_a_driver()
         self._take_over()
         stopped.go_on()
         if (status := stopped.wait(RUN_SECONDS)) != TAKEN_OVER:
             raise SystemExit(f"the stopped driver ended with {status}, not {TAKEN_OVER}\n{stopped.story()}")
         self._tell("the driver that was stopped goes on: exit status 11", 0.0)
+        self._run_until_all_is_settled()
+        self._append(self.records, int(self.records * (1 + APPENDED)))
+        self._kill_a_driver(INCREMENTAL_DRIVER_DIES_AT)
+        self._run_until_all_is_settled()
+
+    def _run_until_all_is_settled(self) -> None:
         while not self._nothing_pending():
             if len(self.runs) == MOST_RUNS:
                 raise SystemExit(f"still not all settled after {MOST_RUNS} runs")
             self.cluster.wait_until_idle()
             self._end(self.submitter.sync(self.conf))
 
-    def _kill_a_driver(self) -> None:
+    def _kill_a_driver(self, share: float) -> None:
         began, running = SystemClock().monotonic(), self.submitter.sync(self.conf)
-        self._wait_for(DRIVER_DIES_AT, running)
+        self._wait_for(share, running)
         running.kill()
         self._tell("driver killed", began)
         self.cluster.wait_until_idle()
@@ -243,7 +258,13 @@ class Attack:
     def _nothing_pending(self) -> bool:
         last = self.ledger().runs[-1]
         # A row that stands for a run that was taken over has no counts, so something is still pending
-        return last["source_rows"] is not None and last["unchanged"] + last["held"] == last["source_rows"]
+        if last["source_rows"] is None or last["unchanged"] + last["held"] != last["source_rows"]:
+            return False
+        return bool(last["covered_version"] == self._newest_version())
+
+    def _newest_version(self) -> int:
+        history = self.spark.sql(f"DESCRIBE HISTORY delta.`{self.source}` LIMIT 1")
+        return int(history.collect()[0]["version"])
 
 
 def main() -> None:

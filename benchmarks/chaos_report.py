@@ -60,6 +60,7 @@ def print_report(console: Console, findings: Findings, *, parallel_workers: int,
     report.line("rejected, but no poison", len(set(books.rejected) - set(findings.poison)), most=0)
     report.line("lost", len(findings.lost), most=0)
     report.line("runs whose books do not balance", len(books.unbalanced), most=0)
+    report.line("incremental runs", sum(row["scope"] == "incremental" for row in books.runs), least=1)
     report.section()
     report.line("requests", sum(answers.values()))
     for answer, count in answers.items():
@@ -94,7 +95,7 @@ class _Report:
     def line(self, what: str, found: int, *, least: int = 0, most: int | None = None) -> None:
         wrong = found < least or (most is not None and found > most)
         self.well = self.well and not wrong
-        asked = "" if most is None else f"{most:,}" if most == least else f"≤ {most:,}"
+        asked = (f"≥ {least:,}" if least else "") if most is None else f"{most:,}" if most == least else f"≤ {most:,}"
         self.table.add_row(what, f"[red]{found:,}[/red]" if wrong else f"{found:,}", asked)
 
     def section(self) -> None:

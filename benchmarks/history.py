@@ -12,11 +12,13 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger
 from cio_spark.clock import SystemClock
+from cio_spark.delivery.records import IDENTITY
 from cio_spark.ids import new_run_id
 from cio_spark.ledger.message_id import message_id
-from cio_spark.pipeline.checks import prepare_and_validate
+from cio_spark.pipeline.source_comparison import prepare_with_hash
 from cio_spark.results.record_status import append_record_status
 from cio_spark.schemas import RECORD_STATUS, struct_of
+from cio_spark.spark.fixed_settings import fix_settings
 
 
 def add_history(people: People, groups: range, *, files: int) -> None:
@@ -65,7 +67,9 @@ def _stage(people: People, groups: range, folder: Path) -> None:
     """Write the statuses of all groups once, so that the table is read once and not for every run."""
     rows = people.spark.read.format("delta").load(str(people.source))
     group = F.pmod(F.xxhash64("id"), F.lit(GROUPS))
-    records = ledger.mark_all_new(prepare_and_validate(people.config, rows.where(group.between(groups[0], groups[-1]))))
+    with fix_settings(people.spark, people.config.payload.time_zone):
+        prepared = prepare_with_hash(people.config, rows.where(group.between(groups[0], groups[-1])))
+    records = ledger.mark_all_new(prepared)
     # Each run sends a record again that an earlier run has sent
     records = records.withColumn("accepted_message_id", message_id(SYNC))
     statuses = _statuses(ledger.add_message_id(records, SYNC), SystemClock().now())
@@ -82,7 +86,7 @@ def _statuses(records: DataFrame, now: datetime) -> DataFrame:
         "http_status": F.lit(200),
         "attempts": F.lit(1),
         "attempted_at": F.lit(now),
-        **{name: F.col(name) for name in ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")},
+        **{name: F.col(name) for name in IDENTITY},
     }
     return records.select(
         *[

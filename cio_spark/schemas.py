@@ -20,7 +20,7 @@ BATCH_COLUMNS = ", ".join(f"{name} {fact.type}" for name, fact in BATCH_FACTS.it
 OUTCOMES = (
     "record_id STRING, person_key STRING, message_id STRING, payload_hash BIGINT, status STRING, "
     "error_category STRING, error_code STRING, error_message STRING, http_status INT, batch_id STRING, attempts INT, "
-    f"payload_bytes INT, attempted_at TIMESTAMP_LTZ, batch STRUCT<{BATCH_COLUMNS}>"
+    f"payload_bytes INT, attempted_at TIMESTAMP_LTZ, batch STRUCT<{BATCH_COLUMNS}>, source_hash BIGINT"
 )
 
 # Key that distinguishes the records of a sync: the record id, or a hash of the content for rows without one
@@ -44,6 +44,7 @@ PREPARED_COLUMNS = (
     "payload_hash",
     "error_code",
     "error_message",
+    "source_hash",
 )
 
 RECORD_STATUS = f"run_id STRING, sync STRING, operation_type STRING, {OUTCOMES}"

@@ -160,6 +160,7 @@ OUTCOMES: Final = pa.schema(
         ("payload_bytes", pa.int32()),
         ("attempted_at", _INSTANT),
         ("batch", BATCH_STRUCT),
+        ("source_hash", pa.int64()),
     ]
 )
 """Columns of `schemas.OUTCOMES`, in the same order; a test checks that they are equal."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-IDENTITY = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
+IDENTITY = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes", "source_hash")
 """Columns that an outcome takes over from a prepared record; an invalid record also keeps its reason."""
 
 PREPARED = pa.schema(
@@ -22,6 +22,7 @@ PREPARED = pa.schema(
         ("payload_hash", pa.int64()),
         ("error_code", pa.string()),
         ("error_message", pa.string()),
+        ("source_hash", pa.int64()),
     ]
 )
 """Columns of the prepared records, as in `schemas.PREPARED_COLUMNS`; see `PreparedRow`."""
@@ -41,6 +42,7 @@ class PreparedRow(NamedTuple):
         payload_hash: hash of the payload without message id.
         error_code: code of the reason why validation refused it; None if it is to be sent.
         error_message: the same reason for people.
+        source_hash: hash of the source columns that the mapping reads; None if there is none.
     """
 
     lane: int
@@ -52,6 +54,7 @@ class PreparedRow(NamedTuple):
     payload_hash: int | None
     error_code: str | None = None
     error_message: str | None = None
+    source_hash: int | None = None
 
 
 def record_batch(rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:

@@ -46,21 +46,24 @@ DEFAULT_FORMATS = {
 }
 
 
-def prepare_records(rows: DataFrame, section: PayloadSection, order: Sequence[Column] = ()) -> DataFrame:
+def prepare_records(
+    rows: DataFrame, section: PayloadSection, order: Sequence[Column] = (), source_hash: Column | None = None
+) -> DataFrame:
     """Make a prepared record of every source row.
 
     Args:
         rows: rows of the source.
         section: the payload section.
         order: named columns that are passed through; the source stage ranks duplicates by them.
+        source_hash: hash of the columns that the mapping reads, see `hash_columns`; None for none.
 
     Returns:
         `record_id` and `person_key` STRING (null if they are not UTF-8), `occurred_at` TIMESTAMP, `payload` STRING
-        (JSON without messageId), `payload_hash` BIGINT and `payload_bytes` INT (bytes of UTF-8, without messageId). For
-        validation: `ids` STRUCT<record_id, user_id, …> with all scalars that are sent, where blank ones are null, and
-        constants, which are checked here, have type VOID; `objects` STRUCT<properties, traits, context>, ready for
-        JSON; `originals` STRUCT<timestamp, properties, …> with those unchanged values that may be out of range, have a
-        key twice or be bad JSON.
+        (JSON without messageId), `payload_hash` BIGINT, `payload_bytes` INT (bytes of UTF-8, without messageId) and
+        `source_hash` BIGINT. For validation: `ids` STRUCT<record_id, user_id, …> with all scalars that are sent, where
+        blank ones are null, and constants, which are checked here, have type VOID; `objects` STRUCT<properties, traits,
+        context>, ready for JSON; `originals` STRUCT<timestamp, properties, …> with those unchanged values that may be
+        out of range, have a key twice or be bad JSON.
 
     Raises:
         ConfigurationError: there are problems with columns, expressions or types; the error carries all of them.
@@ -106,6 +109,7 @@ def prepare_records(rows: DataFrame, section: PayloadSection, order: Sequence[Co
         ),
         _struct_of({name: item.checked for name, item in built.items()}).alias("objects"),
         _struct_of(originals).alias("originals"),
+        (F.lit(None).cast("bigint") if source_hash is None else source_hash).alias("source_hash"),
         *order,
     ).select(
         "*",

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cio_spark import source
@@ -21,10 +21,19 @@ _Answer = TypeVar("_Answer")
 _Known = TypeVar("_Known")
 
 
-def prepare_and_validate(config: SyncConfig, rows: DataFrame) -> DataFrame:
-    """Prepare and validate one record for every source row."""
+def prepare_and_validate(config: SyncConfig, rows: DataFrame, source_hash: Column | None = None) -> DataFrame:
+    """Prepare and validate one record for every source row.
+
+    Args:
+        config: configuration of the sync.
+        rows: rows of the source.
+        source_hash: hash of the columns that the mapping reads; None for none.
+
+    Raises:
+        ConfigurationError: there are problems with columns, expressions or types; the error carries all of them.
+    """
     order = source.order_columns(rows, config.source.order_by)
-    return validate_records(prepare_records(rows, config.payload, order), config.payload.call)
+    return validate_records(prepare_records(rows, config.payload, order, source_hash), config.payload.call)
 
 
 def try_on_rows(config: SyncConfig, rows: DataFrame) -> None:

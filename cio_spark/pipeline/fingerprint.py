@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import pyspark
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
 
 from cio_spark.config import SyncConfig
 from cio_spark.spark import sql as users_sql
@@ -33,12 +34,26 @@ def fingerprint(config: SyncConfig, settings: SessionSettings) -> str:
         "operation_type": said["sync"]["operation_type"],
         "error_handling": said["batch"]["error_handling"],
         "store_payloads": said["dead_letters"]["store_payloads"],
-        "session": settings.deviations,
-        "bytes": settings.bytes_format,
-        "decisions": DECISIONS_FORMAT,
-        "spark": ".".join(pyspark.__version__.split(".")[:2]),
+        **_of_session(settings),
     }
     return _hash(decisive)
+
+
+def mapping_fingerprint(config: SyncConfig, settings: SessionSettings, fields: Sequence[T.StructField]) -> str:
+    """Make the fingerprint of what turns a row into a payload: equal rows become equal payloads if it is the same.
+
+    Args:
+        config: configuration of the sync.
+        settings: settings that the session has fixed.
+        fields: the source columns that the payload is made of.
+    """
+    return _hash(
+        {
+            "payload": config.describe()["payload"],
+            "columns": [(field.name, field.dataType.jsonValue()) for field in fields],
+            **_of_session(settings),
+        }
+    )
 
 
 def columns_hash(rows: DataFrame, used: Collection[str]) -> str:
@@ -73,6 +88,16 @@ def outside_function(spark: SparkSession, config: SyncConfig) -> str | None:
         return qualified
     own = {str(row[0]).rpartition(".")[2].lower() for row in spark.sql("SHOW USER FUNCTIONS").collect()}
     return next((name for name in sorted(called) if name in own), None)
+
+
+def _of_session(settings: SessionSettings) -> dict[str, object]:
+    """Return what decides about bytes and states beside the configuration."""
+    return {
+        "session": settings.deviations,
+        "bytes": settings.bytes_format,
+        "decisions": DECISIONS_FORMAT,
+        "spark": ".".join(pyspark.__version__.split(".")[:2]),
+    }
 
 
 def _hash(facts: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -18,19 +19,23 @@ _NO_ID = "\0"
 
 @dataclass(frozen=True)
 class Keys:
-    """Holds the record ids that a run looks at; the rows without a record id are one of them.
+    """Holds the records that a run looks at; the rows without a record id have one key.
 
     Attributes:
         rows: the keys, in the column `KEY`.
         count: number of keys.
+        are_in_memory: whether `rows` are in the driver's memory, and not in a table.
+        key: makes the key of a record id.
     """
 
     rows: DataFrame
     count: int
+    are_in_memory: bool
+    key: Callable[[Column], Column]
 
     @property
     def are_few(self) -> bool:
-        """Tell whether the keys, and what is known about each, fit into the driver's memory."""
+        """Tell whether what is known about each key fits into the driver's memory."""
         return self.count <= MOST_IN_MEMORY
 
     def keep(self, rows: DataFrame, record_id: Column) -> DataFrame:
@@ -42,8 +47,8 @@ class Keys:
         """
         if not self.count:
             return rows.where(F.lit(False))
-        keys = F.broadcast(self.rows) if self.are_few else self.rows
-        return rows.join(keys, key_of(record_id) == keys[KEY], "left_semi")
+        keys = F.broadcast(self.rows) if self.are_in_memory else self.rows
+        return rows.join(keys, self.key(record_id) == keys[KEY], "left_semi")
 
     def without(self, rows: DataFrame, record_id: Column) -> DataFrame:
         """Return the keys, in the column `KEY`, that are the record id of none of the rows.
@@ -52,7 +57,9 @@ class Keys:
             rows: rows of any table.
             record_id: their record id.
         """
-        return self.rows.join(rows.select(key_of(record_id).alias("found")), F.col(KEY) == F.col("found"), "left_anti")
+        return self.rows.join(
+            rows.select(self.key(record_id).alias("found")), F.col(KEY) == F.col("found"), "left_anti"
+        )
 
 
 def key_of(record_id: Column) -> Column:
@@ -71,11 +78,11 @@ def keep_keys(keys: DataFrame, staging: Staging | None, *, expected: int = 0) ->
     if expected <= MOST_IN_MEMORY:
         few = to_arrow(keys.limit(MOST_IN_MEMORY + 1))
         if few.num_rows <= MOST_IN_MEMORY:
-            return Keys(from_arrow(keys.sparkSession, few), few.num_rows)
+            return Keys(from_arrow(keys.sparkSession, few), few.num_rows, True, key_of)
     kept = keys if staging is None else staging.stage_keys(keys)
-    return Keys(kept, kept.count())
+    return Keys(kept, kept.count(), False, key_of)
 
 
 def no_keys(spark: SparkSession) -> Keys:
     """Return the keys of a run that looks at nothing."""
-    return Keys(spark.createDataFrame([], f"{KEY} STRING"), 0)
+    return Keys(spark.createDataFrame([], f"{KEY} STRING"), 0, True, key_of)

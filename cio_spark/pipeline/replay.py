@@ -191,6 +191,7 @@ def _judged(config: SyncConfig, tables: Tables, letters: Letters) -> DataFrame:
         F.lit(None).cast("string").alias("accepted_message_id"),
         F.lit(None).cast("string").alias("error_code"),
         F.lit(None).cast("string").alias("error_message"),
+        F.lit(None).cast("bigint").alias("source_hash"),
         state.alias("state"),
     )
 

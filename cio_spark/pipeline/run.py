@@ -14,7 +14,6 @@ from cio_spark.delivery import check_api, probe_settings
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, RunKind, SyncResult
 from cio_spark.pipeline.books import close_books, make_books
-from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.recovery import recover_lost_runs
@@ -22,6 +21,7 @@ from cio_spark.pipeline.run_context import RunContext, SourcePin
 from cio_spark.pipeline.run_end import fail_run, finish_run, finish_without_work
 from cio_spark.pipeline.scope import reason_for_all_rows
 from cio_spark.pipeline.scope_survey import survey_scope
+from cio_spark.pipeline.source_comparison import prepare_with_hash
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.pipeline.waves import cut_waves, deliver_waves
 from cio_spark.runtime.cancellation import Cancellation
@@ -88,7 +88,7 @@ def run_sync(
     tables = run.tables
     with run.starting("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
-        records = prepare_and_validate(config, snapshot.rows)
+        records = prepare_with_hash(config, snapshot.rows)
         if not snapshot.repeatable or limit is not None:  # the rows will be staged
             used_columns(config, snapshot.rows)
         check_api(probe_settings(config, api_key))
@@ -97,7 +97,7 @@ def run_sync(
         opening = run.read_claims()
         if run.is_older_than(opening):
             snapshot = source.open_source(spark, config.source, tables.attach_source)
-            records = prepare_and_validate(config, snapshot.rows)
+            records = prepare_with_hash(config, snapshot.rows)
         scope = run.choose_scope(opening, snapshot, reason_for_all_rows(limit, full=full, retry_held=retry_held))
         pin = _pin_of(snapshot, limit)
         if scope.choice.scope is not Scope.NONE:

@@ -8,16 +8,15 @@ from pyspark.sql import functions as F
 from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError, ConfigurationError
 from cio_spark.pipeline.checks import prepare_and_validate
+from cio_spark.pipeline.mentioned_columns import mentioned_columns, row_expressions
 from cio_spark.results.staged_columns import type_to_stage
 from cio_spark.spark import sql as users_sql
 
 
 def used_columns(config: SyncConfig, rows: DataFrame) -> list[str]:
-    """Find the columns that the payload and `order_by` use, in the order of the source.
+    """Find the columns that the payload and `order_by` use, in the order of the source: see `mentioned_columns`.
 
-    A column counts as used if its name is a word of an expression, even if that word names a function or a field: one
-    column too many does no harm. Columns that cannot be staged are tested further: Spark analyses whether the sync
-    works without them.
+    Columns that cannot be staged are tested further: Spark analyses whether the sync works without them.
 
     Args:
         config: configuration of the sync, in which `prepare_and_validate` has found no problem.
@@ -26,7 +25,7 @@ def used_columns(config: SyncConfig, rows: DataFrame) -> list[str]:
     Raises:
         ConfigurationError: a used column has a type that no Delta table can store.
     """
-    used = _mentioned(config, rows.columns)
+    used = mentioned_columns(config, rows.columns)
     unfit = [field for field in rows.schema if field.name in used and type_to_stage(field.dataType) is None]
     for field in unfit:
         if not _does_without(config, rows, field.name):
@@ -41,7 +40,7 @@ def used_columns(config: SyncConfig, rows: DataFrame) -> list[str]:
 
 def _does_without(config: SyncConfig, rows: DataFrame, name: str) -> bool:
     """Tell whether the sync works without a column; a `*` in an expression needs every column."""
-    if any(users_sql.words_in(text) is None for text in _expressions(config)):
+    if any(users_sql.words_in(text) is None for text in row_expressions(config)):
         return False
     try:
         prepare_and_validate(config, _without(rows, name))
@@ -50,29 +49,8 @@ def _does_without(config: SyncConfig, rows: DataFrame, name: str) -> bool:
     return True
 
 
-def _expressions(config: SyncConfig) -> list[str]:
-    """Return the expressions that are evaluated on staged rows."""
-    return [text for path, text in config.expressions().items() if path not in ("source.where", "source.query")]
-
-
 def _without(rows: DataFrame, name: str) -> DataFrame:
     """Return the rows without one column, selected by position: names of two columns may differ only in case."""
     columns = rows.columns
     placed = rows.toDF(*[f"c{place}" for place in range(len(columns))])
     return placed.select(*[F.col(f"c{place}").alias(other) for place, other in enumerate(columns) if other != name])
-
-
-def _mentioned(config: SyncConfig, columns: list[str]) -> list[str]:
-    payload = config.payload
-    words = {name.lower() for name in payload.record_id_columns}
-    for mapping in (payload.properties, payload.traits, payload.context):
-        if mapping is None:
-            continue
-        included = columns if mapping.include == "*" else mapping.include or []
-        words |= {name.lower() for name in included if name not in mapping.except_}
-    for text in _expressions(config):
-        found = users_sql.words_in(text)
-        if found is None:
-            return list(columns)
-        words |= found
-    return [name for name in columns if name.lower() in words]

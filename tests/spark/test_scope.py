@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sync_bench import Bench, claim_by_hand
 
+from cio_spark import source as source_stage
 from cio_spark.clock import SystemClock
 from cio_spark.coverage import Scope
 from cio_spark.errors import AuthenticationError, ConfigurationError, ExitStatus, SyncAlreadyRunningError
@@ -478,3 +479,27 @@ def test_a_condition_that_keeps_few_rows_does_not_make_every_change_large(bench:
     run(people)
     source.set_plan("active", "paid")
     assert scope_of(run(people)) == ("incremental", 1, 1)
+
+
+def test_a_column_that_is_added_while_a_run_is_at_work_is_not_sent(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = bench({**PEOPLE, "traits": {"include": "*"}})
+    source = ChangingSource(people.spark, people.source)
+    source.create()
+    run(people)
+    source.set_plan("id = 'r1'", "paid")
+    read_changes = source_stage.read_changes
+
+    def widen_then_read(*arguments: Any) -> Any:
+        source.sql("ALTER TABLE {people} ADD COLUMNS (shoe_size INT)")
+        source.sql("UPDATE {people} SET shoe_size = 43, plan = 'newer'")
+        return read_changes(*arguments)
+
+    monkeypatch.setattr(source_stage, "read_changes", widen_then_read)
+    assert scope_of(run(people)) == ("incremental", 1, 1)
+    traits = people.api.received.by_person("p1")[-1]["payload"]["traits"]
+    assert (traits["plan"], "shoe_size" in traits) == ("paid", False)
+    monkeypatch.undo()
+    assert scope_of(run(people)) == ("full", 40, 40)
+    assert people.api.received.by_person("p2")[-1]["payload"]["traits"]["shoe_size"] == 43

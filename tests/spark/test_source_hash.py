@@ -1,0 +1,158 @@
+"""Tests that rows are compared by the hash of their columns, with the same result as by their payloads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from changing_source import PEOPLE, ChangingSource
+from pyspark.sql import DataFrame, SparkSession
+from sync_bench import Bench
+
+from cio_spark.clock import SystemClock
+from cio_spark.payload import hash_columns
+from cio_spark.pipeline import preview_sync, source_comparison
+from cio_spark.results import maintain_tables
+from cio_spark.standin import Fault
+
+STATES = ("source_rows", "superseded", "unchanged", "changed_ignored", "held", "new", "changed", "again")
+LENIENT = {"batch": {"error_threshold_percent": 100.0, "retry_attempts": 0}}
+
+
+@pytest.fixture
+def people(bench: Callable[..., Bench]) -> Bench:
+    return bench(PEOPLE, **LENIENT)
+
+
+@pytest.fixture
+def source(people: Bench) -> ChangingSource:
+    """Return the source of `people`, with 60 rows that a first run has sent."""
+    table = ChangingSource(people.spark, people.source)
+    table.create(60)
+    assert people.run().books.delivery.accepted == 60
+    return table
+
+
+def hashes(rows: DataFrame) -> list[int | None]:
+    return [row[0] for row in rows.select(hash_columns("mapping", rows.schema.fields)).collect()]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["CAST(NULL AS STRING)", "''", "' '", "'null'"],
+        ["CAST(0.0 AS DOUBLE)", "CAST('-0.0' AS DOUBLE)", "CAST('NaN' AS DOUBLE)", "CAST(NULL AS DOUBLE)"],
+        ["CAST(0.0 AS FLOAT)", "CAST('-0.0' AS FLOAT)", "CAST(1e-45 AS FLOAT)"],
+        ["timestamp'2026-01-01 00:00:00.000001'", "timestamp'2026-01-01 00:00:00.000002'"],
+        ["array(timestamp'2026-01-01 00:00:00.000001')", "array(timestamp'2026-01-01 00:00:00.000002')"],
+        ["array(CAST(NULL AS STRING), 'a')", "array('a', CAST(NULL AS STRING))", "array('a')", "array('null', 'a')"],
+        ["array(CAST('-0.0' AS DOUBLE))", "array(CAST(0.0 AS DOUBLE))"],
+        ["named_struct('a', 'x', 'b', CAST(NULL AS STRING))", "named_struct('a', CAST(NULL AS STRING), 'b', 'x')"],
+        ["map('a', CAST(NULL AS STRING))", "CAST(map() AS MAP<STRING, STRING>)", "map('a', '')", "map('b', '')"],
+        ["CAST(NULL AS ARRAY<STRUCT<a: INT>>)", "array(CAST(NULL AS STRUCT<a: INT>))", "array(named_struct('a', 1))"],
+        ["X'00'", "X''", "X'0000'", "CAST(NULL AS BINARY)"],
+        ["array(X'ff')", "array(X'fe')"],
+        ["CAST(1.10 AS DECIMAL(30, 2))", "CAST(1.11 AS DECIMAL(30, 2))"],
+        ["true", "false", "CAST(NULL AS BOOLEAN)"],
+    ],
+)
+def test_values_that_differ_have_different_hashes(spark: SparkSession, values: list[str]) -> None:
+    rows = spark.sql(" UNION ALL ".join(f"SELECT 'r' AS id, {value} AS value, 'z' AS last" for value in values))
+    found = hashes(rows)
+    assert None not in found
+    assert len(set(found)) == len(values)
+    assert hashes(rows) == found
+
+
+def test_a_null_of_one_column_is_not_a_null_of_the_next(spark: SparkSession) -> None:
+    rows = spark.sql("SELECT 'a' AS one, CAST(NULL AS STRING) AS two UNION ALL SELECT NULL, 'a'")
+    assert len(set(hashes(rows))) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("array(CAST(X'ff' AS STRING))", id="a nested text that is not UTF-8"),
+        pytest.param("make_ym_interval(1, 2)", id="a type that is not hashed exactly"),
+    ],
+)
+def test_a_value_that_is_not_hashed_exactly_has_no_hash(spark: SparkSession, value: str) -> None:
+    assert hashes(spark.sql(f"SELECT 'r' AS id, {value} AS value")) == [None]
+
+
+def test_texts_that_a_collation_treats_alike_have_different_hashes(spark: SparkSession) -> None:
+    if not hasattr(spark.sql("SELECT 'a' AS a").schema[0].dataType, "collation"):
+        pytest.skip("Spark 3.5 has no collations")
+    rows = spark.sql("SELECT 'a' COLLATE UTF8_LCASE AS value UNION ALL SELECT 'A' COLLATE UTF8_LCASE")
+    assert len(set(hashes(rows))) == 2
+
+
+@pytest.mark.usefixtures("source")
+def test_an_unchanged_row_needs_no_payload(people: Bench) -> None:
+    # By its payload, every record would count as changed
+    people.spark.sql(f"UPDATE {people.tables.name('record_status')} SET payload_hash = 0").collect()
+    again = people.run()
+    assert again.books.survey.unchanged == again.books.survey.source_rows == 60
+    assert again.books.balanced
+
+
+@pytest.mark.usefixtures("source")
+def test_another_mapping_of_the_same_columns_makes_rows_changed(people: Bench) -> None:
+    payload = {**PEOPLE, "traits": {"set": {"plan": "upper(plan)"}}}
+    changed = people.run(payload=payload)
+    assert (changed.books.survey.changed, changed.books.delivery.accepted) == (60, 60)
+    assert people.run(payload=payload).books.survey.unchanged == 60
+
+
+def test_a_column_that_the_mapping_does_not_read_changes_nothing(people: Bench, source: ChangingSource) -> None:
+    source.sql("UPDATE {people} SET active = NOT active")
+    people.spark.sql(f"UPDATE {people.tables.name('record_status')} SET payload_hash = 0").collect()
+    assert people.run().books.survey.unchanged == 60
+
+
+@pytest.mark.parametrize("hashes_in_memory", [1_000_000, pytest.param(1, marks=pytest.mark.slow)])
+def test_all_states_are_those_that_the_payloads_give(
+    people: Bench, source: ChangingSource, monkeypatch: pytest.MonkeyPatch, hashes_in_memory: int
+) -> None:
+    monkeypatch.setattr(source_comparison, "MOST_HASHES", hashes_in_memory)
+    people.api.script(Fault(poison=frozenset({"p3", "p50"})))
+    source.set_plan("id = 'r1'", "paid")  # changed
+    source.set_plan("id = 'r3'", "paid")  # rejected, then held
+    source.set_plan("id = 'r2'", "paid")  # accepted, then as before
+    source.insert(100, 2)
+    source.sql("INSERT INTO {people} SELECT * FROM {people} WHERE id = 'r5'")  # superseded
+    source.sql("UPDATE {people} SET person = NULL WHERE id = 'r6'")  # invalid, then held
+    source.sql("INSERT INTO {people} SELECT NULL, person, plan, active, at FROM {people} WHERE id = 'r7'")
+    for step in range(2):
+        _assert_states_like_by_payloads(people)
+        source.set_plan("id = 'r2'", "free")
+        source.delete("id = 'r8'")
+        source.set_plan(f"id = 'r1{step}'", "paid")
+    people.api.clear_faults()
+    _assert_states_like_by_payloads(people)
+    maintain_tables(people.tables, keep_days=0, now=SystemClock().now(), sync=people.name)
+    _assert_states_like_by_payloads(people)
+
+
+def test_many_changed_rows_are_compared_by_their_payloads(people: Bench, source: ChangingSource) -> None:
+    source.set_plan("id > 'r3'", "paid")
+    _assert_states_like_by_payloads(people)
+    assert people.run().books.survey.unchanged == 60
+
+
+@pytest.mark.usefixtures("source")
+def test_rows_of_a_package_without_hashes_are_compared_by_their_payloads(people: Bench) -> None:
+    people.spark.sql(f"UPDATE {people.tables.name('record_status')} SET source_hash = NULL").collect()
+    _assert_states_like_by_payloads(people)
+    assert people.run().books.survey.unchanged == 60
+
+
+def _assert_states_like_by_payloads(people: Bench) -> None:
+    """Run the sync, and compare its counts with those of a preview, which compares payloads."""
+    preview = preview_sync(people.config(), spark=people.spark, warehouse=people.warehouse, full=True)
+    result = people.run()
+    assert {name: getattr(result.books.survey, name) for name in STATES} == {
+        name: getattr(preview.counts, name) for name in STATES
+    }
+    assert result.books.delivery.invalid == preview.counts.invalid
+    assert result.books.balanced
