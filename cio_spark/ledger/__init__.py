@@ -3,7 +3,7 @@
 from cio_spark.ledger.latest_attempts import accepted_persons, latest_attempts
 from cio_spark.ledger.message_id import add_message_id
 from cio_spark.ledger.pending import pending_keys
-from cio_spark.ledger.source_comparison import ID_HASH, compare_hashes, id_hash
+from cio_spark.ledger.source_comparison import ID_HASH, compare_hashes, has_hashes, id_hash
 from cio_spark.ledger.state_counts import (
     count_reasons,
     count_states,
@@ -26,6 +26,7 @@ __all__ = [
     "count_states",
     "counts_from_sums",
     "estimate_first_run",
+    "has_hashes",
     "id_hash",
     "latest_attempts",
     "mark_all_new",

@@ -23,6 +23,16 @@ def id_hash(record_id: Column) -> Column:
     return F.xxhash64(record_id.isNull(), record_id)
 
 
+def has_hashes(record_status: DataFrame, sync: str) -> bool:
+    """Tell whether a run of the sync has kept a hash of a row.
+
+    Args:
+        record_status: the table at a pinned version.
+        sync: name of the sync.
+    """
+    return not record_status.where((F.col("sync") == sync) & F.col("source_hash").isNotNull()).limit(1).isEmpty()
+
+
 def compare_hashes(source: DataFrame, record_status: DataFrame, sync: str) -> DataFrame:
     """Find the source rows that are the same as when their records were last accepted.
 

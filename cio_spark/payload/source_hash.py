@@ -35,7 +35,7 @@ _FRACTIONS = (T.FloatType, T.DoubleType)
 _WITH_ITEMS = (T.ArrayType, T.MapType, T.StructType)
 
 
-def hash_columns(identity: str, fields: Sequence[T.StructField]) -> Column:
+def hash_columns(identity: str, fields: Sequence[T.StructField]) -> Column | None:
     """Return a 64-bit hash of source columns, BIGINT; different values of one column never enter it as the same bytes.
 
     Spark's `xxhash64` ignores nulls and treats -0.0 as 0.0, so a flag for null and the text of zero enter it too.
@@ -45,11 +45,12 @@ def hash_columns(identity: str, fields: Sequence[T.StructField]) -> Column:
         fields: the columns.
 
     Returns:
-        The hash; null if a column has a type that is not hashed exactly, or a nested text that is not UTF-8.
+        The hash; null for a row with a nested text that is not UTF-8. None if a column has a type that is not hashed
+        exactly, or two names differ only in case.
     """
     names = [field.name.lower() for field in fields]
     if len(set(names)) < len(names) or not all(_is_exact(field.dataType) for field in fields):
-        return F.lit(None).cast("bigint")
+        return None
     inputs: list[Column] = [F.lit(identity)]
     readable = F.lit(True)
     for field in fields:
@@ -66,7 +67,9 @@ def _is_exact(kind: T.DataType) -> bool:
     if isinstance(kind, T.ArrayType):
         return _is_exact(kind.elementType)
     if isinstance(kind, T.MapType):
-        return _is_exact(kind.keyType) and not isinstance(kind.keyType, _WITH_ITEMS) and _is_exact(kind.valueType)
+        # to_json writes a key that is no text as Java does, and bytes have no text of their own
+        unfit = isinstance(kind.keyType, (*_WITH_ITEMS, T.BinaryType))
+        return not unfit and _is_exact(kind.keyType) and _is_exact(kind.valueType)
     if isinstance(kind, T.StructType):
         # to_json leaves out nulls, and writes two fields of one name alike
         names = {field.name for field in kind.fields}

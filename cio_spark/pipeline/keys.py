@@ -23,7 +23,7 @@ class Keys:
 
     Attributes:
         rows: the keys, in the column `KEY`.
-        count: number of keys.
+        count: number of keys, or of their source rows.
         are_in_memory: whether `rows` are in the driver's memory, and not in a table.
         key: makes the key of a record id.
     """

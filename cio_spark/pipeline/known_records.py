@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger
 from cio_spark.config import ErrorHandlingStrategy, SyncConfig
-from cio_spark.pipeline.keys import Keys
+from cio_spark.pipeline.keys import MOST_IN_MEMORY, Keys
 from cio_spark.results import RunState, Tables
 from cio_spark.spark.versions import from_arrow, to_arrow
 
@@ -55,7 +55,10 @@ def read_known_records(
     latest = ledger.latest_attempts(mine, name, dead_letters_awaiting_replay(config, tables))
     if keys is not None and keys.are_few:
         # Several queries of the run join with these rows, and each would read the whole table again
-        latest = from_arrow(tables.spark, to_arrow(latest))
+        few = to_arrow(latest.limit(MOST_IN_MEMORY + 1))
+        # The rows without a record id have one key, and may be many
+        if few.num_rows <= MOST_IN_MEMORY:
+            latest = from_arrow(tables.spark, few)
     return KnownRecords(
         latest,
         _accepted_persons(config, earlier) if retry_held else None,

@@ -55,7 +55,8 @@ def run_sync(
         warehouse: folder of local tables; None if the tables are in the catalog.
         limit: the most source rows to read; None for all.
         retry_held: also send records that were refused before with the same payload.
-        full: compare all rows of the source with what was sent, whatever has changed; nothing is sent again by it.
+        full: compare the payloads of all rows of the source with what was sent, whatever has changed; nothing is sent
+            again by it.
         progress: listener that is told the progress of the run; None for none.
         clock: source of time; None for the system's clock.
         cancellation: asks the run to stop; None if nothing does.
@@ -86,6 +87,7 @@ def run_sync(
         executor_log=executor_log,
     )
     tables = run.tables
+    asked_for = reason_for_all_rows(limit, full=full, retry_held=retry_held)
     with run.starting("check"):
         snapshot = source.open_source(spark, config.source, tables.attach_source)
         records = prepare_with_hash(config, snapshot.rows)
@@ -98,7 +100,7 @@ def run_sync(
         if run.is_older_than(opening):
             snapshot = source.open_source(spark, config.source, tables.attach_source)
             records = prepare_with_hash(config, snapshot.rows)
-        scope = run.choose_scope(opening, snapshot, reason_for_all_rows(limit, full=full, retry_held=retry_held))
+        scope = run.choose_scope(opening, snapshot, asked_for)
         pin = _pin_of(snapshot, limit)
         if scope.choice.scope is not Scope.NONE:
             run.claim_sync(opening, pin)
@@ -114,7 +116,16 @@ def run_sync(
                 began = run.clock.monotonic()
                 # Pin the version after the claim, to include the last writes of the run that had the claim before
                 ledger_version = tables.version("record_status")
-                work = survey_scope(run, snapshot, records, ledger_version, staging, limit=limit, retry_held=retry_held)
+                work = survey_scope(
+                    run,
+                    snapshot,
+                    records,
+                    ledger_version,
+                    staging,
+                    limit=limit,
+                    retry_held=retry_held,
+                    compare_payloads=asked_for is not None,
+                )
                 took = run.clock.monotonic() - began
                 waves = cut_waves(config, work, staging, run.slots, surveyed_seconds=took)
             deliver_waves(run, work, waves)

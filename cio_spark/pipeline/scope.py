@@ -12,7 +12,7 @@ from cio_spark.config import ChangeFeedUse, SyncConfig
 from cio_spark.coverage import Coverage, Scope, ScopeChoice
 from cio_spark.errors import ConfigurationError
 from cio_spark.model import Books, RunKind
-from cio_spark.pipeline.fingerprint import columns_hash, fingerprint, outside_function
+from cio_spark.pipeline.fingerprint import columns_hash, fingerprint, outside_function, session_variable
 from cio_spark.pipeline.keys import KEY
 from cio_spark.pipeline.known_records import failed_wait_for_replay
 from cio_spark.pipeline.used_columns import used_columns
@@ -215,6 +215,9 @@ def _pinned(config: SyncConfig, tables: Tables, snapshot: Snapshot) -> tuple[pla
     function = outside_function(tables.spark, config)
     if function is not None:
         return None, f"{function} is not one of Spark's own functions, so that its result may change by itself"
+    variable = session_variable(tables.spark, config, snapshot.rows.columns)
+    if variable is not None:
+        return None, f"{variable} is a variable of the session, whose value may change"
     try:
         used = used_columns(config, snapshot.rows)
     except ConfigurationError:
@@ -226,7 +229,7 @@ def _pinned(config: SyncConfig, tables: Tables, snapshot: Snapshot) -> tuple[pla
             version=snapshot.version,
             table_id=table_id(tables.spark, snapshot.name),
             columns=columns_hash(snapshot.rows, {*used, *named}),
-            fingerprint=fingerprint(config, settings_in_force(tables.spark)),
+            fingerprint=fingerprint(config, settings_in_force(tables.spark), tables.spark.version),
         ),
         None,
     )

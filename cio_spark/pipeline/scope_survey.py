@@ -30,6 +30,7 @@ def survey_scope(
     *,
     limit: int | None,
     retry_held: bool,
+    compare_payloads: bool,
 ) -> SurveyResult:
     """Find the records that a run has to deliver, among the rows of its scope.
 
@@ -41,6 +42,7 @@ def survey_scope(
         staging: table for rows that must stay the same.
         limit: the most source rows to read; None for all.
         retry_held: also send records that were refused before with the same payload.
+        compare_payloads: compare all rows by their payloads, and not first by the hashes of their columns.
 
     Raises:
         ConfigurationError: the change feed cannot be read, and `source.changes` is `required`.
@@ -57,7 +59,9 @@ def survey_scope(
     before = [one for one in run.claim.history.runs if one.run_id != run.claim.run_id]
     knows = knows_records(run.tables, earlier, run.config.sync.name, before)
     # Without a pinned source, and with functions from outside Spark, equal rows may become other payloads
-    if knows and limit is None and not retry_held and run.scope is not None and run.scope.source is not None:
+    if knows and not compare_payloads and run.scope is not None and run.scope.source is not None:
+        rows = snapshot.rows.count() if run.scope.covered is None else run.scope.covered.full_rows
+        run.lease.expect(survey_seconds(rows, run.slots.count))
         compared = compare_source(run.config, snapshot.rows, earlier, staging)
         if compared is not None:
             return _survey_others(run, snapshot, compared, earlier, staging)

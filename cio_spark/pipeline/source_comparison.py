@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent import futures
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Observation
@@ -11,19 +10,20 @@ from pyspark.sql import functions as F
 from cio_spark import ledger
 from cio_spark.config import SyncConfig
 from cio_spark.payload import hash_columns
-from cio_spark.pipeline.checks import in_background, prepare_and_validate
+from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.pipeline.fingerprint import mapping_fingerprint
 from cio_spark.pipeline.keys import KEY, Keys
 from cio_spark.pipeline.mentioned_columns import mentioned_columns
+from cio_spark.pipeline.observed_sums import observed_sums
 from cio_spark.pipeline.scope_rows import record_id_of
 from cio_spark.results import Staging
 from cio_spark.spark.fixed_settings import settings_in_force
 from cio_spark.spark.versions import from_arrow, to_arrow
 
-OBSERVATION_SECONDS = 60.0
-"""Longest wait for the sums of a query that has ended; then they are computed again."""
-MOST_HASHES = 1_000_000
-"""Hashes of record ids, of 8 bytes each, that are kept in the driver's memory; more are written to a table."""
+MOST_HASHES = 2_000_000
+"""Hashes of record ids, of 8 bytes each, that may be brought into the driver's memory; more are written to a table."""
+DEFAULT_PARTITIONS = 200
+"""Partitions of a shuffle by Spark's default."""
 LARGEST_SHARE = 1 / 3
 """If more of the rows differ, comparing them by their payloads costs less in all."""
 # `monotonically_increasing_id` numbers the rows of a partition in its lower bits
@@ -45,8 +45,8 @@ class ComparedSource:
     others: Keys
 
 
-def source_hash(config: SyncConfig, rows: DataFrame) -> Column:
-    """Return the hash of all columns of a row that decide about the bytes of its record.
+def source_hash(config: SyncConfig, rows: DataFrame) -> Column | None:
+    """Return the hash of all columns of a row that decide about the bytes of its record; see `hash_columns`.
 
     Args:
         config: configuration of the sync; the session's settings are fixed for it.
@@ -54,7 +54,8 @@ def source_hash(config: SyncConfig, rows: DataFrame) -> Column:
     """
     mentioned = set(mentioned_columns(config, rows.columns))
     fields = sorted((field for field in rows.schema.fields if field.name in mentioned), key=lambda field: field.name)
-    return hash_columns(mapping_fingerprint(config, settings_in_force(rows.sparkSession), fields), fields)
+    spark = rows.sparkSession
+    return hash_columns(mapping_fingerprint(config, settings_in_force(spark), spark.version, fields), fields)
 
 
 def prepare_with_hash(config: SyncConfig, rows: DataFrame) -> DataFrame:
@@ -76,31 +77,41 @@ def compare_source(config: SyncConfig, rows: DataFrame, earlier: DataFrame, stag
         staging: table for the keys of rows that differ if they are many.
 
     Returns:
-        the rows that differ; None if they are so many that all rows should be compared by their payloads.
+        the rows that differ; None if all rows should be compared by their payloads: they cannot be hashed, no run has
+        kept a hash, or most rows differ.
     """
-    hashed = rows.select(record_id_of(config, rows).alias("record_id"), source_hash(config, rows).alias("source_hash"))
-    compared = ledger.compare_hashes(hashed, earlier, config.sync.name)
+    hashed = source_hash(config, rows)
+    if hashed is None or not ledger.has_hashes(earlier, config.sync.name):
+        return None
+    source = rows.select(record_id_of(config, rows).alias("record_id"), hashed.alias("source_hash"))
+    compared = ledger.compare_hashes(source, earlier, config.sync.name)
+    differs = ~F.col("is_unchanged")
     sums = [
         F.sum("rows").alias("rows"),
         F.count_if("is_unchanged").alias("unchanged"),
-        F.count_if(~F.col("is_unchanged")).alias("others"),
+        F.count_if(differs).alias("other_keys"),
+        F.sum(F.when(differs, F.col("rows"))).alias("other_rows"),
     ]
     observation = Observation()
-    others = _others(compared.observe(observation, *sums))
-    # Not a LIMIT: it could end the query before all rows have been counted
-    place = F.monotonically_increasing_id().bitwiseAND(F.lit(2**_ROW_BITS - 1))
-    few = to_arrow(others.withColumn("place", place).where(F.col("place") < MOST_HASHES).select(KEY))
-    try:
-        # Spark hands the sums over by an event, which it drops if its queue is full
-        counted = in_background(rows.sparkSession, lambda: observation.get).result(OBSERVATION_SECONDS)
-    except futures.TimeoutError:  # another class than TimeoutError before Python 3.11
-        counted = compared.agg(*sums).collect()[0].asDict()
-    total, different = counted["rows"] or 0, counted["others"]
-    if different > total * LARGEST_SHARE:
+    few = to_arrow(_first_of_each_partition(_others(compared.observe(observation, *sums))))
+    counted = observed_sums(observation, compared, sums)
+    total, other_rows = counted["rows"] or 0, counted["other_rows"] or 0
+    if other_rows > total * LARGEST_SHARE:
         return None
-    in_memory = few.num_rows == different <= MOST_HASHES
-    keys = from_arrow(rows.sparkSession, few) if in_memory else staging.stage_keys(_others(compared))
-    return ComparedSource(total, counted["unchanged"], Keys(keys, different, in_memory, ledger.id_hash))
+    in_memory = few.num_rows == counted["other_keys"]
+    keys = from_arrow(rows.sparkSession, few) if in_memory else staging.stage_hashes(_others(compared))
+    # Rows without a record id have one key, so rows say more about the work than keys
+    return ComparedSource(total, counted["unchanged"], Keys(keys, other_rows, in_memory, ledger.id_hash))
+
+
+def _first_of_each_partition(keys: DataFrame) -> DataFrame:
+    """Keep at most `MOST_HASHES` keys in all; a LIMIT could end the query before all rows have been counted."""
+    try:
+        partitions = int(keys.sparkSession.conf.get("spark.sql.shuffle.partitions") or DEFAULT_PARTITIONS)
+    except Exception:  # Databricks knows the word `auto`, and serverless compute may not show the setting
+        partitions = DEFAULT_PARTITIONS
+    place = F.monotonically_increasing_id().bitwiseAND(F.lit(2**_ROW_BITS - 1))
+    return keys.withColumn("place", place).where(F.col("place") < max(1, MOST_HASHES // partitions)).select(KEY)
 
 
 def _others(compared: DataFrame) -> DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent import futures
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +11,11 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, planning, source
 from cio_spark.config import SyncConfig
 from cio_spark.model import DeliveryPlan, Slots, StateCounts
-from cio_spark.pipeline.checks import SourceChecks, in_background
+from cio_spark.pipeline.checks import SourceChecks
 from cio_spark.pipeline.known_records import KnownRecords
+from cio_spark.pipeline.observed_sums import observed_sums
 from cio_spark.results import Staging
 
-OBSERVATION_SECONDS = 60.0
-"""Longest wait for the sums of a query that has ended; then they are computed again."""
 FEW_ROWS = 50_000
 """So many rows are classified a second time faster than their records are written."""
 
@@ -107,11 +105,7 @@ def _staged_and_counted(records: DataFrame, staging: Staging) -> tuple[DataFrame
     observation = Observation()
     observed = records.observe(observation, *ledger.state_sums())
     deliverable = staging.stage_records(observed.where(F.col("state").isin(*ledger.STATES_IN_DELIVERY)))
-    try:
-        # Spark hands the sums over by an event, which it drops if its queue is full
-        return deliverable, in_background(records.sparkSession, lambda: observation.get).result(OBSERVATION_SECONDS)
-    except futures.TimeoutError:  # another class than TimeoutError before Python 3.11
-        return deliverable, records.agg(*ledger.state_sums()).collect()[0].asDict()
+    return deliverable, observed_sums(observation, records, ledger.state_sums())
 
 
 def plan_for(config: SyncConfig, slots: Slots, records: int, payload_bytes: int) -> DeliveryPlan:

@@ -45,6 +45,10 @@ class Staging:
         """Write the keys that a run looks at once, and return them as a table."""
         return self._write(keys, "keys")
 
+    def stage_hashes(self, keys: DataFrame) -> DataFrame:
+        """Write the hashes of the record ids that a full comparison looks at once, and return them as a table."""
+        return self._write(keys, "hashes")
+
     def stage_records(self, records: DataFrame) -> DataFrame:
         """Write the classified records that go through the delivery once, and return them as a table."""
         return self._write(records, "records")
@@ -106,7 +110,7 @@ class Staging:
 
     def drop(self) -> None:
         """Drop everything that was staged."""
-        for what in ("rows", "keys", "records", "waves"):
+        for what in ("rows", "keys", "hashes", "records", "waves"):
             table = f"{self._table}_{what}"
             folder = self._tables.folder(table)
             if folder is not None:

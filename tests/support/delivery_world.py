@@ -59,7 +59,9 @@ def row(number: int, person: int | None = None, lane: int = 0, **changes: Any) -
     who = f"person-{number if person is None else person}"
     event = {"type": "track", "userId": who, "event": "Order Placed", "messageId": f"id-{number}"}
     payload = json.dumps(event, separators=(",", ":"))
-    full = PreparedRow(lane, f"{payload},", len(payload), f"r-{number}", who, f"id-{number}", number, None, None)
+    full = PreparedRow(
+        lane, f"{payload},", len(payload), f"r-{number}", who, f"id-{number}", number, source_hash=number + 100
+    )
     return full._replace(**changes)
 
 

@@ -14,6 +14,7 @@ from cio_spark.spark.sql.names import (
     identifier_parts,
     is_column_name,
     quoted,
+    read_names,
     table_names,
     words_in,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "query_problem",
     "quoted",
     "read_comparisons",
+    "read_names",
     "read_sort_key",
     "read_tokens",
     "string_contexts",

@@ -79,7 +79,7 @@ def words_in(sql: str) -> frozenset[str] | None:
 
     Returns:
         The words, which also include functions, keywords and fields. None if only the columns themselves can tell which
-        of them are meant: the expression contains `*`, or the text cannot be read.
+        of them are meant: the expression contains `*` or IDENTIFIER('…'), or the text cannot be read.
     """
     try:
         tokens = read_tokens(sql)
@@ -87,7 +87,9 @@ def words_in(sql: str) -> frozenset[str] | None:
         return None
     for place, token in enumerate(tokens):
         before = tokens[place - 1] if place else None
-        if token.says("*") and (before is None or before.says("(", ",", ".")):
+        if token.says("*") and (before is None or before.says("(", ",", ".", "ALL", "DISTINCT")):
+            return None
+        if token.says("(") and before is not None and before.says("IDENTIFIER"):
             return None
     return frozenset(token.text.lower() for token in tokens if token.is_name)
 
@@ -103,6 +105,18 @@ def called_functions(sql: str) -> frozenset[str]:
         ".".join(parts).lower()
         for parts, _, after in _chains(tokens)
         if after < len(tokens) and tokens[after].says("(")
+    )
+
+
+def read_names(sql: str) -> frozenset[tuple[str, ...]]:
+    """Collect the names in an expression that are not called: columns, fields and variables, but also keywords.
+
+    Raises:
+        UnreadableSqlError: the text cannot be read.
+    """
+    tokens = read_tokens(sql)
+    return frozenset(
+        parts for parts, _, after in _chains(tokens) if after == len(tokens) or not tokens[after].says("(")
     )
 
 

@@ -52,6 +52,7 @@ def chunk_of(record_bytes: int, rows: int) -> pa.RecordBatch:
         "payload_hash": list(numbers),
         "error_code": [None] * rows,
         "error_message": [None] * rows,
+        "source_hash": list(numbers),
     }
     return pa.RecordBatch.from_pydict(values, PREPARED)
 

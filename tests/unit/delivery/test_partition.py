@@ -63,6 +63,7 @@ def test_a_group_carries_the_facts_of_its_batch(api: StandIn) -> None:
         "message_id": ["id-1", "id-2"],
         "payload_hash": [1, 2],
         "payload_bytes": [row(1).payload_bytes] * 2,
+        "source_hash": [101, 102],
     }
     (request,) = api.received.requests()
     facts = group.batch
