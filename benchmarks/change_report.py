@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass, field
 
-from people import COMPARES_EVERYTHING_BY_OPTION
+from people import HAS_SCOPES
 from rich.console import Console
 from rich.table import Table
 from spark_work import SparkWork
@@ -58,7 +58,7 @@ def print_report(console: Console, rows: int, cases: dict[str, Measured]) -> Non
         rows: rows of the source at the first run.
         cases: the cases in the order in which they were measured, by name.
     """
-    how = "by the option `full`" if COMPARES_EVERYTHING_BY_OPTION else "in every run"
+    how = "by the option `full`" if HAS_SCOPES else "in every run"
     table = Table(title=f"{rows:,} rows; everything is compared {how}", title_justify="left")
     table.add_column("case")
     table.add_column("scope")
