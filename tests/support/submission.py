@@ -101,6 +101,7 @@ class Submitter:
         warehouse: folder of local tables.
         key: the API's key.
         executor_memory: memory of each executor, such as `1g`.
+        py_files: zip file whose modules driver and executors can import; None if `python` has all of them.
         submitted: all submissions, so that `end` can kill those that still run.
     """
 
@@ -110,6 +111,7 @@ class Submitter:
     warehouse: Path
     key: str
     executor_memory: str = "1g"
+    py_files: Path | None = None
     submitted: list[Submitted] = field(default_factory=list)
 
     def sync(
@@ -123,11 +125,23 @@ class Submitter:
             script: script to submit instead, with the same arguments.
             log: value of `--log`, which says how the job logs events.
         """
+        return self.submit(script, str(conf), "--warehouse", str(self.warehouse), "--log", log, cores=cores)
+
+    def submit(self, script: Path, *arguments: str, cores: int = 2) -> Submitted:
+        """Submit a script with its arguments.
+
+        Args:
+            script: the script.
+            arguments: its arguments.
+            cores: number of executors, of one core each.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.cluster.master_url]
         for key, value in self._settings(cores).items():
             command += ["--conf", f"{key}={value}"]
-        command += [str(script), str(conf), "--warehouse", str(self.warehouse), "--log", log]
+        if self.py_files is not None:
+            command += ["--py-files", str(self.py_files)]
+        command += [str(script), *arguments]
         number = len(self.submitted)
         output, spark_log = self.folder / f"{number}.out", self.folder / f"{number}.log"
         python = {"PYSPARK_PYTHON": str(self.python), "PYSPARK_DRIVER_PYTHON": str(self.python)}

@@ -49,6 +49,16 @@ def build_wheel(folder: Path, *, sdist: Path | None = None) -> Path:
     return next(folder.glob("*.whl"))
 
 
+def zip_wheel(folder: Path) -> Path:
+    """Build the wheel for `spark-submit --py-files`: it is a zip file, and Spark imports from files named so only.
+
+    Args:
+        folder: folder for the file.
+    """
+    wheel = build_wheel(folder)
+    return wheel.rename(wheel.with_suffix(".zip"))
+
+
 def install_wheel(folder: Path) -> Path:
     """Build the wheel, and install it in a new environment that takes its libraries from this environment.
 
@@ -59,14 +69,21 @@ def install_wheel(folder: Path) -> Path:
         the Python of the environment.
     """
     python = make_environment(folder / "environment", build_wheel(folder / "wheels"))
-    add_libraries(python, Path(sysconfig.get_path("purelib")))
+    add_libraries(python, own_libraries())
     return python
 
 
-def make_environment(folder: Path, wheel: Path) -> Path:
-    """Make a new environment that has the wheel and no library, and return its Python."""
+def own_libraries() -> Path:
+    """Return the folder of this environment's libraries."""
+    return Path(sysconfig.get_path("purelib"))
+
+
+def make_environment(folder: Path, wheel: Path | None = None) -> Path:
+    """Make a new environment that has no library, and only the wheel, if there is one; return its Python."""
     run([sys.executable, "-m", "venv", "--without-pip", str(folder)], folder.parent)
     python = folder / "bin" / "python"
+    if wheel is None:
+        return python
     run([*_PIP, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)], folder)
     imported = run([str(python), "-c", "import cio_spark; print(cio_spark.__file__)"], folder).strip()
     assert Path(imported).is_relative_to(folder), imported
