@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,15 @@ COMMANDS: dict[str, list[str]] = {
 }
 
 
-def without_spark(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a new Python that has no pyspark, and return what came of it."""
+def without_spark(
+    code: str, *arguments: str, hidden: Sequence[str] = hidden_libraries.SPARK
+) -> subprocess.CompletedProcess[str]:
+    """Run code in a new Python that has no pyspark, or not the libraries named, and return what came of it."""
     hiding = f"""
 import sys
 sys.path.insert(0, {str(SUPPORT)!r})
-from hidden_libraries import SPARK, hide
-hide(*SPARK)
+from hidden_libraries import hide
+hide(*{hidden!r})
 """
     command = [sys.executable, "-c", hiding + code, *arguments]
     environment = {"CUSTOMERIO_API_KEY": "key", "PATH": "/usr/bin:/bin", "COLUMNS": "120"}
@@ -145,6 +148,16 @@ with StandIn() as api:
 """)
         == 0
     )
+
+
+def test_a_run_where_only_pandas_is_missing_is_refused_before_it_asks_the_session_anything() -> None:
+    code = """
+from cio_spark.config import DeliveryEngine
+from cio_spark.delivery.engine import count_slots
+count_slots(None, DeliveryEngine.ARROW)
+"""
+    done = without_spark(code, hidden=["pandas"])
+    assert done.stderr.splitlines()[-1].endswith("pandas is not installed: pip install 'cio-spark[spark]'")
 
 
 def test_the_error_survives_pickling_and_is_a_configuration_error_too() -> None:
