@@ -23,7 +23,7 @@ from wheel_building import PROJECT, add_libraries, make_environment, own_librari
 from cio_spark.standin.process import StandInProcess
 
 CONF = PROJECT / "cio_spark" / "demo" / "purchases.yml"
-WHERE = "purchased_at >= '2017-12-01'"
+WHERE = "purchased_at >= '2017-12-25'"
 EXECUTORS = 2
 JOB_SECONDS = 900.0
 
