@@ -22,7 +22,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints bench bench-waves bench-standin bench-analysis bench-change bench-small chaos clean java chromium
+.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints cluster-demo package bench bench-waves bench-standin bench-analysis bench-change bench-small chaos clean java chromium
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -64,6 +64,15 @@ constraints: ## write constraints.txt anew, from the newest libraries that setup
 	@rm -rf .venv-newest
 	@$(MAKE) -s VENV=.venv-newest CONSTRAINTS= .venv-newest/.installed
 	@.venv-newest/bin/python tools/freeze.py >constraints.new && mv constraints.new constraints.txt
+
+cluster-demo: $(INSTALLED) java ## the wheel and the main job on a standalone cluster on loopback, with spark-submit
+	@PYTHONPATH=tests/support $(BIN)/python tools/cluster_demo.py
+
+package: $(INSTALLED) ## build the wheel and the source distribution in dist/, and check both
+	@rm -rf dist
+	@$(BIN)/pyproject-build -q --outdir dist .
+	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/check-wheel-contents dist/*.whl
 
 bench: $(INSTALLED) java ## throughput beside the floor, the official client and a Spark job by hand
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/throughput.py

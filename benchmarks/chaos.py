@@ -20,8 +20,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
 from standalone_cluster import Cluster
-from submission import Submitted, Submitter, install_wheel
+from submission import Submitted, Submitter
 from waiting import wait_until
+from wheel_building import install_wheel
 
 from cio_spark import ledger
 from cio_spark.clock import SystemClock

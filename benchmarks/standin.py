@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from cio_spark.clock import SystemClock
-from cio_spark.delivery.http_client import GZIP_LEVEL
+from cio_spark.delivery.http_client import GZIP_LEVEL, USER_AGENT
 from cio_spark.ids import ulid
 from cio_spark.standin.process import StandInProcess
 
@@ -62,7 +62,7 @@ def _prepare(api: StandInProcess, *, compress: bool) -> list[bytes]:
         lines = [
             "POST /v1/batch HTTP/1.1",
             "Host: 127.0.0.1",
-            "User-Agent: cio-spark/0.1.0",
+            f"User-Agent: {USER_AGENT}",
             "Content-Type: application/json",
             "Accept-Encoding: identity",
             "Connection: keep-alive",

@@ -6,8 +6,9 @@ small part of it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cio_spark.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cio_spark.config import (
@@ -81,9 +82,5 @@ __all__ = [
     "run_sync",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from the module that defines it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cio_spark' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # to a type checker, `__getattr__` would mean that every name exists, misspelt ones too
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES, need_spark=("process_large_dataset_with_spark", "run_sync"))

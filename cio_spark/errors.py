@@ -81,6 +81,15 @@ class ConfigurationError(CioSparkError):
         return "\n".join(str(problem) for problem in self.problems)
 
 
+class MissingLibraryError(ConfigurationError, ModuleNotFoundError):
+    """Says that a library which an extra of this package brings is not installed, and names the extra."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems)
+        # What Python tells of every error of an import
+        self.name, self.msg = problems[0].path, str(self)
+
+
 class TableError(CioSparkError):
     """Says that a table of cio_spark cannot be used: it has another schema, or the user may not write it.
 

@@ -18,7 +18,8 @@ from cio_spark.cli.run_command import log_style, run_command, show_failure, wors
 from cio_spark.cli.selection import Selection
 from cio_spark.clock import SystemClock
 from cio_spark.config import SyncConfig, WebhookUrl
-from cio_spark.errors import CioSparkError, ConfigurationError, ExitStatus
+from cio_spark.errors import CioSparkError, ExitStatus
+from cio_spark.extras import explain_missing_module
 
 NO_RUNS = "no runs yet"
 
@@ -198,14 +199,12 @@ def load_report_writer() -> Callable[..., None]:
     A command that calls this first shows the error before Spark is started.
 
     Raises:
-        ConfigurationError: the extra is not installed.
+        MissingLibraryError: the extra is not installed.
     """
     try:
         from cio_spark.report.page import write_report
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("jinja2", "markupsafe", "matplotlib"):
-            raise
-        raise ConfigurationError.of(str(error.name), "is not installed: pip install 'cio-spark[report]'") from None
+        raise explain_missing_module(error) from None
     return write_report
 
 

@@ -60,68 +60,69 @@ class BatchConfiguration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    max_batch_size: Whole = Field(1000, ge=1, le=10_000, description="Most records in one request.")
+    # Defaults are named, because without pydantic's plugin mypy takes `Field(1000)` for a field that must be given
+    max_batch_size: Whole = Field(default=1000, ge=1, le=10_000, description="Most records in one request.")
     max_batch_bytes: Whole = Field(
-        500 * 1024,
+        default=500 * 1024,
         ge=1024,
         le=1024 * 1024,
         description="Most bytes in one request body, before compression; the API's own limit of 500,000 bytes "
         "holds whatever is set here.",
     )
     parallel_workers: Whole = Field(
-        4,
+        default=4,
         ge=1,
         le=MOST_PARALLEL_WORKERS,
         description="Most requests in flight at a time in the whole job. Tasks that run at once have equal shares; "
         "what is left over is not used: on 4 task slots, 7 workers are 4. A plan says so.",
     )
     retry_attempts: Whole = Field(
-        3, ge=0, le=10, description="How many times a request that failed transiently is tried again."
+        default=3, ge=0, le=10, description="How many times a request that failed transiently is tried again."
     )
     retry_backoff_seconds: Real = Field(
-        2.0, ge=0.1, le=60.0, description="Base of the exponential wait before a retry, in seconds."
+        default=2.0, ge=0.1, le=60.0, description="Base of the exponential wait before a retry, in seconds."
     )
-    timeout_seconds: Whole = Field(30, ge=1, le=300, description="Longest time for one request, in seconds.")
-    rate_limit_rps: Whole = Field(100, ge=1, le=1000, description="Most requests per second in the whole job.")
+    timeout_seconds: Whole = Field(default=30, ge=1, le=300, description="Longest time for one request, in seconds.")
+    rate_limit_rps: Whole = Field(default=100, ge=1, le=1000, description="Most requests per second in the whole job.")
     error_threshold_percent: Real = Field(
-        5.0,
+        default=5.0,
         ge=0.0,
         le=100.0,
         description="Error rate, in percent of the records to send, above which a run counts as failed "
         "(always 0 for suppressions).",
     )
     strategy: BatchStrategy = Field(
-        BatchStrategy.ADAPTIVE,
+        default=BatchStrategy.ADAPTIVE,
         description="What the size of a request follows, always within max_batch_size and max_batch_bytes: nothing "
         "else (size_based), target_request_seconds (time_based), memory_budget_mb (memory_based), or the API's "
         "answers: half as much after 413, 429, time-outs and 5xx, step by step more while requests are fast and clean "
         "(adaptive).",
     )
     target_request_seconds: Real = Field(
-        1.0,
+        default=1.0,
         ge=0.05,
         le=60.0,
         description="Seconds that one request should take; only strategy time_based follows it.",
     )
     memory_budget_mb: Whole = Field(
-        64,
+        default=64,
         ge=1,
         le=4096,
         description="Megabytes (10^6 bytes) that batches may take in one Python worker process, waiting, being sent "
         "and compressed; only strategy memory_based follows it. At least 0.576 for each of parallel_workers.",
     )
     error_handling: ErrorHandlingStrategy = Field(
-        ErrorHandlingStrategy.RETRY_WITH_BACKOFF,
+        default=ErrorHandlingStrategy.RETRY_WITH_BACKOFF,
         description="What a failure leads to: stop the job, go on without retries, retry, or retry and then keep the "
         "record as a dead letter.",
     )
     enable_compression: bool = Field(
-        True,
+        default=True,
         description="Send request bodies compressed with gzip; only with api.strict_mode, for without it no answer "
         "could show that the API reads them.",
     )
     enable_monitoring: bool = Field(
-        True,
+        default=True,
         description="Show the progress of the delivery, note CPU and memory of every batch, and evaluate alerts at the "
         "end of a run; the tables are written in any case.",
     )

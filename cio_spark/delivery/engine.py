@@ -29,6 +29,7 @@ from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.worker_exit import ended_with_its_task
 from cio_spark.errors import ConfigurationError, SecondEvaluationError
+from cio_spark.extras import require_libraries
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
 from cio_spark.spark.conf import temporary_settings
@@ -49,8 +50,11 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
 
     Raises:
         ConfigurationError: speculation is on, so that a speculative task would send everything a second time; or the
-            session is Spark Connect of version 3.5; or it is Spark Connect and `engine` is `rdd`.
+            session is Spark Connect of version 3.5; or it is Spark Connect and `engine` is `rdd`; or pandas is not
+            installed (`MissingLibraryError`), which `mapInArrow` asks for.
     """
+    if engine is DeliveryEngine.ARROW:
+        require_libraries("pandas")
     context = classic_context(spark)
     settings: Any = spark.conf if context is None else context.getConf()
     speculation = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple, Protocol
 
 import requests
@@ -17,14 +16,11 @@ from cio_spark.delivery.deadline import Watchdog
 from cio_spark.delivery.exchange import Answer, Failure
 from cio_spark.delivery.http_connection import AbortHandle, abortable
 from cio_spark.delivery.refusal_reason import describe, describe_redirect, retry_after_seconds
+from cio_spark.version import VERSION
 
 MAX_ANSWER_BYTES = 64 * 1024
 GZIP_LEVEL = 1
-
-try:
-    USER_AGENT = f"cio-spark/{version('cio-spark')}"
-except PackageNotFoundError:  # run from a folder that was never installed
-    USER_AGENT = "cio-spark"
+USER_AGENT = f"cio-spark/{VERSION}"
 
 
 class BatchClient(Protocol):

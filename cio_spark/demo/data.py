@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,7 +57,7 @@ class DemoTables:
     made: tuple[str, ...]
 
 
-def prepare_demo_tables(spark: SparkSession, warehouse: Path) -> DemoTables:
+def prepare_demo_tables(spark: SparkSession, warehouse: Path, names: Collection[str] = tuple(_SOURCES)) -> DemoTables:
     """Make the tables that do not exist yet; an existing table stays as it is, even if a user has changed it.
 
     | table | a row | rows |
@@ -70,8 +70,9 @@ def prepare_demo_tables(spark: SparkSession, warehouse: Path) -> DemoTables:
     | `coupon_redemptions` | a coupon redeemed by a household on a day | 2,102 |
 
     Args:
-        spark: a local session with Delta.
+        spark: a session with Delta whose executors can read this machine's files.
         warehouse: folder of local tables.
+        names: names of the tables to make.
 
     Returns:
         The folder of the tables, and the names of those that were made.
@@ -80,7 +81,7 @@ def prepare_demo_tables(spark: SparkSession, warehouse: Path) -> DemoTables:
         ConfigurationError: the package with the data is not installed.
     """
     folder = warehouse.resolve() / DATABASE
-    missing = [name for name in _SOURCES if not holds_delta(folder / name)]
+    missing = [name for name in names if not holds_delta(folder / name)]
     if missing:
         needed = {file for name in missing for file in _SOURCES[name]}
         with tempfile.TemporaryDirectory(prefix="cio-spark-demo-") as scratch:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from cio_spark.analysis.table_layout import TABLES, ColumnLayout, millis, moment, number, text, whole
 from cio_spark.clock import as_utc
@@ -92,7 +93,8 @@ def render_page(facts: ReportFacts) -> str:
         facts: facts of the report.
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        # Not files of a folder: the package may be a zip file, as `spark-submit --py-files` takes it
+        loader=FunctionLoader(lambda name: files("cio_spark.report").joinpath(name).read_text(encoding="utf-8")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cio_spark import runtime
 from cio_spark.errors import CioSparkError, ConfigurationError
+from cio_spark.extras import require_libraries
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,12 +48,9 @@ def open_session(warehouse: Path | None, *, debug: bool = False) -> CommandSessi
         debug: leave Spark's messages on the terminal.
 
     Raises:
-        ConfigurationError: pyspark or Delta is not installed, or there is no Java.
+        ConfigurationError: pyspark or Delta is not installed (`MissingLibraryError`), or there is no Java.
     """
-    try:
-        import pyspark  # noqa: F401  # asked for here so that its absence gets a sentence
-    except ImportError:
-        raise ConfigurationError.of("pyspark", "is not installed: pip install 'cio-spark[spark]'") from None
+    require_libraries("pyspark")
     chosen = warehouse or runtime.warehouse_of_environment()
     if runtime.has_session_elsewhere():
         return _cluster_session(chosen)
@@ -116,11 +114,9 @@ def build_session(warehouse: Path, *, app_name: str = "cio-spark", debug: bool =
     Raises:
         ConfigurationError: Delta or Java is missing, or the warehouse cannot be written.
     """
-    try:
-        import delta  # noqa: F401  # asked for here so that its absence gets a sentence
-        from pyspark.sql import SparkSession
-    except ImportError:
-        raise ConfigurationError.of("delta-spark", "is not installed: pip install 'cio-spark[spark]'") from None
+    require_libraries("pyspark", "delta")
+    from pyspark.sql import SparkSession
+
     silence_quoting_loggers()
     if not runtime.has_java():
         raise ConfigurationError.of("Java", "is missing: install Java 17 (Debian: apt install openjdk-17-jre-headless)")

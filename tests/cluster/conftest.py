@@ -14,8 +14,9 @@ from pyspark.sql import SparkSession
 
 # standalone_cluster and submission are in tests/support, because benchmarks/chaos.py uses them too
 from standalone_cluster import Cluster
-from submission import Submitter, install_wheel
+from submission import Submitter
 from sync_bench import KEY
+from wheel_building import install_wheel
 
 from cio_spark.spark.session import build_session
 from cio_spark.standin import StandIn

@@ -1,72 +1,25 @@
-"""Installs the project's wheel in an environment of its own, and submits its jobs to a cluster by `spark-submit`."""
+"""Submits the project's jobs to a cluster by `spark-submit`."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
-import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from standalone_cluster import SPARK_HOME, Cluster, kill_group, spark_environment
+from wheel_building import PROJECT
 
 from cio_spark.runtime import cache_folder
 from cio_spark.spark.jars import delta_jars
 
-PROJECT = Path(__file__).resolve().parents[2]
-_PARTS = ("setup.py", "pyproject.toml", "README.md", "cio_spark")
 KEY_VARIABLE = "CUSTOMERIO_API_KEY"
 _EVENT = '{"timestamp": '
-
-
-def install_wheel(folder: Path) -> Path:
-    """Build the wheel, and install it alone in a new environment.
-
-    The new environment takes its libraries from this environment. It is needed because Spark does not put a `.whl` from
-    `--py-files` on the import path of the executors.
-
-    Args:
-        folder: folder of the wheel and of the environment.
-
-    Returns:
-        the Python of the environment.
-    """
-    # The wheel is built from a copy, because a build writes into its source folder. The copy is removed afterwards, so
-    # that none of our modules can be imported from it
-    source, wheels, environment = folder / "source", folder / "wheels", folder / "environment"
-    source.mkdir(parents=True)
-    for part in _PARTS:
-        copy = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy2
-        copy(PROJECT / part, source / part)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    _run([*pip, "wheel", "--no-deps", "-w", str(wheels), str(source)], folder)
-    shutil.rmtree(source)
-    _run([sys.executable, "-m", "venv", "--without-pip", str(environment)], folder)
-    python = environment / "bin" / "python"
-    (wheel,) = wheels.glob("*.whl")
-    _run([*pip, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)], folder)
-    # The line is written only now, because pip would take this environment's cio_spark for the new environment's one.
-    # Such a line makes libraries importable, but not packages that are installed in place, such as the project's
-    # working copy
-    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    libraries = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
-    (libraries / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
-    asked = [str(python), "-c", "import cio_spark; print(cio_spark.__file__)"]
-    imported = subprocess.run(asked, check=True, capture_output=True, text=True, cwd=folder).stdout.strip()
-    assert Path(imported).is_relative_to(libraries), imported
-    return python
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def events_in(text: str) -> list[dict[str, Any]]:
@@ -148,6 +101,7 @@ class Submitter:
         warehouse: folder of local tables.
         key: the API's key.
         executor_memory: memory of each executor, such as `1g`.
+        py_files: zip file whose modules driver and executors can import; None if `python` has all of them.
         submitted: all submissions, so that `end` can kill those that still run.
     """
 
@@ -157,6 +111,7 @@ class Submitter:
     warehouse: Path
     key: str
     executor_memory: str = "1g"
+    py_files: Path | None = None
     submitted: list[Submitted] = field(default_factory=list)
 
     def sync(
@@ -170,11 +125,23 @@ class Submitter:
             script: script to submit instead, with the same arguments.
             log: value of `--log`, which says how the job logs events.
         """
+        return self.submit(script, str(conf), "--warehouse", str(self.warehouse), "--log", log, cores=cores)
+
+    def submit(self, script: Path, *arguments: str, cores: int = 2) -> Submitted:
+        """Submit a script with its arguments.
+
+        Args:
+            script: the script.
+            arguments: its arguments.
+            cores: number of executors, of one core each.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.cluster.master_url]
         for key, value in self._settings(cores).items():
             command += ["--conf", f"{key}={value}"]
-        command += [str(script), str(conf), "--warehouse", str(self.warehouse), "--log", log]
+        if self.py_files is not None:
+            command += ["--py-files", str(self.py_files)]
+        command += [str(script), *arguments]
         number = len(self.submitted)
         output, spark_log = self.folder / f"{number}.out", self.folder / f"{number}.log"
         python = {"PYSPARK_PYTHON": str(self.python), "PYSPARK_DRIVER_PYTHON": str(self.python)}
