@@ -16,7 +16,9 @@ from doc_pages import ROOT
 
 DATABRICKS: Final[dict[str, frozenset[str]]] = {
     "auth": frozenset({"login", "profiles", "token", "env", "describe"}),
-    "bundle": frozenset({"validate", "deploy", "run", "summary", "destroy", "init", "open", "plan"}),
+    "bundle": frozenset(
+        {"validate", "deploy", "deployment", "run", "summary", "destroy", "init", "open", "plan", "sync"}
+    ),
     "configure": frozenset(),
     "current-user": frozenset({"me"}),
     "fs": frozenset({"cp", "ls", "mkdir", "cat", "rm"}),
@@ -62,11 +64,11 @@ def _bundle(arguments: list[str], words: list[str]) -> list[str]:
     chosen = {following for word, following in pairwise(arguments) if word in ("-t", "--target")}
     chosen |= {word.split("=", 1)[1] for word in arguments if word.startswith(("--target=", "-t="))}
     problems += [f"the bundle has no target {name}" for name in chosen if not is_open(name) and name not in targets]
-    if words[1] == "run":
+    if words[1] in ("run", "open"):
         keys = {file.name.split(".")[0] for file in (ROOT / "resources").rglob("*.yml")}
         named = [word for word in words[2:] if word in keys or is_open(word)]
         if not named:
-            problems.append(f"databricks bundle run names no resource of {', '.join(sorted(keys))}")
+            problems.append(f"databricks bundle {words[1]} names no resource of {', '.join(sorted(keys))}")
     return problems
 
 

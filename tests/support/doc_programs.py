@@ -17,7 +17,7 @@ from doc_platforms import check_databricks, check_pyspark, check_spark_submit
 from packaging.requirements import InvalidRequirement, Requirement
 
 _OTHERS = """
-apt apt-get aws az cat cd conda conda-pack cp docker echo export gcloud git gsutil hdfs helm jar keytool kinit
+$EDITOR apt apt-get aws az cat cd conda conda-pack cp docker echo export gcloud git gsutil hdfs helm jar keytool kinit
 kubectl ls mkdir openssl source tar twine unzip venv-pack virtualenv yarn zip
 """
 WITHOUT_A_CHECK: Final = frozenset(_OTHERS.split())
