@@ -53,13 +53,12 @@ def can_be_run(command: Command) -> bool:
 
 def distinct_commands() -> list[Command]:
     """Return the commands of all pages that can be run, each once, in the order of the pages."""
-    commands = {
-        tuple(command.words): command
-        for block in reversed(blocks_in("sh", "bash", "shell"))
-        for command in reversed(commands_of(block))
-        if can_be_run(command)
-    }
-    return list(reversed(commands.values()))
+    commands: dict[tuple[str, ...], Command] = {}
+    for block in blocks_in("sh", "bash", "shell"):
+        for command in commands_of(block):
+            if can_be_run(command):
+                commands.setdefault(tuple(command.words), command)
+    return list(commands.values())
 
 
 def run(words: list[str]) -> tuple[int, str]:
