@@ -11,7 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "cio_spark"
 FOUNDATION = frozenset(
-    {"batch_facts", "clock", "coverage", "errors", "fold", "ids", "model", "schemas", "statuses", "version"}
+    {"batch_facts", "clock", "counts", "coverage", "errors", "fold", "ids", "model", "result_html", "schemas"}
+    | {"statuses", "version"}
 )
 STAGES = frozenset({"source", "payload", "validation", "ledger", "planning", "delivery", "results"})
 FLOORS: tuple[frozenset[str], ...] = (
