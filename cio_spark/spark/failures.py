@@ -39,7 +39,7 @@ NO_ROW_VALUE = (
 )
 NO_STAR_HERE = "INVALID_USAGE_OF_STAR_OR_REGEX"
 _NO_ROW_VALUE_CLASSES = ("MISSING_AGGREGATION", "MISSING_GROUP_BY", "UNSUPPORTED_GENERATOR")
-_CANCELLED = re.compile(r"\[(?:SPARK_JOB_CANCELLED|OPERATION_CANCELED)\]|\bJob \d+ cancelled ")
+_CANCELLED = re.compile(r"\[(?:SPARK_JOB_CANCELLED|OPERATION_CANCELED)\]|SparkException: Job \d+ cancelled ")
 """Texts by which Spark 4, Spark Connect and Spark 3.5 say that somebody has cancelled a job."""
 _DENIED = (
     "AccessDenied",
