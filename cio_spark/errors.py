@@ -6,6 +6,7 @@ The first sentence of each class says when the error is raised.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
 
@@ -120,14 +121,17 @@ class SyncAlreadyRunningError(CioSparkError):
     Args:
         message: the other run, the time since when it has the claim, and what to do.
         holder: run id of the other run; None if it is unknown.
+        free_at: when this run may take the sync over, if the other one was an earlier try of the same task of a
+            Databricks job; else None.
     """
 
     exit_status = ExitStatus.CONFIGURATION_ERROR
 
-    def __init__(self, message: str, holder: str | None = None) -> None:
-        super().__init__(message, holder)
+    def __init__(self, message: str, holder: str | None = None, free_at: datetime | None = None) -> None:
+        super().__init__(message, holder, free_at)
         self.message = message
         self.holder = holder
+        self.free_at = free_at
 
     def __str__(self) -> str:
         return self.message
@@ -167,6 +171,23 @@ class SecondEvaluationError(CioSparkError):
 
 class RunInterruptedError(CioSparkError):
     """Says that an error ended a run after it had begun to send; the next run recovers it, and goes on from there."""
+
+
+class RunCancelledError(CioSparkError):
+    """Says that a run was cancelled, by a signal or by whoever cancelled its Spark jobs; the next run goes on.
+
+    Args:
+        message: how it was cancelled, and what that means.
+        exit_status: `CANCELLED_SIGTERM`, or `CANCELLED_SIGINT` after Ctrl-C.
+    """
+
+    def __init__(self, message: str, exit_status: ExitStatus = ExitStatus.CANCELLED_SIGTERM) -> None:
+        super().__init__(message, exit_status)
+        self.message = message
+        self.exit_status = exit_status
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class CustomerIOError(CioSparkError):

@@ -13,6 +13,7 @@ class Event(str, Enum):
 
     # Claims
     CLAIM_MADE = "claim_made"
+    CLAIM_WAITS = "claim_waits"
     CLAIM_TOOK_OVER = "claim_took_over"
     CLAIM_REFUSED = "claim_refused"
     CLAIM_LOST = "claim_lost"
@@ -56,6 +57,7 @@ _ALERT: Final = ("alert_id", "alert", "severity", "text", "alert_run_id", "batch
 
 FIELDS: Final[dict[Event, tuple[str, ...]]] = {
     Event.CLAIM_MADE: ("job_attempt", "take_over", "lease_seconds", "lost_runs"),
+    Event.CLAIM_WAITS: ("holder_run_id", "job_attempt", "until"),
     Event.CLAIM_TOOK_OVER: ("lost_run_id", "reason", "started_at", "claim_expires_at"),
     Event.CLAIM_REFUSED: ("holder_run_id", "exit_status", "error"),
     Event.CLAIM_LOST: ("wave",),

@@ -20,6 +20,7 @@ from cio_spark.errors import CioSparkError, ExitStatus, RunInterruptedError
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import RunKind
 from cio_spark.pipeline.changed_bytes import reasons_for_changed_bytes
+from cio_spark.pipeline.earlier_try import wait_for_earlier_try
 from cio_spark.pipeline.phases import Phases, explain_spark_failures
 from cio_spark.pipeline.progress import NullProgress, Progress
 from cio_spark.pipeline.progression import Progression
@@ -162,11 +163,19 @@ class RunContext:
     def read_claims(self) -> ClaimOpening:
         """Read the runs of the sync, and make sure that this run may claim the sync.
 
+        A later try of a task of a Databricks job waits until the wave of its dead predecessor may send no more.
+
         Raises:
             ConfigurationError: the last run had another API address.
             SyncAlreadyRunningError: another run has claimed the sync.
+            RunCancelledError: the run was cancelled while it waited.
         """
-        opening = results.read_claims(self.tables, self.config.sync.name, self._claimant, clock=self.clock)
+        opening = wait_for_earlier_try(
+            lambda: results.read_claims(self.tables, self.config.sync.name, self._claimant, clock=self.clock),
+            lambda error: self.log.waits(error, job_attempt=self._claimant.job_attempt),
+            cancellation=self.cancellation,
+            clock=self.clock,
+        )
         if opening.newest is not None and not self._same_workspace:
             check_address(self.config, self.tables, opening.newest.configuration)
         return opening

@@ -13,6 +13,7 @@ from cio_spark.monitoring.check import check_after_run
 from cio_spark.pipeline.recovery_of_taken_over_runs import register_and_recover_take_over
 from cio_spark.pipeline.run_context import RunContext, SourcePin
 from cio_spark.pipeline.scope import covered_by_run
+from cio_spark.pipeline.spark_jobs import outside_the_callers_group
 from cio_spark.pipeline.survey import SurveyResult
 
 CANCELLED = (ExitStatus.CANCELLED_SIGINT, ExitStatus.CANCELLED_SIGTERM)
@@ -103,6 +104,7 @@ def fail_run(
     """Write the end of a run that an exception ended (of Spark, a defect or a take-over), with the counts known so far.
 
     If Spark itself is gone, the end cannot be written: the next run then closes this run as lost and recovers it.
+    Whoever has cancelled the job group of the caller does not prevent that the end is written.
 
     Args:
         run: the run.
@@ -111,6 +113,13 @@ def fail_run(
         delivery: counts of the rows that the run has persisted, all 0 if they were not read back yet.
         staging: staged rows of the run; kept if the next run needs them to recover this run.
     """
+    with outside_the_callers_group(run.tables.spark):
+        _fail_run(run, error, work, delivery, staging)
+
+
+def _fail_run(
+    run: RunContext, error: BaseException, work: SurveyResult | None, delivery: DeliveryCounts, staging: results.Staging
+) -> None:
     progression = run.progression
     if not progression.started:  # else the next run recovers this one, and needs the staged rows
         with contextlib.suppress(Exception):
@@ -124,11 +133,13 @@ def fail_run(
     exit_status, said = ExitStatus.INTERNAL_ERROR, type(error).__name__
     if isinstance(error, CioSparkError):
         exit_status, said = error.exit_status, str(error)
+    elif isinstance(error, KeyboardInterrupt):  # a notebook's Cancel, or Ctrl-C in a program without our signals
+        exit_status, said = ExitStatus.CANCELLED_SIGINT, "cancelled; nothing is lost: the next run goes on from there"
     end = results.RunEnd(
         run.claim.run_id,
         run.claim.sync,
         run.clock.now(),
-        "failed",
+        "cancelled" if exit_status in CANCELLED else "failed",
         exit_status,
         said,
         books,

@@ -62,6 +62,16 @@ class RunLog:
         else:
             self._log.write(Event.RUN_NOT_STARTED, error_type=type(error).__name__, **said)
 
+    def waits(self, error: SyncAlreadyRunningError, *, job_attempt: str | None) -> None:
+        """Log that the run waits for the end of an earlier try of its task.
+
+        Args:
+            error: says which run has the claim, and when this run may take it over.
+            job_attempt: `job run/task/execution count` of the Databricks task.
+        """
+        until = None if error.free_at is None else error.free_at.isoformat()
+        self._log.write(Event.CLAIM_WAITS, holder_run_id=error.holder, job_attempt=job_attempt, until=until)
+
     def claimed(self, claim: Claim, *, job_attempt: str | None, take_over: bool, lease_seconds: float) -> None:
         """Log the claim of the run, the dead runs that it closed, and its source; later events carry the run id.
 

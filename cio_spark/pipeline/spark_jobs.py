@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from cio_spark.spark.versions import cancel_jobs, is_local, task_slots
+from cio_spark.spark.versions import cancel_jobs, classic_context, is_local, task_slots
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, SparkContext
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = 0
 """Number of slots if Spark does not report it."""
-_GROUP, _DESCRIPTION = "spark.jobGroup.id", "spark.job.description"
+_GROUP, _DESCRIPTION, _TAGS = "spark.jobGroup.id", "spark.job.description", "spark.job.tags"
 _RUNNING = "RUNNING"
 
 
@@ -27,6 +27,32 @@ def needs_barrier(local: bool, dynamic_allocation: bool, partitions: int, slots:
     loses no executor (docs/decisions/0010-barrier.md).
     """
     return not local and not dynamic_allocation and partitions <= slots
+
+
+@contextlib.contextmanager
+def outside_the_callers_group(spark: SparkSession) -> Iterator[None]:
+    """Run the Spark jobs of the block in no job group and under no tag; do nothing if Spark is gone.
+
+    Who cancels a group may cancel its future jobs too; what is left to do after a cancellation must not be among them.
+
+    Args:
+        spark: the session.
+    """
+    context = classic_context(spark)
+    if context is None:  # Spark Connect interrupts only what is under way
+        yield
+        return
+    before: dict[str, str | None] = {}
+    with contextlib.suppress(Exception):
+        for name in (_GROUP, _DESCRIPTION, _TAGS):
+            before[name] = context.getLocalProperty(name)
+            context.setLocalProperty(name, None)  # type: ignore[arg-type]  # None clears it
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Exception):
+            for name, value in before.items():
+                context.setLocalProperty(name, value)  # type: ignore[arg-type]  # None clears it
 
 
 class ClassicJobs:

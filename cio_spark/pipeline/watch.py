@@ -91,7 +91,21 @@ class DeliveryWatch:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._ended.set()
         self._thread.join()
+        if kind is not None:
+            self._stop_sending()
         self.jobs.end()
+
+    def _stop_sending(self) -> None:
+        """Cancel what an exception has left at work, and wait for the end of its tasks.
+
+        A KeyboardInterrupt, as a notebook's Cancel raises it, ends only the waiting for the jobs; on Spark Connect so
+        does a lost connection. The run is about to write its end, after which another run may start.
+        """
+        until = self._clock.monotonic() + PATIENCE_SECONDS
+        with contextlib.suppress(Exception):
+            self.jobs.cancel()
+            while self.jobs.active_tasks and self._clock.monotonic() < until:
+                self._clock.sleep(_POLL_SECONDS)

@@ -1,9 +1,9 @@
 """Creates, writes and reads the Delta tables, and knows where they are."""
 
 from cio_spark.results.batch_operations import append_batch_operations
+from cio_spark.results.claimant import Claimant
 from cio_spark.results.claims import (
     Claim,
-    Claimant,
     ClaimOpening,
     LostRun,
     check_claim,

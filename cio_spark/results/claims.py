@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any
 
 from cio_spark.clock import Clock
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
 from cio_spark.ids import new_run_id
 from cio_spark.model import RunKind
+from cio_spark.results.claimant import Claimant, TakeOverReason
 from cio_spark.results.run_states import RunState
 from cio_spark.results.sync_runs import MOST_TRIES, RunEnd, RunHistory, append_events, end_run, has_ended, read_history
 from cio_spark.results.tables import Tables, lost_the_race
-
-DEFAULT_LEASE_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -37,19 +35,6 @@ class LostRun:
     source_version: int | None
     taken_over_run: str | None = None
     taken_over_wave: int | None = None
-
-
-class TakeOverReason(Enum):
-    """Lists the reasons why a run without an end counts as ended."""
-
-    TOLD = "told"
-    """The user has said so (`--take-over`)."""
-    OWNER_DEAD = "owner_dead"
-    """The process of the run is gone."""
-    CLAIM_EXPIRED = "claim_expired"
-    """The run has given no sign of life for too long."""
-    LATER_TRY = "later_try"
-    """The run was an earlier try of the same task of a Databricks job, and the time until which it may send is over."""
 
 
 @dataclass(frozen=True)
@@ -100,61 +85,6 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Claimant:
-    """Describes the process that claims a sync, and what it knows about the owners of other runs.
-
-    Attributes:
-        owner: host and process.
-        owner_is_dead: tells whether the owner of a run is known to be gone; False if that cannot be known.
-        job_attempt: `job run/task/execution count` of a task of a Databricks job; None elsewhere.
-        lease_seconds: how long a claim lasts after the last sign of life.
-        request_seconds: longest time of a request that was started just before the end of sending.
-        takes_over: whether the user knows that no other run is alive (`--take-over`).
-    """
-
-    owner: str
-    owner_is_dead: Callable[[str], bool] = lambda _: False
-    job_attempt: str | None = None
-    lease_seconds: float = DEFAULT_LEASE_SECONDS
-    request_seconds: float = 0.0
-    takes_over: bool = False
-
-    def may_take_over(self, run: RunState, now: datetime) -> bool:
-        """Tell whether a run without an end counts as ended."""
-        return self.reason_to_take_over(run, now) is not None
-
-    def reason_to_take_over(self, run: RunState, now: datetime) -> TakeOverReason | None:
-        """Return the reason why a run without an end counts as ended; None if the run may be alive."""
-        if self.takes_over:
-            return TakeOverReason.TOLD
-        if self.owner_is_dead(run.owner):
-            return TakeOverReason.OWNER_DEAD
-        if run.expires_at < now:
-            return TakeOverReason.CLAIM_EXPIRED
-        if _is_later_try(self.job_attempt, run.job_attempt) and run.send_until < now:
-            return TakeOverReason.LATER_TRY
-        return None
-
-    def expiry(self, now: datetime, send_until: datetime) -> datetime:
-        """Return the time from which another run may take over, if there is no further sign of life.
-
-        Args:
-            now: time of the last sign of life.
-            send_until: when sending stops.
-        """
-        return max(now + timedelta(seconds=self.lease_seconds), send_until + timedelta(seconds=self.request_seconds))
-
-
-def _is_later_try(mine: str | None, other: str | None) -> bool:
-    """Tell whether two tries belong to one task of one Databricks job run, and `mine` is the later try."""
-    if mine is None or other is None:
-        return False
-    (task, _, count), (other_task, _, other_count) = mine.rpartition("/"), other.rpartition("/")
-    counted = count.isdecimal() and other_count.isdecimal()
-    return bool(task) and task == other_task and counted and int(count) > int(other_count)
-
-
-@dataclass(frozen=True)
 class ClaimOpening:
     """Describes the runs of a sync that a new run may claim: none of them has a valid claim.
 
@@ -198,7 +128,7 @@ def read_claims(tables: Tables, sync: str, claimant: Claimant, *, clock: Clock) 
             continue
         reason = claimant.reason_to_take_over(run, now)
         if reason is None:
-            raise _already_running(sync, run)
+            raise _already_running(sync, run, claimant.free_at(run))
         closed.append(ClosedRun(run.run_id, reason, run.started_at, run.expires_at))
     return ClaimOpening(sync, history, tuple(closed), now)
 
@@ -357,10 +287,11 @@ def _lost(run: RunState) -> LostRun:
     return LostRun(run.run_id, run.configuration, run.source_version, run.taken_over_run, run.taken_over_wave)
 
 
-def _already_running(sync: str, run: RunState) -> SyncAlreadyRunningError:
+def _already_running(sync: str, run: RunState, free_at: datetime | None = None) -> SyncAlreadyRunningError:
     return SyncAlreadyRunningError(
         f"sync {sync} is already running since {run.started_at:%Y-%m-%d %H:%M:%S UTC} (run {run.run_id} on "
         f"{run.owner.partition('/')[0]}): wait for its end; if it died, its claim ends at "
         f"{run.expires_at:%H:%M:%S UTC}, and --take-over ends it now",
         run.run_id,
+        free_at,
     )

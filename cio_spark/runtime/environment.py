@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cio_spark.config import ApiKey, SecretRef, SyncConfig, WebhookUrl
-from cio_spark.errors import ConfigurationError
+from cio_spark.errors import ConfigurationError, Problem
 
 KEY_VARIABLE = "CUSTOMERIO_API_KEY"
 URL_VARIABLE = "CUSTOMERIO_BASE_URL"
@@ -56,6 +56,31 @@ def read_widgets() -> WidgetSettings:
     # json.dumps adds quotes, because the name of a database may be `on` or `1`
     overrides = tuple(f"{key}={json.dumps(said[name])}" for name, key in WIDGETS.items() if said[name])
     return WidgetSettings(said[ENVIRONMENT_WIDGET] or None, overrides)
+
+
+def create_widgets(**values: str) -> None:
+    """Create the text widgets that `read_widgets` reads, at the top of a notebook; do nothing outside of Databricks.
+
+    A widget that exists keeps what the user, or the parameter of a job, has said.
+
+    Args:
+        values: the first value of each widget by its name; widgets that are not named start blank.
+
+    Raises:
+        ConfigurationError: there is no setting for a widget of that name.
+    """
+    names = (*WIDGETS, ENVIRONMENT_WIDGET)
+    unknown = [Problem(name, f"is no widget: there are {', '.join(names)}") for name in values if name not in names]
+    if unknown:
+        raise ConfigurationError(unknown)
+    dbutils = _dbutils() if is_on_databricks() else None
+    if dbutils is None:
+        return
+    for name in names:
+        try:
+            dbutils.widgets.get(name)
+        except Exception:  # there is no such widget; dbutils then raises a Java exception
+            dbutils.widgets.text(name, values.get(name, ""))
 
 
 def _widget(dbutils: Any, name: str) -> str:

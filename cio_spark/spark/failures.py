@@ -6,7 +6,14 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 
-from cio_spark.errors import CioSparkError, ConfigurationError, ExpressionError, SecondEvaluationError, TableError
+from cio_spark.errors import (
+    CioSparkError,
+    ConfigurationError,
+    ExpressionError,
+    RunCancelledError,
+    SecondEvaluationError,
+    TableError,
+)
 
 _ERROR_CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
 _HINTS = {
@@ -32,6 +39,8 @@ NO_ROW_VALUE = (
 )
 NO_STAR_HERE = "INVALID_USAGE_OF_STAR_OR_REGEX"
 _NO_ROW_VALUE_CLASSES = ("MISSING_AGGREGATION", "MISSING_GROUP_BY", "UNSUPPORTED_GENERATOR")
+_CANCELLED = re.compile(r"\[(?:SPARK_JOB_CANCELLED|OPERATION_CANCELED)\]|SparkException: Job \d+ cancelled ")
+"""Texts by which Spark 4, Spark Connect and Spark 3.5 say that somebody has cancelled a job."""
 _DENIED = (
     "AccessDenied",
     "Permission denied",
@@ -149,6 +158,11 @@ def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSpa
         return ExpressionError(ours[1])
     if is_second_evaluation(error):
         return SecondEvaluationError(_EVALUATED_TWICE)
+    if _CANCELLED.search(text):
+        return RunCancelledError(
+            "the Spark jobs of this run were cancelled (a notebook's Cancel, a job's time-out, Spark's own page); "
+            "nothing is lost: the next run goes on from there"
+        )
     kind = error_class(error)
     if any(word in text for word in _DENIED):
         return TableError(f"no permission to write the tables ({kind}): check the rights on the database or warehouse")

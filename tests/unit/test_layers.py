@@ -14,6 +14,7 @@ FOUNDATION = frozenset(
     {
         "batch_facts",
         "clock",
+        "counts",
         "coverage",
         "errors",
         "extras",
@@ -21,6 +22,7 @@ FOUNDATION = frozenset(
         "ids",
         "lazy_names",
         "model",
+        "result_html",
         "schemas",
         "statuses",
         "version",

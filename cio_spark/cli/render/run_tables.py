@@ -38,19 +38,7 @@ def show_result(console: Console, result: SyncResult) -> None:
     if result.scope is not None:
         table.add_row("scope", result.scope.scope.value)
     table.add_row("[bold]source rows", f"[bold]{survey.source_rows:,}")
-    for name, count in (
-        ("accepted", delivery.accepted),
-        ("invalid", delivery.invalid),
-        ("rejected", delivery.rejected),
-        ("failed", delivery.failed),
-        ("not_attempted", delivery.not_attempted),
-        ("unchanged", survey.unchanged),
-        ("changed_ignored", survey.changed_ignored),
-        ("held", survey.held),
-        ("superseded", survey.superseded),
-        ("not_started", books.not_started),
-        ("in_doubt", books.in_doubt),
-    ):
+    for name, count in books.by_state.items():
         if count or name in ("accepted", "unchanged"):
             table.add_row(f"  {name}", f"{count:,}")
     if survey.gone:

@@ -21,7 +21,8 @@ from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, Reason, StateCo
 from cio_spark.pipeline.progress import DeliveryProgress
 from cio_spark.pipeline.run_log import PROGRESS_EVERY_SECONDS, RunLog, configuration_hash
 from cio_spark.results import Claim
-from cio_spark.results.claims import ClosedRun, TakeOverReason
+from cio_spark.results.claimant import TakeOverReason
+from cio_spark.results.claims import ClosedRun
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 PLAN = DeliveryPlan(5, 2, 4, 4, 2, 0.1, 3, 500_000, 1.25, "rate", parallel_workers=8)

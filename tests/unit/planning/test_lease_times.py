@@ -16,7 +16,7 @@ from cio_spark.clock import FakeClock
 from cio_spark.delivery.exchange import Answer
 from cio_spark.planning import longest_wave_seconds, send_window_seconds
 from cio_spark.results import Claimant, RunState
-from cio_spark.results.claims import TakeOverReason
+from cio_spark.results.claimant import TakeOverReason
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 

@@ -1,0 +1,87 @@
+"""Decides for a process that claims a sync whether an earlier run of the sync counts as ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from cio_spark.results.run_states import RunState
+
+DEFAULT_LEASE_SECONDS = 180.0
+
+
+class TakeOverReason(Enum):
+    """Lists the reasons why a run without an end counts as ended."""
+
+    TOLD = "told"
+    """The user has said so (`--take-over`)."""
+    OWNER_DEAD = "owner_dead"
+    """The process of the run is gone."""
+    CLAIM_EXPIRED = "claim_expired"
+    """The run has given no sign of life for too long."""
+    LATER_TRY = "later_try"
+    """The run was an earlier try of the same task of a Databricks job, and the time until which it may send is over."""
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """Describes the process that claims a sync, and what it knows about the owners of other runs.
+
+    Attributes:
+        owner: host and process.
+        owner_is_dead: tells whether the owner of a run is known to be gone; False if that cannot be known.
+        job_attempt: `job run/task/execution count` of a task of a Databricks job; None elsewhere.
+        lease_seconds: how long a claim lasts after the last sign of life.
+        request_seconds: longest time of a request that was started just before the end of sending.
+        takes_over: whether the user knows that no other run is alive (`--take-over`).
+    """
+
+    owner: str
+    owner_is_dead: Callable[[str], bool] = lambda _: False
+    job_attempt: str | None = None
+    lease_seconds: float = DEFAULT_LEASE_SECONDS
+    request_seconds: float = 0.0
+    takes_over: bool = False
+
+    def may_take_over(self, run: RunState, now: datetime) -> bool:
+        """Tell whether a run without an end counts as ended."""
+        return self.reason_to_take_over(run, now) is not None
+
+    def reason_to_take_over(self, run: RunState, now: datetime) -> TakeOverReason | None:
+        """Return the reason why a run without an end counts as ended; None if the run may be alive."""
+        if self.takes_over:
+            return TakeOverReason.TOLD
+        if self.owner_is_dead(run.owner):
+            return TakeOverReason.OWNER_DEAD
+        if run.expires_at < now:
+            return TakeOverReason.CLAIM_EXPIRED
+        if _is_later_try(self.job_attempt, run.job_attempt) and run.send_until < now:
+            return TakeOverReason.LATER_TRY
+        return None
+
+    def free_at(self, run: RunState) -> datetime | None:
+        """Return when a run may be taken over at the latest if it was an earlier try of this task; None if it was not.
+
+        Nobody but a predecessor of this very task is known to be dead, so only its end is worth waiting for.
+        """
+        return min(run.send_until, run.expires_at) if _is_later_try(self.job_attempt, run.job_attempt) else None
+
+    def expiry(self, now: datetime, send_until: datetime) -> datetime:
+        """Return the time from which another run may take over, if there is no further sign of life.
+
+        Args:
+            now: time of the last sign of life.
+            send_until: when sending stops.
+        """
+        return max(now + timedelta(seconds=self.lease_seconds), send_until + timedelta(seconds=self.request_seconds))
+
+
+def _is_later_try(mine: str | None, other: str | None) -> bool:
+    """Tell whether two tries belong to one task of one Databricks job run, and `mine` is the later try."""
+    if mine is None or other is None:
+        return False
+    (task, _, count), (other_task, _, other_count) = mine.rpartition("/"), other.rpartition("/")
+    counted = count.isdecimal() and other_count.isdecimal()
+    return bool(task) and task == other_task and counted and int(count) > int(other_count)
