@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
+from cio_spark import ledger
 from cio_spark.coverage import Scope
+from cio_spark.model import StateCounts
 from cio_spark.pipeline.checks import checks_in_one_query, start_source_checks, try_on_rows
 from cio_spark.pipeline.keys import Keys
 from cio_spark.pipeline.known_records import KnownRecords, knows_records, read_known_records
@@ -14,7 +17,7 @@ from cio_spark.pipeline.run_context import RunContext
 from cio_spark.pipeline.scope import fall_back
 from cio_spark.pipeline.scope_rows import UnreadableChangesError, count_gone, find_keys, rows_of_keys
 from cio_spark.pipeline.source_comparison import ComparedSource, compare_source, prepare_with_hash
-from cio_spark.pipeline.survey import SurveyResult, survey
+from cio_spark.pipeline.survey import SurveyResult, plan_for, survey
 from cio_spark.pipeline.used_columns import used_columns
 from cio_spark.planning import survey_seconds
 from cio_spark.results import Staging
@@ -64,7 +67,7 @@ def survey_scope(
         run.lease.expect(survey_seconds(rows, run.slots.count))
         compared = compare_source(run.config, snapshot.rows, earlier, staging)
         if compared is not None:
-            return _survey_others(run, snapshot, compared, earlier, staging)
+            return _survey_others(run, snapshot, records, compared, earlier, staging)
     pinned = snapshot.staged(lambda rows: staging.stage(rows, used_columns(run.config, rows)), limit)
     if pinned is not snapshot:
         snapshot, records = pinned, prepare_with_hash(run.config, pinned.rows)
@@ -86,9 +89,18 @@ def _survey_changes(
 
 
 def _survey_others(
-    run: RunContext, snapshot: Snapshot, compared: ComparedSource, earlier: DataFrame, staging: Staging
+    run: RunContext,
+    snapshot: Snapshot,
+    records: DataFrame,
+    compared: ComparedSource,
+    earlier: DataFrame,
+    staging: Staging,
 ) -> SurveyResult:
     """Survey the rows that are not known to be unchanged, and count the unchanged ones too."""
+    if not compared.others.count:
+        none = ledger.mark_all_new(records).where(F.lit(False))
+        counts = StateCounts(compared.rows, unchanged=compared.unchanged)
+        return SurveyResult(none, none, counts, plan_for(run.config, run.slots, 0, 0))
     work, _, _ = _survey_keys(run, snapshot, compared.others, earlier, staging)
     unchanged = work.counts.unchanged + compared.unchanged
     return replace(work, counts=replace(work.counts, source_rows=compared.rows, unchanged=unchanged))
