@@ -25,11 +25,11 @@ from cio_spark.cli.render.run_tables import show_preview
 from cio_spark.cli.run_command import log_style, run_command, show_failure, worst_exit_status
 from cio_spark.cli.selection import Selection
 from cio_spark.config import ApiKey
-from cio_spark.errors import ExitStatus
+from cio_spark.errors import ExitStatus, RunCancelledError
 from cio_spark.logs.event_log import EventLog
 from cio_spark.logs.events import Event
 from cio_spark.logs.style import LogStyle
-from cio_spark.runtime.cancellation import Cancellation
+from cio_spark.runtime.cancellation import Cancellation, signal_of
 
 
 def sync(
@@ -129,6 +129,8 @@ def _run_syncs(
                 status = result.exit_status
             except Exception as error:  # however one sync fails, the others must still run and show their results
                 status = show_failure(console, error, config, of_several=len(configs) > 1, debug=selection.debug)
+                if isinstance(error, RunCancelledError):  # who cancels a sync by its Spark jobs, cancels the command
+                    cancellation.request(signal_of(status))
             if status is ExitStatus.KEY_REFUSED:
                 refused.add(keys[name])
             statuses.append(status)

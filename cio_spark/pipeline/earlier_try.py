@@ -1,17 +1,20 @@
-"""Lets a retry of a task of a Databricks job wait until its dead predecessor may send no more."""
+"""Lets a retry of a task of a Databricks job wait until the last request of its dead predecessor has ended."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
 
-from cio_spark.clock import Clock
-from cio_spark.errors import RunCancelledError, SyncAlreadyRunningError
+from cio_spark.clock import EXPECTED_CLOCK_DIFFERENCE, Clock
+from cio_spark.errors import SyncAlreadyRunningError
 from cio_spark.results import ClaimOpening
 from cio_spark.runtime.cancellation import Cancellation
 
-LONGEST_WAIT_SECONDS = 960.0
-"""A wave may send for 900 seconds at most (five leases of 180 seconds); one minute is for clocks that differ."""
+LONGEST_WAIT_SECONDS = 1200.0 + EXPECTED_CLOCK_DIFFERENCE.total_seconds()
+"""A wave may send for 900 seconds at most (five leases of 180 seconds), and its last request may take 300 seconds.
+
+The end of the predecessor is told by the storage's clock, from which this machine's clock may differ.
+"""
 _LOOK_SECONDS = 1.0
 
 
@@ -52,15 +55,15 @@ def wait_for_earlier_try(
 
 
 def _wait_until(moment: datetime, cancellation: Cancellation, clock: Clock) -> None:
-    """Wait until a moment has passed; always wait a little, so that the claims are not read without a pause."""
+    """Wait until a moment has passed; always wait a little, so that the claims are not read without a pause.
+
+    The wall clock is read once: if it is set back meanwhile, the wait does not become longer.
+    """
+    until = clock.monotonic() + max(_seconds_until(moment, clock), 0.0)
     while True:
-        if cancellation.requested:
-            raise RunCancelledError(
-                "cancelled while it waited for the end of an earlier try of its task; nothing was sent",
-                cancellation.exit_status,
-            )
-        clock.sleep(min(_LOOK_SECONDS, max(_seconds_until(moment, clock), _LOOK_SECONDS / 10)))
-        if _seconds_until(moment, clock) < 0:
+        cancellation.raise_if_requested("it waited for the end of an earlier try of its task")
+        clock.sleep(min(_LOOK_SECONDS, max(until - clock.monotonic(), _LOOK_SECONDS / 10)))
+        if clock.monotonic() > until:
             return
 
 

@@ -20,7 +20,8 @@ from cio_spark.pipeline.books import close_books, make_books
 from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.run_context import RunContext, SourcePin
-from cio_spark.pipeline.run_end import fail_run, finish_run
+from cio_spark.pipeline.run_end import finish_run
+from cio_spark.pipeline.run_failure import fail_run
 from cio_spark.pipeline.survey import SurveyResult, plan_for
 from cio_spark.pipeline.waves import cut_waves, deliver_waves
 from cio_spark.planning import survey_seconds
@@ -102,11 +103,11 @@ def replay_sync(
     with run.starting("check"):
         check_api(probe_settings(config, api_key))
         run.set_up_tables()
-    with run.starting("claim"):
-        run.claim_sync(run.read_claims(), SourcePin("dead letters", None))
-    staging = results.Staging(run.tables, run.claim.run_id)
-    work, delivery = None, DeliveryCounts()
+    work, delivery, staging = None, DeliveryCounts(), None
     try:
+        with run.starting("claim"):
+            run.claim_sync(run.read_claims(), SourcePin("dead letters", None))
+        staging = results.Staging(run.tables, run.claim.run_id)
         with run.at_work():
             with run.phases.phase("survey"):
                 began = run.clock.monotonic()
@@ -118,18 +119,18 @@ def replay_sync(
             deliver_waves(run, work, waves)
             delivery = close_books(run, work, waves)
             staging.drop()
+        counts = work.counts
+        books = make_books(work, delivery, run.progression)
+        exit_status, message = decide_exit_status(config, books, run.cancellation)
+        if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
+            message = (
+                f"{counts.superseded:,} left out for a newer accepted version, {counts.held:,} because only the source "
+                "can mend them or no payload was kept"
+            )
+        return finish_run(run, books, exit_status, message, work.plan if counts.again else None)
     except BaseException as error:
         fail_run(run, error, work, delivery, staging)
         raise
-    counts = work.counts
-    books = make_books(work, delivery, run.progression)
-    exit_status, message = decide_exit_status(config, books, run.cancellation)
-    if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
-        message = (
-            f"{counts.superseded:,} left out for a newer accepted version, {counts.held:,} because only the source can "
-            "mend them or no payload was kept"
-        )
-    return finish_run(run, books, exit_status, message, work.plan if counts.again else None)
 
 
 def _survey(config: SyncConfig, tables: Tables, letters: Letters, slots: Slots) -> SurveyResult:

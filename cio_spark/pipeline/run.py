@@ -18,7 +18,8 @@ from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.progress import Progress
 from cio_spark.pipeline.recovery import recover_lost_runs
 from cio_spark.pipeline.run_context import RunContext, SourcePin
-from cio_spark.pipeline.run_end import fail_run, finish_run, finish_without_work
+from cio_spark.pipeline.run_end import finish_run, finish_without_work
+from cio_spark.pipeline.run_failure import fail_run
 from cio_spark.pipeline.scope import reason_for_all_rows
 from cio_spark.pipeline.scope_survey import survey_scope
 from cio_spark.pipeline.source_comparison import prepare_with_hash
@@ -95,21 +96,21 @@ def run_sync(
             used_columns(config, snapshot.rows)
         check_api(probe_settings(config, api_key))
         run.set_up_tables()
-    with run.starting("claim"):
-        opening = run.read_claims()
-        if run.is_older_than(opening):
-            snapshot = source.open_source(spark, config.source, tables.attach_source)
-            records = prepare_with_hash(config, snapshot.rows)
-        scope = run.choose_scope(opening, snapshot, asked_for)
-        pin = _pin_of(snapshot, limit)
-        if scope.choice.scope is not Scope.NONE:
-            run.claim_sync(opening, pin)
-    if scope.choice.scope is Scope.NONE:
-        with run.starting("end"):
-            return finish_without_work(run, opening, pin)
-    staging = results.Staging(tables, run.claim.run_id)
-    work, delivery = None, DeliveryCounts()
+    work, delivery, staging = None, DeliveryCounts(), None
     try:
+        with run.starting("claim"):
+            opening = run.read_claims()
+            if run.is_older_than(opening):
+                snapshot = source.open_source(spark, config.source, tables.attach_source)
+                records = prepare_with_hash(config, snapshot.rows)
+            scope = run.choose_scope(opening, snapshot, asked_for)
+            pin = _pin_of(snapshot, limit)
+            if scope.choice.scope is not Scope.NONE:
+                run.claim_sync(opening, pin)
+        if scope.choice.scope is Scope.NONE:
+            with run.starting("end"):
+                return finish_without_work(run, opening, pin)
+        staging = results.Staging(tables, run.claim.run_id)
         with run.at_work():
             recover_lost_runs(run)
             with run.phases.phase("survey"):
@@ -131,12 +132,13 @@ def run_sync(
             deliver_waves(run, work, waves)
             delivery = close_books(run, work, waves, run.claim.lost)
             staging.drop()
+        books = make_books(work, delivery, run.progression)
+        exit_status, message = decide_exit_status(config, books, run.cancellation)
+        plan = work.plan if delivery.persisted else None
+        return finish_run(run, books, exit_status, message, plan, ledger_version)
     except BaseException as error:
         fail_run(run, error, work, delivery, staging)
         raise
-    books = make_books(work, delivery, run.progression)
-    exit_status, message = decide_exit_status(config, books, run.cancellation)
-    return finish_run(run, books, exit_status, message, work.plan if delivery.persisted else None, ledger_version)
 
 
 def _pin_of(snapshot: source.Snapshot, limit: int | None) -> SourcePin:

@@ -32,6 +32,7 @@ from cio_spark.results import ClaimOpening, Tables
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.source import Snapshot
 from cio_spark.spark.fixed_settings import settings_in_force
+from cio_spark.spark.helper_thread import run_to_the_end
 from cio_spark.spark.session import silence_quoting_loggers
 from cio_spark.version import VERSION
 
@@ -77,12 +78,17 @@ class RunContext:
         notes: why this run writes other bytes than the last one, one sentence each; set by `claim_sync`.
         scope: what this run looks at; set by `choose_scope`, None for a replay.
         began_at: when the run began.
+        is_ending: whether the run has begun to write its end.
+        has_end: whether the end of the run is written.
     """
 
     claim: results.Claim
     lease: RunLease
     notes: tuple[str, ...] = ()
     scope: RunScope | None = None
+    is_ending: bool = False
+    has_end: bool = False
+    _claiming: tuple[results.RunIdentity, dict[str, Any]] | None = None
 
     def __init__(
         self,
@@ -158,7 +164,12 @@ class RunContext:
 
     def set_up_tables(self) -> None:
         """Create missing tables and add missing columns."""
-        results.set_up_tables(self.tables, clock=self.clock, owner_is_dead=runtime.owner_is_dead)
+        results.set_up_tables(
+            self.tables,
+            clock=self.clock,
+            owner_is_dead=runtime.owner_is_dead,
+            raise_if_cancelled=lambda: self.cancellation.raise_if_requested("it waited for other runs in its tables"),
+        )
 
     def read_claims(self) -> ClaimOpening:
         """Read the runs of the sync, and make sure that this run may claim the sync.
@@ -233,7 +244,15 @@ class RunContext:
             SyncAlreadyRunningError: another run claimed the sync first.
         """
         facts = self.facts_of(opening, pin)
-        self.claim = results.claim_sync(self.tables, opening, self._claimant, facts, clock=self.clock)
+        identity = results.name_run(opening)
+        self._claiming = identity, facts
+
+        def claim() -> None:
+            self.claim = results.claim_sync(
+                self.tables, opening, self._claimant, facts, clock=self.clock, identity=identity
+            )
+
+        run_to_the_end(self.tables.spark, claim, self.clock, "claiming")
         self.lease = RunLease(self.tables, self.claim, self._claimant, self.clock)
         self.log.claimed(
             self.claim,
@@ -241,6 +260,19 @@ class RunContext:
             take_over=self._claimant.takes_over,
             lease_seconds=self._claimant.lease_seconds,
         )
+
+    def has_open_claim(self) -> bool:
+        """Tell whether the run has claimed its sync; look for its claim if the run was interrupted while it claimed."""
+        if self._claiming is None:
+            return False
+        if not hasattr(self, "claim"):
+            (run_id, _), facts = self._claiming
+            found = results.find_claim(self.tables, self.config.sync.name, run_id, facts, clock=self.clock)
+            if found is None:
+                return False
+            self.claim = found
+            self.log.started(found)
+        return True
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from cio_spark.clock import Clock, SystemClock
+from cio_spark.errors import CioSparkError
 from cio_spark.pipeline.spark_jobs import ClassicJobs, ConnectJobs
+from cio_spark.spark.helper_thread import PATIENCE_SECONDS, HelperThread
 from cio_spark.spark.returned_rows import ReturnedRows
 from cio_spark.spark.versions import classic_context
 
@@ -16,14 +18,18 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _POLL_SECONDS = 0.5
-PATIENCE_SECONDS = 30.0
+STARVED_SECONDS = 30.0
 """Seconds that a delivery waits for slots; the executor that replaces a lost one registers within seconds."""
+_STARVED = (
+    "the tasks of a wave, which must start together, found no free slots: other jobs of the application hold them; "
+    "nothing is lost, run again when they have ended, or with fewer batch.parallel_workers"
+)
 
 
 class DeliveryWatch:
-    """Reports how far a delivery is, and cancels it when it is overdue.
+    """Runs a delivery, reports how far it is, and cancels it when it is overdue.
 
-    It is a context manager. The statuses of a cancelled delivery are discarded, so nobody knows which of its records
+    The statuses of a cancelled delivery are discarded, so nobody knows which of its records
     were sent.
 
     Args:
@@ -41,6 +47,8 @@ class DeliveryWatch:
         jobs: Spark jobs of the delivery.
         starved: whether the delivery is cancelled because its tasks, which must start together, found no free slots.
             Spark counts all slots of the application, including those that other jobs occupy, and would wait for ever.
+        may_still_send: whether the delivery has failed, or was interrupted, and may be at work all the same.
+        patience_until: until when a failed delivery is waited for, by the clock's monotonic time; None before it fails.
     """
 
     def __init__(
@@ -56,6 +64,9 @@ class DeliveryWatch:
         clock: Clock | None = None,
     ) -> None:
         self.tasks = tasks
+        self.may_still_send = False
+        self.patience_until: float | None = None
+        self._spark = spark
         self._tell = tell
         self._overdue = overdue
         self._clock = clock or SystemClock()
@@ -82,30 +93,65 @@ class DeliveryWatch:
             with contextlib.suppress(Exception):
                 if not jobs.barrier or not jobs.waits_for(self.tasks):
                     fed = self._clock.monotonic()
-                self.starved = self.starved or self._clock.monotonic() - fed > PATIENCE_SECONDS
+                self.starved = self.starved or self._clock.monotonic() - fed > STARVED_SECONDS
                 rows = None if self._returned is None else self._returned.read()
                 self._tell(rows, jobs.completed_tasks, self.tasks)
 
-    def __enter__(self) -> DeliveryWatch:
-        self.jobs.begin()
-        self._thread.start()
-        return self
+    def run(self, action: Callable[[], None]) -> None:
+        """Run the action that delivers, and wait for its end; an exception of this thread cancels the action.
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        if kind is not None:
-            self._stop_sending()
-        self.jobs.end()
+        The action runs in a thread of its own, because a KeyboardInterrupt, as a notebook's Cancel raises it, would end
+        only the waiting for the JVM: the append would go on, and start the jobs that it has not started yet. The run is
+        about to write its end, after which another run may start.
 
-    def _stop_sending(self) -> None:
-        """Cancel what an exception has left at work, and wait for the end of its tasks.
+        Args:
+            action: the delivery.
 
-        A KeyboardInterrupt, as a notebook's Cancel raises it, ends only the waiting for the jobs; on Spark Connect so
-        does a lost connection. The run is about to write its end, after which another run may start.
+        Raises:
+            CioSparkError: the tasks found no free slots to start together.
         """
-        until = self._clock.monotonic() + PATIENCE_SECONDS
-        with contextlib.suppress(Exception):
-            self.jobs.cancel()
-            while self.jobs.active_tasks and self._clock.monotonic() < until:
+        self.jobs.begin()
+        try:
+            self._thread.start()
+            helper = HelperThread(self._spark, action, "delivery")
+            try:
+                helper.start()
+                helper.wait()
+                helper.raise_error()
+            except BaseException as error:
+                self.may_still_send = True  # until it is known to have ended
+                self._ended.set()
+                self._stop_sending(helper)
+                if self.starved and isinstance(error, Exception):
+                    raise CioSparkError(_STARVED) from error
+                raise
+        finally:
+            self._ended.set()
+            try:
+                if self._thread.is_alive():
+                    self._thread.join()
+            finally:
+                self.jobs.end()
+
+    def _stop_sending(self, helper: HelperThread) -> None:
+        """Cancel the delivery again and again until its thread and its tasks have ended, but not for ever.
+
+        One cancellation is not enough: between the jobs of an append there is nothing to cancel. Spark Connect does not
+        tell which tasks are at work: there only the end of the interrupted operation is waited for.
+        """
+        self.patience_until = self._clock.monotonic() + PATIENCE_SECONDS
+        while self.may_still_send:
+            # A further interrupt must not end this wait: it is bounded
+            with contextlib.suppress(KeyboardInterrupt):
+                self.may_still_send = not helper.has_ended or self._has_active_tasks()
+                if not self.may_still_send or self._clock.monotonic() >= self.patience_until:
+                    return
+                with contextlib.suppress(Exception):
+                    self.jobs.cancel()
                 self._clock.sleep(_POLL_SECONDS)
+
+    def _has_active_tasks(self) -> bool:
+        """Tell whether tasks of the delivery are at work; False if Spark is gone, and on Spark Connect."""
+        with contextlib.suppress(Exception):
+            return self.jobs.active_tasks > 0
+        return False

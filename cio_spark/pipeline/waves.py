@@ -24,8 +24,9 @@ from cio_spark.model import DeliveryCounts, DeliveryPlan, Slots
 from cio_spark.pipeline.progress import NullProgress
 from cio_spark.pipeline.progress_meter import ProgressMeter
 from cio_spark.pipeline.run_context import RunContext
+from cio_spark.pipeline.spark_jobs import outside_the_callers_group
 from cio_spark.pipeline.survey import SurveyResult, plan_for
-from cio_spark.pipeline.watch import PATIENCE_SECONDS, DeliveryWatch
+from cio_spark.pipeline.watch import STARVED_SECONDS, DeliveryWatch
 from cio_spark.results import Staging
 from cio_spark.spark import failures as spark_errors
 
@@ -143,15 +144,20 @@ def _deliver_all(run: RunContext, waves: Sequence[Wave]) -> None:
             except SyncTakenOverError:
                 raise
             except Exception:
-                # The commit may have succeeded in spite of the exception
-                if results.count_statuses(run.tables, run_id, config.sync.name).persisted < expected:
-                    run.lease.check(wave.number)
-                    if run.cancellation.requested:
-                        return
+                if progression.may_still_send:
                     raise
-            progression.committed += 1
+                # The commit may have succeeded in spite of the exception. Who has cancelled the caller's job group may
+                # have cancelled its future jobs too
+                with outside_the_callers_group(run.tables.spark):
+                    if results.count_statuses(run.tables, run_id, config.sync.name).persisted < expected:
+                        run.lease.check(wave.number)
+                        if run.cancellation.requested:
+                            return
+                        raise
+            progression.commit_wave(wave.rows)
             run.log.wave_committed(wave.number)
             run.lease.check(wave.number)
+            progression.unchecked_wave = None
             if len(waves) > 1:
                 counts = results.count_statuses(run.tables, run_id, config.sync.name)
                 run.log.counted(counts)
@@ -200,7 +206,7 @@ def _deliver(run: RunContext, wave: Wave, request_seconds: float, meter: Progres
         sent = wave.number if attempt > 1 else None
         run.lease.check(sent)
         with run.lease.sending(_planned_seconds(wave.plan, request_seconds), sent) as send_until:
-            progression.started = progression.committed + 1
+            progression.start_wave(wave.number)
             meter.begin_wave(done_before, wave.rows, wave.plan.limited_by)
             watch = DeliveryWatch(
                 run.tables.spark,
@@ -217,11 +223,16 @@ def _deliver(run: RunContext, wave: Wave, request_seconds: float, meter: Progres
                     progression.evaluated_again += wave.rows
                 return
             except Exception as error:
+                progression.may_still_send = watch.may_still_send
                 if attempt == MOST_TRIES or run.cancellation.requested or not _may_go_again(watch, error, run.clock):
                     raise
                 # The tasks found no free slots to start together, so nothing was sent: next they may start one by one
                 may_be_barrier = may_be_barrier and not watch.starved
+                progression.may_still_send = False
                 run.log.wave_retried(wave.number, attempt + 1, "no_free_slots" if watch.starved else "executor_lost")
+            except BaseException:
+                progression.may_still_send = watch.may_still_send
+                raise
 
 
 def _append(run: RunContext, wave: Wave, arranged: DataFrame, watch: DeliveryWatch, send_until: datetime) -> int:
@@ -247,8 +258,9 @@ def _append(run: RunContext, wave: Wave, arranged: DataFrame, watch: DeliveryWat
         barrier=watch.jobs.barrier,
         engine=config.delivery.engine,
     )
-    with watch, engine.arrow_chunks(spark, settings.rows_per_chunk):
-        results.append_record_status(run.tables, statuses, run_id=run.claim.run_id, wave=wave.number)
+    run_id, number = run.claim.run_id, wave.number
+    with engine.arrow_chunks(spark, settings.rows_per_chunk):
+        watch.run(lambda: results.append_record_status(run.tables, statuses, run_id=run_id, wave=number))
     return evaluation.times
 
 
@@ -267,7 +279,8 @@ def _may_go_again(watch: DeliveryWatch, error: BaseException, clock: Clock) -> b
         return False
     if not watch.jobs.barrier or not (watch.starved or any(sign in str(error) for sign in _LOST)):
         return False
-    until = clock.monotonic() + PATIENCE_SECONDS
+    # One deadline for the end of the tasks and for the executor; a new one only if nothing was waited for
+    until = clock.monotonic() + STARVED_SECONDS if watch.patience_until is None else watch.patience_until
     while clock.monotonic() < until and (
         watch.jobs.active_tasks or (watch.jobs.slots < watch.tasks and not watch.starved)
     ):

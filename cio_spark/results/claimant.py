@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,8 @@ from enum import Enum
 from cio_spark.results.run_states import RunState
 
 DEFAULT_LEASE_SECONDS = 180.0
+LONGEST_REQUEST_SECONDS = 300.0
+"""Largest `batch.timeout_seconds`; a run that has not recorded its own is supposed to have this one."""
 
 
 class TakeOverReason(Enum):
@@ -22,7 +25,7 @@ class TakeOverReason(Enum):
     CLAIM_EXPIRED = "claim_expired"
     """The run has given no sign of life for too long."""
     LATER_TRY = "later_try"
-    """The run was an earlier try of the same task of a Databricks job, and the time until which it may send is over."""
+    """The run was an earlier try of the same task of a Databricks job, and its last request has ended."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Claimant:
             return TakeOverReason.OWNER_DEAD
         if run.expires_at < now:
             return TakeOverReason.CLAIM_EXPIRED
-        if _is_later_try(self.job_attempt, run.job_attempt) and run.send_until < now:
+        if _is_later_try(self.job_attempt, run.job_attempt) and _last_request_ends(run) < now:
             return TakeOverReason.LATER_TRY
         return None
 
@@ -66,7 +69,9 @@ class Claimant:
 
         Nobody but a predecessor of this very task is known to be dead, so only its end is worth waiting for.
         """
-        return min(run.send_until, run.expires_at) if _is_later_try(self.job_attempt, run.job_attempt) else None
+        if not _is_later_try(self.job_attempt, run.job_attempt):
+            return None
+        return min(_last_request_ends(run), run.expires_at)
 
     def expiry(self, now: datetime, send_until: datetime) -> datetime:
         """Return the time from which another run may take over, if there is no further sign of life.
@@ -76,6 +81,15 @@ class Claimant:
             send_until: when sending stops.
         """
         return max(now + timedelta(seconds=self.lease_seconds), send_until + timedelta(seconds=self.request_seconds))
+
+
+def _last_request_ends(run: RunState) -> datetime:
+    """Return when a request ends at the latest that a run has started just before the end of its sending."""
+    try:
+        seconds = float(json.loads(run.configuration or "")["batch"]["timeout_seconds"])
+    except (ValueError, KeyError, TypeError):
+        seconds = LONGEST_REQUEST_SECONDS
+    return run.send_until + timedelta(seconds=seconds)
 
 
 def _is_later_try(mine: str | None, other: str | None) -> bool:

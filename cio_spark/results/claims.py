@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from cio_spark.clock import Clock
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
@@ -133,8 +133,35 @@ def read_claims(tables: Tables, sync: str, claimant: Claimant, *, clock: Clock) 
     return ClaimOpening(sync, history, tuple(closed), now)
 
 
+class RunIdentity(NamedTuple):
+    """Names a run.
+
+    Attributes:
+        run_id: id of the run.
+        number: number of the run among the runs of its sync.
+    """
+
+    run_id: str
+    number: int
+
+
+def name_run(opening: ClaimOpening) -> RunIdentity:
+    """Return the name of the run that claims a sync, before it does: so an interrupted claim can be found.
+
+    Args:
+        opening: the sync's runs so far.
+    """
+    return RunIdentity(*_next_run(opening.history.runs, opening.read_at))
+
+
 def claim_sync(
-    tables: Tables, opening: ClaimOpening, claimant: Claimant, facts: Mapping[str, Any], *, clock: Clock
+    tables: Tables,
+    opening: ClaimOpening,
+    claimant: Claimant,
+    facts: Mapping[str, Any],
+    *,
+    clock: Clock,
+    identity: RunIdentity | None = None,
 ) -> Claim:
     """Claim a sync by writing the `started` row of a new run, unless another run was faster.
 
@@ -147,6 +174,7 @@ def claim_sync(
         claimant: the process that claims.
         facts: source, versions and configuration for the row.
         clock: tells the time.
+        identity: name of the new run; None for the next one.
 
     Raises:
         SyncAlreadyRunningError: another run was faster, or an open run has just renewed its claim, or rows of
@@ -155,7 +183,7 @@ def claim_sync(
     sync, read_at, before = opening.sync, opening.read_at, opening.history.runs
     open_runs = [run for run in before if not run.ended]
     lost = [RunEnd(run.run_id, sync, read_at, "lost", None, "the run died without an end").event() for run in open_runs]
-    run_id, number = _next_run(before, read_at)
+    run_id, number = identity or name_run(opening)
     now = clock.now()
     send_until = now + timedelta(seconds=claimant.lease_seconds)
     started = _started(sync, run_id, number, now, claimant.owner, facts) | {
@@ -183,6 +211,24 @@ def claim_sync(
         raise _already_running(sync, holders[0])
     lost_runs = tuple(_lost(run) for run in before if not run.settled)
     return Claim(run_id, sync, lost_runs, send_until, facts, opening.closed, history)
+
+
+def find_claim(tables: Tables, sync: str, run_id: str, facts: Mapping[str, Any], *, clock: Clock) -> Claim | None:
+    """Find the claim of a run that was interrupted while it claimed its sync.
+
+    Args:
+        tables: where the tables are.
+        sync: the sync's name.
+        run_id: id of the run.
+        facts: source, versions and configuration that the run has written, or was about to write.
+        clock: tells the time.
+
+    Returns:
+        The claim, which must be ended; None if it was not written, or has an end.
+    """
+    history = read_history(tables, sync, clock.now())
+    mine = next((run for run in history.runs if run.run_id == run_id), None)
+    return None if mine is None or mine.ended else Claim(run_id, sync, (), mine.send_until, facts, (), history)
 
 
 def identify_run(opening: ClaimOpening, facts: Mapping[str, Any]) -> Claim:

@@ -44,7 +44,11 @@ def are_set_up(tables: Tables) -> bool:
 
 
 def set_up_tables(
-    tables: Tables, *, clock: Clock | None = None, owner_is_dead: Callable[[str], bool] = lambda _: False
+    tables: Tables,
+    *,
+    clock: Clock | None = None,
+    owner_is_dead: Callable[[str], bool] = lambda _: False,
+    raise_if_cancelled: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Make every table and view of the product ready for use.
 
@@ -55,6 +59,7 @@ def set_up_tables(
         tables: where the tables are.
         clock: tells the time, and waits for other runs if a column is missing; None for the machine's clock.
         owner_is_dead: tells whether the owner of a run is known to be gone.
+        raise_if_cancelled: raises an error if the wait for other runs is to end.
 
     Returns:
         One line for each thing that was done; empty if everything was there.
@@ -74,7 +79,7 @@ def set_up_tables(
         elif _missing_columns(tables, table, layout.columns):
             incomplete.append(table)
     if incomplete:
-        _wait_for_other_runs(tables, incomplete, clock or SystemClock(), owner_is_dead)
+        _wait_for_other_runs(tables, incomplete, clock or SystemClock(), owner_is_dead, raise_if_cancelled)
         for table in incomplete:
             done += _add_columns(tables, table)
     # Each table takes a commit, which mostly waits, so the tables are created at the same time
@@ -162,7 +167,11 @@ def _missing_columns(tables: Tables, table: str, ddl: str) -> dict[str, T.DataTy
 
 
 def _wait_for_other_runs(
-    tables: Tables, incomplete: list[str], clock: Clock, owner_is_dead: Callable[[str], bool]
+    tables: Tables,
+    incomplete: list[str],
+    clock: Clock,
+    owner_is_dead: Callable[[str], bool],
+    raise_if_cancelled: Callable[[], None],
 ) -> None:
     """Wait until no run is at work in these tables; a run whose claim has expired does not count."""
     if not tables.exists("sync_runs"):
@@ -179,6 +188,7 @@ def _wait_for_other_runs(
                 f"{at_work[0].run_id} on {at_work[0].owner.partition('/')[0]} is at work in these tables: run again "
                 "when it has ended; nothing was sent"
             )
+        raise_if_cancelled()
         clock.sleep(_LOOK_EVERY_SECONDS)
 
 

@@ -6,7 +6,12 @@ import signal
 import threading
 
 from cio_spark.clock import Clock, SystemClock
-from cio_spark.errors import ExitStatus
+from cio_spark.errors import ExitStatus, RunCancelledError
+
+
+def signal_of(exit_status: ExitStatus) -> int:
+    """Return the signal that ends a command with this exit status of a cancelled run."""
+    return signal.SIGINT if exit_status is ExitStatus.CANCELLED_SIGINT else signal.SIGTERM
 
 
 class Cancellation:
@@ -42,6 +47,18 @@ class Cancellation:
         """Exit status of a cancelled run: 128 plus the signal's number, as in a shell."""
         interrupted = self._signal == signal.SIGINT
         return ExitStatus.CANCELLED_SIGINT if interrupted else ExitStatus.CANCELLED_SIGTERM
+
+    def raise_if_requested(self, while_it: str) -> None:
+        """Raise an error if a stop was requested before the run has sent anything.
+
+        Args:
+            while_it: what the run was doing, as the end of a sentence.
+
+        Raises:
+            RunCancelledError: a stop was requested.
+        """
+        if self.requested:
+            raise RunCancelledError(f"cancelled while {while_it}; nothing was sent", self.exit_status)
 
     def overdue(self, grace_seconds: float) -> bool:
         """Tell whether the wave under way has used up its grace time."""

@@ -41,6 +41,8 @@ NO_STAR_HERE = "INVALID_USAGE_OF_STAR_OR_REGEX"
 _NO_ROW_VALUE_CLASSES = ("MISSING_AGGREGATION", "MISSING_GROUP_BY", "UNSUPPORTED_GENERATOR")
 _CANCELLED = re.compile(r"\[(?:SPARK_JOB_CANCELLED|OPERATION_CANCELED)\]|SparkException: Job \d+ cancelled ")
 """Texts by which Spark 4, Spark Connect and Spark 3.5 say that somebody has cancelled a job."""
+_SHUT_DOWN = "cancelled because SparkContext was shut down"
+"""Text by which Spark ends its jobs when the driver or the application ends: nobody has asked for that."""
 _DENIED = (
     "AccessDenied",
     "Permission denied",
@@ -158,7 +160,7 @@ def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSpa
         return ExpressionError(ours[1])
     if is_second_evaluation(error):
         return SecondEvaluationError(_EVALUATED_TWICE)
-    if _CANCELLED.search(text):
+    if _CANCELLED.search(text) and _SHUT_DOWN not in text:
         return RunCancelledError(
             "the Spark jobs of this run were cancelled (a notebook's Cancel, a job's time-out, Spark's own page); "
             "nothing is lost: the next run goes on from there"

@@ -5,13 +5,14 @@ The retry has the name of another host, as on a new cluster, so that nobody can 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from cio_spark.standin import Fault
 
 FIRST, RETRY = "71/sync/1", "71/sync/2"
 HALF = ROWS // 2
-# A claim stands for 60 s longer than its wave may send: another run must wait for that long, a retry need not
-SLOW: dict[str, Any] = {"batch": {"timeout_seconds": 60}, "delivery": {"lease_seconds": 30}}
+REQUEST_SECONDS = 5
+SLOW: dict[str, Any] = {"batch": {"timeout_seconds": REQUEST_SECONDS}, "delivery": {"lease_seconds": 30}}
 
 
 class At(FakeClock):
@@ -100,7 +101,9 @@ def claim_and_die(orders: Bench, *, lease_seconds: float) -> RunState:
     set_up_tables(orders.tables)
     clock = SystemClock()
     claimant = Claimant("gone:1", job_attempt=FIRST, lease_seconds=lease_seconds, request_seconds=600)
-    claim_sync(orders.tables, read_claims(orders.tables, orders.name, claimant, clock=clock), claimant, {}, clock=clock)
+    facts = {"configuration": json.dumps({"batch": {"timeout_seconds": REQUEST_SECONDS}})}
+    opening = read_claims(orders.tables, orders.name, claimant, clock=clock)
+    claim_sync(orders.tables, opening, claimant, facts, clock=clock)
     (run,) = runs_of(orders)
     return run
 
@@ -114,19 +117,22 @@ def test_no_other_try_takes_over_while_the_claim_stands(orders: Bench, who: str 
         assert caught.value.free_at is None  # so it is not waited for
 
 
+def last_request_ends(dead: RunState) -> datetime:
+    return dead.send_until + timedelta(seconds=REQUEST_SECONDS)
+
+
 def test_a_later_try_knows_when_it_may_take_over_and_then_does(orders: Bench) -> None:
     dead = claim_and_die(orders, lease_seconds=180)
     retry = Claimant("another:1", job_attempt=RETRY)
     with pytest.raises(SyncAlreadyRunningError) as caught:
-        read_claims(orders.tables, orders.name, retry, clock=At(dead, -1))
-    assert caught.value.free_at == dead.send_until
-    assert [run.run_id for run in read_claims(orders.tables, orders.name, retry, clock=At(dead, 1)).closed] == [
-        dead.run_id
-    ]
+        read_claims(orders.tables, orders.name, retry, clock=At(dead, REQUEST_SECONDS - 1))
+    assert caught.value.free_at == last_request_ends(dead)
+    opening = read_claims(orders.tables, orders.name, retry, clock=At(dead, REQUEST_SECONDS + 1))
+    assert [run.run_id for run in opening.closed] == [dead.run_id]
 
 
 @pytest.mark.usefixtures("_another_host")
-def test_a_retry_waits_for_the_end_of_its_predecessors_sending_and_no_longer(orders: Bench) -> None:
+def test_a_retry_waits_for_the_end_of_its_predecessors_last_request_and_no_longer(orders: Bench) -> None:
     orders.write_sql(order_rows(30))
     dead = claim_and_die(orders, lease_seconds=12)
     with pytest.raises(SyncAlreadyRunningError):
@@ -137,7 +143,7 @@ def test_a_retry_waits_for_the_end_of_its_predecessors_sending_and_no_longer(ord
     assert (result.exit_status, result.books.balanced, result.books.delivery.accepted) == (ExitStatus.SUCCESS, True, 30)
     lost, retry = runs_of(orders)
     assert (lost.run_id, lost.status) == (dead.run_id, "lost")
-    assert dead.send_until <= retry.started_at < dead.expires_at
+    assert last_request_ends(dead) <= retry.started_at < dead.expires_at
     assert orders.api.received.duplicates() == {}
 
 
@@ -174,7 +180,7 @@ def test_a_retry_of_a_killed_task_goes_on_from_its_last_wave_while_the_claim_sti
     assert (result.exit_status, result.books.balanced) == (ExitStatus.SUCCESS, True)
     lost, retry = runs_of(orders)
     assert (lost.status, retry.status, retry.job_attempt) == ("lost", "succeeded", RETRY)
-    assert dead.send_until <= retry.started_at < dead.expires_at
+    assert last_request_ends(dead) <= retry.started_at
     # What the first try had committed is not sent again; its last wave is, under the same ids and no others
     committed = result.books.survey.unchanged
     assert committed + result.books.delivery.accepted == ROWS

@@ -72,6 +72,31 @@ def test_a_predecessor_that_goes_on_sending_is_not_waited_for_without_end() -> N
     assert len(claims.told) == 1
 
 
+class SetBack(FakeClock):
+    """Shows a wall clock that is set back by an hour while somebody waits."""
+
+    def now(self) -> datetime:
+        return super().now() - timedelta(hours=1 if self.seconds > 10 else 0)
+
+
+def test_a_clock_that_is_set_back_does_not_make_the_wait_longer() -> None:
+    claims = Claims(SetBack(), 75.4)
+    assert wait(claims) is OPENING
+    assert 75.4 < claims.clock.seconds < 76.5
+
+
+@pytest.mark.parametrize(("minutes", "waits"), [(29, True), (31, False)])
+def test_the_end_of_a_predecessor_may_seem_later_by_the_difference_of_two_clocks(minutes: int, waits: bool) -> None:
+    """The longest wave and its last request take 20 minutes; the clocks of two machines may differ by ten."""
+    claims = Claims(FakeClock(), 60 * minutes)
+    if waits:
+        assert wait(claims) is OPENING
+    else:
+        with pytest.raises(SyncAlreadyRunningError):
+            wait(claims)
+        assert claims.clock.sleeps == []
+
+
 @pytest.mark.parametrize(
     ("number", "status"),
     [(signal.SIGTERM, ExitStatus.CANCELLED_SIGTERM), (signal.SIGINT, ExitStatus.CANCELLED_SIGINT)],

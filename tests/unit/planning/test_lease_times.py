@@ -5,6 +5,7 @@ The end of a wave is fixed before the wave starts.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -67,16 +68,16 @@ def run(*, owner: str = "elsewhere:1", job_attempt: str | None = None, expires: 
         (Claimant("me"), run(expires=-1, send_until=-1), True),
         (Claimant("me", lambda owner: owner == "dead:1"), run(owner="dead:1", expires=900, send_until=900), True),
         (Claimant("me", takes_over=True), run(expires=900, send_until=900), True),
-        (Claimant("me", job_attempt="7/sync/2"), run(job_attempt="7/sync/1", expires=180, send_until=-1), True),
-        (Claimant("me", job_attempt="7/sync/2"), run(job_attempt="7/sync/1", expires=180, send_until=1), False),
-        (Claimant("me", job_attempt="7/sync/10"), run(job_attempt="7/sync/9", expires=180, send_until=-1), True),
-        (Claimant("me", job_attempt="7/sync/1"), run(job_attempt="7/sync/2", expires=180, send_until=-1), False),
-        (Claimant("me", job_attempt="7/sync/2"), run(job_attempt="7/sync/2", expires=180, send_until=-1), False),
-        (Claimant("me", job_attempt="8/sync/2"), run(job_attempt="7/sync/1", expires=180, send_until=-1), False),
-        (Claimant("me", job_attempt="7/other/2"), run(job_attempt="7/sync/1", expires=180, send_until=-1), False),
-        (Claimant("me", job_attempt="7/sync/x"), run(job_attempt="7/sync/1", expires=180, send_until=-1), False),
-        (Claimant("me", job_attempt="2"), run(job_attempt="1", expires=180, send_until=-1), False),
-        (Claimant("me", job_attempt="7/sync/2"), run(expires=180, send_until=-1), False),
+        (Claimant("me", job_attempt="7/sync/2"), run(job_attempt="7/sync/1", expires=180, send_until=-301), True),
+        (Claimant("me", job_attempt="7/sync/2"), run(job_attempt="7/sync/1", expires=180, send_until=-299), False),
+        (Claimant("me", job_attempt="7/sync/10"), run(job_attempt="7/sync/9", expires=180, send_until=-301), True),
+        (Claimant("me", job_attempt="7/sync/1"), run(job_attempt="7/sync/2", expires=180, send_until=-301), False),
+        (Claimant("me", job_attempt="7/sync/2"), run(job_attempt="7/sync/2", expires=180, send_until=-301), False),
+        (Claimant("me", job_attempt="8/sync/2"), run(job_attempt="7/sync/1", expires=180, send_until=-301), False),
+        (Claimant("me", job_attempt="7/other/2"), run(job_attempt="7/sync/1", expires=180, send_until=-301), False),
+        (Claimant("me", job_attempt="7/sync/x"), run(job_attempt="7/sync/1", expires=180, send_until=-301), False),
+        (Claimant("me", job_attempt="2"), run(job_attempt="1", expires=180, send_until=-301), False),
+        (Claimant("me", job_attempt="7/sync/2"), run(expires=180, send_until=-301), False),
     ],
 )
 def test_a_run_without_an_end_is_taken_over_only_where_it_cannot_be_sending(
@@ -95,9 +96,23 @@ def test_a_run_without_an_end_is_taken_over_only_where_it_cannot_be_sending(
     ],
 )
 def test_a_take_over_has_a_reason(claimant: Claimant, reason: TakeOverReason | None) -> None:
-    other = run(owner="other:1", job_attempt="7/sync/1", expires=180, send_until=-1)
+    other = run(owner="other:1", job_attempt="7/sync/1", expires=180, send_until=-301)
     assert claimant.reason_to_take_over(other, NOON) is reason
     assert Claimant("me").reason_to_take_over(run(expires=-1, send_until=-1), NOON) is TakeOverReason.CLAIM_EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("configuration", "seconds_after"),
+    [('{"batch": {"timeout_seconds": 30}}', 30), ('{"batch": {}}', 300), ("not JSON", 300), (None, 300)],
+)
+def test_a_later_try_waits_for_the_last_request_of_the_earlier_one(
+    configuration: str | None, seconds_after: float
+) -> None:
+    earlier = replace(run(job_attempt="7/sync/1", expires=900, send_until=0), configuration=configuration)
+    retry = Claimant("me", job_attempt="7/sync/2")
+    assert retry.free_at(earlier) == NOON + seconds(seconds_after)
+    assert not retry.may_take_over(earlier, NOON + seconds(seconds_after))
+    assert retry.may_take_over(earlier, NOON + seconds(seconds_after + 0.1))
 
 
 def test_a_claim_outlives_its_last_request_and_its_last_sign_of_life_by_a_lease() -> None:

@@ -31,6 +31,8 @@ def test_cancelled_jobs_are_a_cancelled_run(text: str) -> None:
     "text",
     [
         "Job aborted due to stage failure: Task 0 in stage 1.0 failed 1 times",
+        "org.apache.spark.SparkException: Job 5 cancelled because SparkContext was shut down",
+        "[SPARK_JOB_CANCELLED] Job 5 cancelled because SparkContext was shut down SQLSTATE: XXKDA",
         "[CAST_INVALID_INPUT] The value 'Job 5 cancelled by user' of the type STRING cannot be cast to INT",
     ],
 )
