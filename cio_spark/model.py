@@ -177,6 +177,7 @@ class SyncResult:
         phases: seconds by phase, in order.
         notes: why the run wrote other bytes than the last run, one sentence each.
         scope: what the run looked at, and why; None for a replay.
+        next_step: what to do now, in one sentence for people.
     """
 
     run_id: str
@@ -190,6 +191,7 @@ class SyncResult:
     phases: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     scope: ScopeChoice | None = None
+    next_step: str = ""
 
     def _repr_html_(self) -> str:
         """Render books, scope, speed, errors and the next step as HTML, which a notebook shows."""
@@ -198,6 +200,7 @@ class SyncResult:
             self.books,
             exit_status=self.exit_status,
             message=self.message,
+            next_step=self.next_step,
             seconds=self.seconds,
             delivery_seconds=self.delivery_seconds,
             scope=self.scope,

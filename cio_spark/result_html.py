@@ -10,21 +10,6 @@ from cio_spark.counts import Books, Reason, StateCounts
 from cio_spark.coverage import ScopeChoice
 from cio_spark.errors import ExitStatus
 
-NEXT_STEPS: Final[Mapping[ExitStatus, str]] = {
-    ExitStatus.INTERNAL_ERROR: "Run again; first mend what the sentence names.",
-    ExitStatus.CONFIGURATION_ERROR: "Mend what the sentence names, and run again; nothing was sent.",
-    ExitStatus.ERROR_THRESHOLD_EXCEEDED: "Look at the codes below and at record_status and dead_letters; mend the "
-    "reason, then run replay_sync, or cio-spark replay.",
-    ExitStatus.KEY_REFUSED: "Check the key and api.region, and run again.",
-    ExitStatus.BOOKS_NOT_BALANCED: "Do not trust the counts; run again, and report it if it stays.",
-    ExitStatus.API_UNAVAILABLE: "Run again later; nothing is lost.",
-    ExitStatus.FAIL_FAST: "Mend what the codes below name, and run again: it goes on from there.",
-    ExitStatus.TAKEN_OVER: "Run again: the next run recovers this one.",
-    ExitStatus.CANCELLED_SIGINT: "Run again: it goes on from there.",
-    ExitStatus.CANCELLED_SIGTERM: "Run again: it goes on from there.",
-}
-"""Next steps after the ends of runs that are not well; docs/reliability.md says more."""
-
 _ALWAYS_SHOWN: Final = frozenset({"accepted", "unchanged"})
 _PLANNED: Final = ("source_rows", "new", "changed", "again", "unchanged", "changed_ignored", "held", "superseded")
 
@@ -35,6 +20,7 @@ def render_run(
     *,
     exit_status: ExitStatus,
     message: str,
+    next_step: str,
     seconds: float,
     delivery_seconds: float,
     scope: ScopeChoice | None,
@@ -47,6 +33,7 @@ def render_run(
         books: all counts.
         exit_status: status that a command ends with.
         message: sentence about the end of the run.
+        next_step: what to do now; empty if that was not decided.
         seconds, delivery_seconds: seconds of the whole run, and of its sending.
         scope: what the run looked at; None for a replay.
         notes: why the run wrote other bytes than the last run.
@@ -67,7 +54,7 @@ def render_run(
         title,
         [
             f"<b>exit status {int(exit_status)}</b>: {escape(message)}",
-            f"<b>next</b>: {escape(_next_step(exit_status, books))}",
+            *([f"<b>next</b>: {escape(next_step)}"] if next_step else []),
             *_sentences(scope, notes),
         ],
         [_table(("what became of the rows", "rows"), rows), _table(("speed", ""), speed), _errors(delivery.reasons)],
@@ -100,17 +87,6 @@ def render_preview(
         [f"<b>source</b>: {escape(source)}", *_sentences(scope, notes)],
         [_table(("rows", ""), rows), _table(("delivery", ""), plan.items()), _errors(reasons)],
     )
-
-
-def _next_step(exit_status: ExitStatus, books: Books) -> str:
-    if exit_status in NEXT_STEPS:
-        return NEXT_STEPS[exit_status]
-    delivery = books.delivery
-    if delivery.invalid or delivery.rejected:
-        return "Records were refused: the codes below say why. Mend the reason, then run replay_sync, or the sync."
-    if delivery.failed or delivery.not_attempted:
-        return "Run again: what has failed or was not sent goes with the next run, under the same ids."
-    return "Nothing to do: the next run sends what is new or has changed."
 
 
 def _sentences(scope: ScopeChoice | None, notes: Sequence[str]) -> list[str]:

@@ -8,8 +8,11 @@
 # MAGIC
 # MAGIC Nothing leaves this machine: by default (widget `environment` is `test`) everything is sent to the embedded
 # MAGIC stand-in for Customer.io, a real HTTP server in this process. Its address is loopback, so on Databricks use a
-# MAGIC cluster of one node. Any other environment sends to the workspace of the region, with the key of the secret
-# MAGIC `customerio`/`api_key`.
+# MAGIC cluster of one node. Any other environment would send made-up people and events to the workspace of the region,
+# MAGIC with the key of the secret `customerio`/`api_key`; that has to be said once more, in the code below.
+# MAGIC
+# MAGIC Every run of the notebook has tables of its own, in a database that it drops at the end: its stand-in is another
+# MAGIC one each time, and what one has accepted says nothing about the next.
 # MAGIC
 # MAGIC Needed: the wheel of cio_spark on the cluster. On a laptop: `pip install 'cio-spark[spark]'`, Java 17, then
 # MAGIC `python notebooks/tour.py`.
@@ -22,6 +25,7 @@
 # COMMAND ----------
 
 import json
+import shutil
 import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -48,6 +52,7 @@ from cio_spark import (
 )
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey
+from cio_spark.errors import ConfigurationError
 from cio_spark.monitoring.check import check_sync
 from cio_spark.pipeline import preview_sync
 from cio_spark.results import Tables, set_up_tables
@@ -58,9 +63,18 @@ from cio_spark.standin import Fault, StandIn
 # COMMAND ----------
 
 # The widgets are the prototype's; away from Databricks there are none, and the values below hold
-create_widgets(database_name="customerio_demo", environment="test")
+create_widgets(database_name="customerio_tour", environment="test")
 widgets = read_widgets()
 ENVIRONMENT = widgets.environment or "test"
+SEND_TO_A_REAL_WORKSPACE = False  # True sends the made-up people and events of this notebook to Customer.io
+if ENVIRONMENT != "test" and not SEND_TO_A_REAL_WORKSPACE:
+    raise ConfigurationError.of(
+        "environment",
+        f"is {ENVIRONMENT}: the tour would send made-up people and events to a real workspace; leave it at test, or "
+        "set SEND_TO_A_REAL_WORKSPACE in this cell",
+    )
+
+RUN = f"{datetime.now(timezone.utc):%Y%m%d_%H%M%S_%f}"  # part of every name of this run of the notebook
 
 folder = Path(tempfile.mkdtemp(prefix="cio-spark-tour-"))
 warehouse = None if is_on_databricks() else folder / "warehouse"
@@ -74,24 +88,27 @@ print(f"environment {ENVIRONMENT}: {api.url if api else 'the address of the regi
 
 # One sync file says what is sent and how; here it is written by the notebook, in a project it is in conf/syncs
 (folder / "orders.yml").write_text(
-    """
-sync: {name: tour_orders}
-source: {table: tour_orders}
+    f"""
+sync: {{name: tour_orders_{RUN}}}
+source: {{table: tour_orders_{RUN}}}
 payload:
   call: track
   record_id: order_id
   user_id: customer_id
-  event: {value: Order Placed}
+  event: {{value: Order Placed}}
   timestamp: ordered_at
-  properties: {include: [amount, store]}
-batch: {max_batch_size: 100, parallel_workers: 4, rate_limit_rps: 100}
-api: {region: us, secret: {scope: customerio, key: api_key}}
-tables: {database: customerio_demo}
+  properties: {{include: [amount, store]}}
+batch: {{max_batch_size: 100, parallel_workers: 4, rate_limit_rps: 100}}
+api: {{region: us, secret: {{scope: customerio, key: api_key}}}}
+tables: {{database: customerio_tour}}
 """,
     encoding="utf-8",
 )
-address = [f"api.base_url={api.url}"] if api else []
-sync = load_config(folder / "orders.yml", overrides=[*widgets.overrides, *address])
+asked = load_config(folder / "orders.yml", overrides=widgets.overrides)
+overrides = [*widgets.overrides, f"tables.database={asked.tables.database}_{RUN}"]
+if api:
+    overrides.append(f"api.base_url={api.url}")
+sync = load_config(folder / "orders.yml", overrides=overrides)
 api_key = ApiKey(api.api_key) if api else find_api_key(sync)
 tables = Tables(spark, sync.tables, warehouse)
 set_up_tables(tables)
@@ -365,6 +382,7 @@ recent_batches = batch_ops_df.where(F.col("started_at") >= F.current_timestamp()
     "job_id", "batch_id", "operation_type", "status", "throughput_rps", "error_rate_percent", "processing_time_seconds"
 )
 recent_batches.show(5)
+summary_rows, recent_count = performance_summary.collect(), recent_batches.count()
 
 # COMMAND ----------
 
@@ -380,15 +398,15 @@ SELECT concat('o', id) AS order_id, IF(id = 7, NULL, concat('c', id % 200)) AS c
        timestamp_seconds(1700000000 + id) AS ordered_at, double(id) / 10 AS amount, concat('store ', id % 9) AS store
 FROM range({rows})
 """
-place = tables.name("tour_orders")
+place = tables.name(f"tour_orders_{RUN}")
 # With its change feed on, later runs read only what has changed
 spark.sql(
-    f"CREATE OR REPLACE TABLE {place} USING delta{tables.location_clause('tour_orders')} "
+    f"CREATE OR REPLACE TABLE {place} USING delta{tables.location_clause(f'tour_orders_{RUN}')} "
     f"TBLPROPERTIES (delta.enableChangeDataFeed = true) AS {ORDERS.format(rows=2000)}"
 )
 orders = load_config(
     folder / "orders.yml",
-    overrides=[*widgets.overrides, *address, f"source.table={json.dumps(place)}", "batch.error_threshold_percent=1"],
+    overrides=[*overrides, f"source.table={json.dumps(place)}", "batch.error_threshold_percent=1"],
 )
 preview = preview_sync(orders, spark=spark, warehouse=warehouse)
 print(f"{preview.counts.new:,} new rows, {preview.counts.invalid} invalid, {preview.plan.batches} requests")
@@ -421,7 +439,9 @@ later
 
 health = check_sync(orders, tables, clock=SystemClock())
 print(f"health of the sync: {health.status}, {len(health.open_alerts)} open alerts")
-spark.table(tables.name("record_status")).where("sync = 'tour_orders'").groupBy("status", "error_code").count().show()
+spark.table(tables.name("record_status")).where(F.col("sync") == orders.sync.name).groupBy(
+    "status", "error_code"
+).count().show()
 
 # COMMAND ----------
 
@@ -439,3 +459,7 @@ if api:
     received, duplicates = api.received.count(), api.received.duplicates()
     print(f"received, as the stand-in counts: {received:,}, twice: {len(duplicates)}")
     api.stop()
+
+# The rows of this run are of no use to another one
+spark.sql(f"DROP DATABASE {tables.database} CASCADE")
+shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ from cio_spark.coverage import Coverage
 from cio_spark.errors import ExitStatus
 from cio_spark.model import Books, DeliveryCounts, DeliveryPlan, RunKind, StateCounts, SyncResult
 from cio_spark.monitoring.check import check_after_run
+from cio_spark.pipeline.next_step import decide_next_step
 from cio_spark.pipeline.phases import explain_spark_failures
 from cio_spark.pipeline.run_context import RunContext, SourcePin
 from cio_spark.pipeline.scope import covered_by_run
@@ -57,6 +58,7 @@ def finish_run(
         phases=run.phases.seconds,
         notes=run.notes,
         scope=run.scope_choice,
+        next_step=decide_next_step(run.config, exit_status, books),
     )
     run.progress.finished(result)
     return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from pyspark.sql import SparkSession
 
 from cio_spark.config import BatchStatus
 from cio_spark.coverage import Scope
-from cio_spark.errors import ExitStatus
+from cio_spark.errors import ConfigurationError, ExitStatus
+from cio_spark.runtime import WidgetSettings
 
 TOUR = Path(__file__).parents[2] / "notebooks" / "tour.py"
 SEPARATOR = "# COMMAND ----------"
@@ -46,8 +46,8 @@ def shown_by(cell: str, number: int, namespace: dict[str, Any]) -> object:
 
 
 @pytest.fixture(scope="module")
-def tour(spark: SparkSession) -> Iterator[dict[str, Any]]:
-    """Run the whole tour; yield its names and, as `shown`, what its cells would show."""
+def tour(spark: SparkSession) -> dict[str, Any]:
+    """Run the whole tour; return its names and, as `shown`, what its cells would show."""
     namespace: dict[str, Any] = {"spark": spark, "__name__": "tour"}
     shown = []
     try:
@@ -57,8 +57,7 @@ def tour(spark: SparkSession) -> Iterator[dict[str, Any]]:
     finally:
         if namespace.get("api") is not None:
             namespace["api"].stop()
-    yield {**namespace, "shown": [value for value in shown if value is not None]}
-    spark.sql("DROP DATABASE IF EXISTS customerio_demo CASCADE")
+    return {**namespace, "shown": [value for value in shown if value is not None]}
 
 
 def test_it_is_a_notebook_with_all_parts_of_the_prototypes_tour() -> None:
@@ -73,6 +72,29 @@ def test_it_is_a_notebook_with_all_parts_of_the_prototypes_tour() -> None:
         lines = cell.splitlines()
         assert all(line.startswith("# MAGIC") for line in lines) or not re.search(r"^# MAGIC", cell, re.MULTILINE)
         ast.parse(cell)
+
+
+def test_it_sends_nothing_to_a_real_workspace_unless_that_is_said_once_more() -> None:
+    """A widget that says `prod` is not enough to send made-up people there."""
+    code = [cell for cell in cells() if not is_markdown(cell)]
+    imports, settings = code[0], code[1]
+    namespace: dict[str, Any] = {"spark": None, "__name__": "tour"}
+    exec(imports, namespace)
+    namespace["read_widgets"] = lambda: WidgetSettings("prod")
+    with pytest.raises(ConfigurationError, match="real workspace"):
+        exec(settings, namespace)
+    assert "api" not in namespace
+    exec(settings.replace("WORKSPACE = False", "WORKSPACE = True"), namespace)
+    assert namespace["api"] is None
+
+
+def test_every_run_has_names_of_its_own_and_leaves_nothing(tour: dict[str, Any], spark: SparkSession) -> None:
+    """Its stand-in has another address each time, so tables of an earlier run would refuse the next one."""
+    run = tour["RUN"]
+    names = (tour["tables"].database, tour["orders"].sync.name, tour["place"])
+    assert [run in name for name in names] == [True] * 3
+    assert not spark.catalog.databaseExists(tour["tables"].database)
+    assert not tour["folder"].exists()
 
 
 def test_configuration_and_client(tour: dict[str, Any]) -> None:
@@ -141,11 +163,11 @@ def test_a_whole_dataframe_is_sent_and_its_batches_are_in_the_table(tour: dict[s
     assert (results["total_records"], results["successful_records"], results["failed_records"]) == (10_000, 10_000, 0)
     assert (results["exit_status"], results["error_rate_percent"]) == (0, 0)
     assert results["total_batches"] == len(results["batch_statistics"]) >= 10
-    summary = {row["operation_type"]: row for row in tour["performance_summary"].collect()}
+    summary = {row["operation_type"]: row for row in tour["summary_rows"]}
     bulk = summary["spark_bulk_processing"]
     assert (bulk["status"], bulk["total_records"]) == ("completed", 10_000)
     assert bulk["batch_count"] == results["total_batches"]
-    assert tour["recent_batches"].count() >= results["total_batches"]
+    assert tour["recent_count"] >= results["total_batches"]
 
 
 def test_the_sync_sends_every_row_once_and_then_only_what_is_new(tour: dict[str, Any]) -> None:
