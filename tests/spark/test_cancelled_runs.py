@@ -5,6 +5,7 @@ A notebook cancels the Spark jobs of a cell by their job group, and raises Keybo
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -27,7 +28,7 @@ from cio_spark.results.sync_runs import append_events
 from cio_spark.spark.versions import cancel_jobs
 from cio_spark.standin import Fault
 
-GROUP = "cell-8"
+_groups = map("cell-{}".format, itertools.count())
 ROWS = 40
 ONE_BY_ONE: dict[str, Any] = {"batch": {"max_batch_size": 1, "parallel_workers": 2}}
 
@@ -79,9 +80,10 @@ def interruptible() -> Iterator[None]:
 def in_a_group(spark: SparkSession) -> Iterator[Callable[[], None]]:
     """Put the block into a job group; yield a function that cancels the group and its future jobs."""
     context: Any = spark.sparkContext
-    context.setJobGroup(GROUP, "")
+    group = next(_groups)  # Spark never forgets that the future jobs of a group are cancelled
+    context.setJobGroup(group, "")
     try:
-        yield lambda: cancel_jobs(context._jsc.sc(), GROUP)
+        yield lambda: cancel_jobs(context._jsc.sc(), group)
     finally:
         for name in ("spark.jobGroup.id", "spark.job.description"):
             context.setLocalProperty(name, None)

@@ -75,7 +75,7 @@ def test_it_is_a_notebook_with_all_parts_of_the_prototypes_tour() -> None:
 
 
 def test_it_sends_nothing_to_a_real_workspace_unless_that_is_said_once_more() -> None:
-    """A widget that says `prod` is not enough to send made-up people there."""
+    # A widget that says `prod` is not enough to send made-up people there
     code = [cell for cell in cells() if not is_markdown(cell)]
     imports, settings = code[0], code[1]
     namespace: dict[str, Any] = {"spark": None, "__name__": "tour"}
@@ -89,7 +89,7 @@ def test_it_sends_nothing_to_a_real_workspace_unless_that_is_said_once_more() ->
 
 
 def test_every_run_has_names_of_its_own_and_leaves_nothing(tour: dict[str, Any], spark: SparkSession) -> None:
-    """Its stand-in has another address each time, so tables of an earlier run would refuse the next one."""
+    # Its stand-in has another address each time, so tables of an earlier run would refuse the next one
     run = tour["RUN"]
     names = (tour["tables"].database, tour["orders"].sync.name, tour["place"])
     assert [run in name for name in names] == [True] * 3

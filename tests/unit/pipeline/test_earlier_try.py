@@ -87,7 +87,7 @@ def test_a_clock_that_is_set_back_does_not_make_the_wait_longer() -> None:
 
 @pytest.mark.parametrize(("minutes", "waits"), [(29, True), (31, False)])
 def test_the_end_of_a_predecessor_may_seem_later_by_the_difference_of_two_clocks(minutes: int, waits: bool) -> None:
-    """The longest wave and its last request take 20 minutes; the clocks of two machines may differ by ten."""
+    # The longest wave and its last request take 20 minutes; the clocks of two machines may differ by ten
     claims = Claims(FakeClock(), 60 * minutes)
     if waits:
         assert wait(claims) is OPENING

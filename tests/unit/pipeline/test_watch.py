@@ -68,7 +68,7 @@ def test_a_delivery_runs_under_the_tag_of_its_callers_thread_which_loses_it_afte
 
 
 def test_a_delivery_that_is_interrupted_between_its_jobs_is_cancelled_until_it_has_ended() -> None:
-    """The first cancellation finds no job, as before the first task; the job that starts then must not send."""
+    # The first cancellation finds no job, as before the first task; the job that starts then must not send
     job_starts, job_ends, ended = threading.Event(), threading.Event(), threading.Event()
 
     def cancel(times: int) -> None:
