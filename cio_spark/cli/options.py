@@ -9,12 +9,23 @@ import typer
 
 from cio_spark.logs.style import LogStyle
 
-Confs = Annotated[list[Path], typer.Argument(metavar="CONF...", help="Sync files, like conf/syncs/orders.yml.")]
+Confs = Annotated[
+    list[Path], typer.Argument(metavar="CONF...", help="Sync files, like conf/syncs/orders.yml, or folders of them.")
+]
 Conf = Annotated[Path, typer.Argument(metavar="CONF", help="A sync file, like conf/syncs/orders.yml.")]
 Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="Environment file: conf/environments/NAME.yml.")
 ]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="A job's parameter with the name of a notebook widget; blank: not set.",
+    ),
+]
+Only = Annotated[str, typer.Option(metavar="NAMES", help="Only the syncs of these names, with commas; blank: all.")]
 Warehouse = Annotated[
     Path | None,
     typer.Option(help="Folder of local tables (CIO_SPARK_WAREHOUSE; default .cio-spark/warehouse)."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import typer
 from rich.console import Console
@@ -14,6 +14,8 @@ from cio_spark.clock import SystemClock
 from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.logs.command_line import choose_style, logs_configured
+from cio_spark.logs.event_log import EventLog
+from cio_spark.logs.events import Event
 from cio_spark.logs.style import LogStyle
 from cio_spark.spark.failures import explain_failure
 
@@ -29,13 +31,21 @@ def log_style(asked: LogStyle | None) -> LogStyle:
     return choose_style(asked, on_terminal=Console().is_terminal)
 
 
-def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False, log: LogStyle = LogStyle.OFF) -> None:
+def run_command(
+    command: Callable[[Console], ExitStatus],
+    *,
+    debug: bool = False,
+    log: LogStyle = LogStyle.OFF,
+    task_values: Callable[[ExitStatus], Mapping[str, str | int]] | None = None,
+) -> None:
     """Run a command and exit; an error is shown as a sentence and becomes an exit status.
 
     Args:
         command: function that does the work of the command, and returns its exit status.
         debug: whether exceptions are raised instead.
         log: style in which events are written to standard error.
+        task_values: makes the values for later tasks of a Databricks job; called with the exit status, however the
+            command has ended, because a condition on a value that was never set fails. None sets no values.
 
     Raises:
         typer.Exit: the command has ended; it carries the exit status.
@@ -57,6 +67,8 @@ def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False
         if debug:
             raise
         exit_status = show_error(Console(stderr=True, highlight=False), explain_failure(error, {}))
+    if task_values is not None and (refused := runtime.set_task_values(task_values(exit_status))) is not None:
+        Console(stderr=True, highlight=False).print(f"[yellow]task values could not be set[/yellow] ({refused})")
     raise typer.Exit(int(exit_status))
 
 
@@ -94,6 +106,29 @@ def show_error(console: Console, error: CioSparkError, sync: str | None = None) 
     return error.exit_status
 
 
+def run_each(
+    configs: Sequence[SyncConfig], console: Console, command: Callable[[SyncConfig], ExitStatus], *, debug: bool
+) -> ExitStatus:
+    """Run a command for each sync, one after the other; if one fails, the others still have their turn.
+
+    Args:
+        configs: configurations of the syncs.
+        console: the console to print on.
+        command: does the work for one sync, and returns its exit status.
+        debug: whether exceptions other than `CioSparkError` are raised instead.
+
+    Returns:
+        The worst exit status.
+    """
+    statuses: list[ExitStatus] = []
+    for config in configs:
+        try:
+            statuses.append(command(config))
+        except Exception as error:  # one sync that fails in any way must not hide the others
+            statuses.append(show_failure(console, error, config, of_several=len(configs) > 1, debug=debug))
+    return worst_exit_status(statuses)
+
+
 def show_failure(
     console: Console, error: Exception, config: SyncConfig, *, of_several: bool, debug: bool
 ) -> ExitStatus:
@@ -109,3 +144,10 @@ def show_failure(
     if debug and not isinstance(error, CioSparkError):
         raise error
     return show_error(console, explain_failure(error, config.expressions()), config.sync.name if of_several else None)
+
+
+def skip_sync(console: Console, sync: str, why: str, status: ExitStatus) -> ExitStatus:
+    """Print and log that a sync is not started, and return the exit status for it."""
+    EventLog(sync).write(Event.RUN_NOT_STARTED, exit_status=int(status), error=why)
+    console.print(f"{sync}: not started, {why}")
+    return status

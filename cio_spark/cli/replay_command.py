@@ -1,0 +1,80 @@
+"""Defines the command `replay`, which sends dead letters again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cio_spark import runtime
+from cio_spark.cli.options import (
+    Confs,
+    Debug,
+    Environment,
+    JobAttempt,
+    Log,
+    Only,
+    Overrides,
+    Parameters,
+    SameWorkspace,
+    TakeOver,
+    Warehouse,
+)
+from cio_spark.cli.render.run_progress import choose_progress
+from cio_spark.cli.run_command import log_style, run_command, run_each, skip_sync
+from cio_spark.cli.selection import Selection
+from cio_spark.config import SyncConfig
+from cio_spark.errors import ExitStatus
+from cio_spark.runtime.cancellation import Cancellation
+
+
+def replay(
+    confs: Confs,
+    environment: Environment = None,
+    overrides: Overrides = None,
+    parameters: Parameters = None,
+    only: Only = "",
+    run: Annotated[str | None, typer.Option(help="Only dead letters of this run.")] = None,
+    category: Annotated[str | None, typer.Option(help="Only those of this error category.")] = None,
+    record: Annotated[str | None, typer.Option(help="Only those of this record id.")] = None,
+    take_over: TakeOver = False,
+    job_attempt: JobAttempt = None,
+    same_workspace: SameWorkspace = False,
+    warehouse: Warehouse = None,
+    log: Log = None,
+    debug: Debug = False,
+) -> None:
+    """Send dead letters again, under their own message ids; nothing older than what was accepted."""
+    selection = Selection(confs, environment, overrides or (), warehouse, debug, log_style(log), parameters or (), only)
+
+    def send_again(console: Console) -> ExitStatus:
+        configs = selection.load()
+        keys = {config.sync.name: runtime.find_api_key(config) for config in configs}
+        opened = selection.open_session()
+        from cio_spark.pipeline.replay import Letters, replay_sync
+
+        cancellation = Cancellation()
+
+        def send_letters(config: SyncConfig) -> ExitStatus:
+            if cancellation.requested:
+                return skip_sync(console, config.sync.name, "the job was cancelled", cancellation.exit_status)
+            result = replay_sync(
+                config,
+                spark=opened.spark,
+                api_key=keys[config.sync.name],
+                warehouse=opened.warehouse,
+                letters=Letters(run, category, record),
+                progress=choose_progress(selection.log, console),
+                cancellation=cancellation,
+                take_over=take_over,
+                job_attempt=job_attempt,
+                same_workspace=same_workspace,
+                executor_log=selection.log,
+            )
+            return result.exit_status
+
+        with runtime.cancel_on_signals(cancellation):
+            return run_each(configs, console, send_letters, debug=debug)
+
+    run_command(send_again, debug=debug, log=selection.log)
