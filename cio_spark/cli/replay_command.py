@@ -64,7 +64,7 @@ def replay(
                 spark=opened.spark,
                 api_key=keys[config.sync.name],
                 warehouse=opened.warehouse,
-                letters=Letters(run, category, record),
+                letters=Letters(run or None, category or None, record or None),  # a parameter of a job may be blank
                 progress=choose_progress(selection.log, console),
                 cancellation=cancellation,
                 take_over=take_over,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -46,9 +47,7 @@ def setup(
                 console.print(line, highlight=False)
             return ExitStatus.SUCCESS
 
-        # Syncs mostly have the same tables
-        once = {config.tables.model_dump_json(): config for config in reversed(configs)}
-        return run_each(list(once.values())[::-1], console, set_up, debug=debug)
+        return run_each(one_per_tables(configs), console, set_up, debug=debug)
 
     run_command(run, debug=debug, log=selection.log)
 
@@ -75,18 +74,23 @@ def maintain(
         def keep_small(config: SyncConfig) -> ExitStatus:
             tables = Tables(opened.spark, config.tables, opened.warehouse)
             set_up_tables(tables, clock=SystemClock(), owner_is_dead=runtime.owner_is_dead)
+            same_tables = [other for other in configs if other.tables == config.tables]
             done = maintain_tables(
                 tables,
                 keep_days=keep_days,
                 now=SystemClock().now(),
-                sync=config.sync.name,
-                letters_keep_days=config.dead_letters.keep_days,
+                letters_keep_days={other.sync.name: other.dead_letters.keep_days for other in same_tables},
             )
             EventLog(config.sync.name).write(Event.TABLES_MAINTAINED, changes=done)
             for line in done:
                 console.print(line, highlight=False)
             return ExitStatus.SUCCESS
 
-        return run_each(configs, console, keep_small, debug=debug)
+        return run_each(one_per_tables(configs), console, keep_small, debug=debug)
 
     run_command(run, debug=debug, log=selection.log)
+
+
+def one_per_tables(configs: Sequence[SyncConfig]) -> list[SyncConfig]:
+    """Return the first of all syncs that share the same tables, for each such group."""
+    return list({config.tables.model_dump_json(): config for config in reversed(configs)}.values())[::-1]
