@@ -93,4 +93,7 @@ def maintain(
 
 def one_per_tables(configs: Sequence[SyncConfig]) -> list[SyncConfig]:
     """Return the first of all syncs that share the same tables, for each such group."""
-    return list({config.tables.model_dump_json(): config for config in reversed(configs)}.values())[::-1]
+    first: dict[str, SyncConfig] = {}
+    for config in configs:
+        first.setdefault(config.tables.model_dump_json(), config)
+    return list(first.values())
