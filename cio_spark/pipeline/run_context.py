@@ -23,6 +23,7 @@ from cio_spark.pipeline.changed_bytes import reasons_for_changed_bytes
 from cio_spark.pipeline.phases import Phases, explain_spark_failures
 from cio_spark.pipeline.progress import NullProgress, Progress
 from cio_spark.pipeline.progression import Progression
+from cio_spark.pipeline.retry_guard import check_earlier_tries
 from cio_spark.pipeline.run_lease import RunLease
 from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.scope import RunScope, choose_scope
@@ -60,7 +61,7 @@ class RunContext:
         clock: source of time; None for the system's clock.
         cancellation: asks the run to stop; None if nothing does.
         take_over: whether the user knows that no other run of the sync is alive.
-        job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
+        job_attempt: `job run/task/execution count/repair count` of a Databricks task; None elsewhere.
         same_workspace: whether the user knows that the API's address leads to the workspace of the last run, even if
             the addresses differ.
         executor_log: how the worker processes write log lines.
@@ -164,9 +165,11 @@ class RunContext:
 
         Raises:
             ConfigurationError: the last run had another API address.
+            EarlierTryError: an earlier try of this Databricks task has ended in a way that a retry does not help.
             SyncAlreadyRunningError: another run has claimed the sync.
         """
         opening = results.read_claims(self.tables, self.config.sync.name, self._claimant, clock=self.clock)
+        check_earlier_tries(self._claimant.job_attempt, opening.history.runs)
         if opening.newest is not None and not self._same_workspace:
             check_address(self.config, self.tables, opening.newest.configuration)
         return opening

@@ -15,6 +15,7 @@ from cio_spark.model import RunKind
 from cio_spark.results.run_states import RunState
 from cio_spark.results.sync_runs import MOST_TRIES, RunEnd, RunHistory, append_events, end_run, has_ended, read_history
 from cio_spark.results.tables import Tables, lost_the_race
+from cio_spark.task_attempt import TaskAttempt
 
 DEFAULT_LEASE_SECONDS = 180.0
 
@@ -106,7 +107,7 @@ class Claimant:
     Attributes:
         owner: host and process.
         owner_is_dead: tells whether the owner of a run is known to be gone; False if that cannot be known.
-        job_attempt: `job run/task/execution count` of a task of a Databricks job; None elsewhere.
+        job_attempt: `job run/task/execution count/repair count` of a task of a Databricks job; None elsewhere.
         lease_seconds: how long a claim lasts after the last sign of life.
         request_seconds: longest time of a request that was started just before the end of sending.
         takes_over: whether the user knows that no other run is alive (`--take-over`).
@@ -131,7 +132,8 @@ class Claimant:
             return TakeOverReason.OWNER_DEAD
         if run.expires_at < now:
             return TakeOverReason.CLAIM_EXPIRED
-        if _is_later_try(self.job_attempt, run.job_attempt) and run.send_until < now:
+        mine = TaskAttempt.parse(self.job_attempt)
+        if mine is not None and mine.follows(TaskAttempt.parse(run.job_attempt)) and run.send_until < now:
             return TakeOverReason.LATER_TRY
         return None
 
@@ -143,15 +145,6 @@ class Claimant:
             send_until: when sending stops.
         """
         return max(now + timedelta(seconds=self.lease_seconds), send_until + timedelta(seconds=self.request_seconds))
-
-
-def _is_later_try(mine: str | None, other: str | None) -> bool:
-    """Tell whether two tries belong to one task of one Databricks job run, and `mine` is the later try."""
-    if mine is None or other is None:
-        return False
-    (task, _, count), (other_task, _, other_count) = mine.rpartition("/"), other.rpartition("/")
-    counted = count.isdecimal() and other_count.isdecimal()
-    return bool(task) and task == other_task and counted and int(count) > int(other_count)
 
 
 @dataclass(frozen=True)

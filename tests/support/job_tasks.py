@@ -10,7 +10,7 @@ from typing import Any
 from bundle import ROOT
 
 SUCCESS, FAILED, UPSTREAM_FAILED, EXCLUDED = "success", "failed", "upstream failed", "excluded"
-DYNAMIC = {"job.run_id": "77", "task.name": "sync", "task.execution_count": "1"}
+DYNAMIC = {"job.run_id": "77", "task.name": "sync", "task.execution_count": "1", "job.repair_count": "0"}
 """Values of the references that are about a run."""
 _REFERENCE = re.compile(r"\{\{([^}]*)\}\}")
 

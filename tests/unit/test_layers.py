@@ -11,7 +11,19 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "cio_spark"
 FOUNDATION = frozenset(
-    {"batch_facts", "clock", "coverage", "errors", "fold", "ids", "model", "schemas", "statuses", "version"}
+    {
+        "batch_facts",
+        "clock",
+        "coverage",
+        "errors",
+        "fold",
+        "ids",
+        "model",
+        "schemas",
+        "statuses",
+        "task_attempt",
+        "version",
+    }
 )
 STAGES = frozenset({"source", "payload", "validation", "ledger", "planning", "delivery", "results"})
 FLOORS: tuple[frozenset[str], ...] = (
