@@ -64,14 +64,20 @@ def read_parameters(parameters: Sequence[str]) -> WidgetSettings:
         parameters: texts `name=value`; a blank value gives no setting, so a job can have parameters without values.
 
     Raises:
-        ConfigurationError: a text has another form or another name; the error carries all such problems.
+        ConfigurationError: a text has another form or another name, or a name has two values; the error carries all
+            such problems.
     """
     known = (*WIDGETS, ENVIRONMENT_WIDGET)
-    said = {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in parameters)}
-    unknown = [name for name in said if name not in known]
-    if unknown or not all("=" in text for text in parameters):
-        message = f"must be NAME=VALUE with one of the names {', '.join(known)}"
-        raise ConfigurationError([Problem("--parameter", message)])
+    said: dict[str, str] = {}
+    problems: list[Problem] = []
+    for text in parameters:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or name not in known:
+            problems.append(Problem("--parameter", f"must be NAME=VALUE with one of the names {', '.join(known)}"))
+        elif value and said.setdefault(name, value) != value:
+            problems.append(Problem("--parameter", f"has two values for {name}: name one of them"))
+    if problems:
+        raise ConfigurationError(list(dict.fromkeys(problems)))
     return _settings_of(said)
 
 
@@ -195,6 +201,8 @@ def set_task_values(values: Mapping[str, str | int]) -> str | None:
         The class of the exception with which Databricks refused a value, for people; None if it refused none. A task
         that has done its work must not fail because of that.
     """
+    if not is_on_databricks():  # _dbutils would open a session
+        return None
     try:
         dbutils = _dbutils()
         if dbutils is not None:

@@ -125,3 +125,14 @@ def test_parameters_win_over_widgets_and_options_win_over_parameters(
 def test_a_parameter_of_another_name_or_form_is_a_problem(text: str) -> None:
     with pytest.raises(ConfigurationError, match="customerio_region, database_name, catalog_name, environment"):
         read_parameters([text])
+
+
+@pytest.mark.parametrize("texts", [["catalog_name=main", "catalog_name="], ["catalog_name= ", "catalog_name = main"]])
+def test_a_blank_parameter_says_nothing_wherever_it_stands(texts: list[str]) -> None:
+    assert read_parameters(texts) == WidgetSettings(None, ('tables.catalog="main"',))
+    assert read_parameters([*texts, "catalog_name=main"]) == WidgetSettings(None, ('tables.catalog="main"',))
+
+
+def test_a_parameter_with_two_values_is_a_problem() -> None:
+    with pytest.raises(ConfigurationError, match="has two values for catalog_name"):
+        read_parameters(["catalog_name=main", "catalog_name=", "catalog_name=other"])
