@@ -46,7 +46,7 @@ def status(
     selection = Selection([conf], environment, overrides or (), warehouse, debug)
 
     def run(console: Console) -> ExitStatus:
-        config = selection.load()[0]
+        config = selection.load_one()
         tables = selection.open_tables(config)
         from cio_spark.results import are_set_up, last_runs
 
@@ -112,7 +112,7 @@ def analyze(
                 )
             return ExitStatus.SUCCESS
 
-        return run_each(configs, console, analyze_one, debug=debug)
+        return run_each(configs, analyze_one, debug=debug)
 
     run_command(run, debug=debug)
 
@@ -157,7 +157,7 @@ def monitor(
             healths.append(health)
             return health.exit_status
 
-        status = run_each(configs, console, check_one, debug=debug)
+        status = run_each(configs, check_one, debug=debug)
         found["status"] = max((health.status for health in healths), key=STATUSES.index, default="no_data")
         found["open_alerts"] = sum(len(health.open_alerts) for health in healths)
         return status
@@ -192,7 +192,7 @@ def explain(
     selection = Selection([conf], environment, overrides or (), warehouse, debug)
 
     def run(console: Console) -> ExitStatus:
-        config = selection.load()[0]
+        config = selection.load_one()
         from cio_spark.explain import subject_of
 
         subject = subject_of(config, record, person)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cio_spark import runtime
-from cio_spark.config import SyncConfig, find_sync_files, load_configs, pick_syncs
+from cio_spark.config import SyncConfig, find_sync_files, load_configs, split_names
+from cio_spark.errors import ConfigurationError
 from cio_spark.logs.style import LogStyle
 from cio_spark.spark.session import CommandSession, open_session
 
@@ -46,11 +47,25 @@ class Selection:
         Options of the command win over environment variables, these over parameters of the job, and these over a
         notebook's widgets.
         """
+        return self._load(find_sync_files(self.paths))
+
+    def load_one(self) -> SyncConfig:
+        """Load the configuration for a command that is about one sync.
+
+        Raises:
+            ConfigurationError: the paths stand for several sync files.
+        """
+        files = find_sync_files(self.paths)
+        if len(files) > 1:
+            path = ", ".join(map(str, self.paths))
+            raise ConfigurationError.of(path, f"has {len(files)} sync files, and this command is about one: name it")
+        return self._load(files)[0]
+
+    def _load(self, files: Sequence[Path]) -> list[SyncConfig]:
         widgets, parameters = runtime.read_widgets(), runtime.read_parameters(self.parameters)
         overrides = [*widgets.overrides, *parameters.overrides, *runtime.environment_overrides(), *self.overrides]
         environment = self.environment or parameters.environment or widgets.environment
-        configs = load_configs(find_sync_files(self.paths), environment=environment, overrides=overrides)
-        return pick_syncs(configs, self.only)
+        return load_configs(files, environment=environment, overrides=overrides, only=split_names(self.only))
 
     def open_session(self) -> CommandSession:
         """Open the Spark session that the command works with."""

@@ -49,6 +49,51 @@ def test_a_file_that_does_not_exist_is_still_told_by_the_loader(folder: Path) ->
     assert "does not exist" in problem_of(Selection([folder, folder / "missing.yml"]))
 
 
+def test_a_file_that_several_paths_lead_to_is_one_sync(folder: Path) -> None:
+    (folder / "link.yml").symlink_to(folder / "a.yml")
+    assert names(Selection([folder, folder / "old" / ".." / "a.yml", folder / "a.yml"])) == ["people", "orders"]
+
+
+def test_a_folder_without_the_dot_files_and_with_suffixes_in_capitals(folder: Path) -> None:
+    (folder / ".a.yml").write_text("half written")
+    (folder / "d.YML").write_text(SYNC.format(name="d", priority="normal"))
+    (folder / "e.Yaml").write_text(SYNC.format(name="e", priority="normal"))
+    assert names(Selection([folder])) == ["people", "orders", "d", "e"]
+
+
+def test_a_link_that_leads_nowhere_is_a_problem_and_not_left_out(folder: Path) -> None:
+    (folder / "gone.yml").symlink_to(folder / "nowhere.yml")
+    (folder / "loop.yml").symlink_to(folder / "loop.yml")
+    told = problem_of(Selection([folder]))
+    assert f"{folder / 'gone.yml'}" in told
+    assert f"{folder / 'loop.yml'}" in told
+
+
+@pytest.mark.parametrize("method", ["is_dir", "iterdir"])
+def test_a_folder_that_may_not_be_read_is_told_in_one_sentence(
+    folder: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, method, refuse)
+    assert problem_of(Selection([folder])) == f"{folder} cannot be read (Permission denied)"
+
+
+@pytest.mark.parametrize("broken", ["sync: {name: broken}", "sync: {name: [", ""])
+def test_a_file_with_problems_stops_only_who_may_want_its_sync(folder: Path, broken: str) -> None:
+    (folder / "broken.yml").write_text(broken)
+    assert names(Selection([folder], only="orders")) == ["orders"]
+    for only in ("", "broken", "orders,broken"):
+        assert "broken.yml" in problem_of(Selection([folder], only=only))
+
+
+def test_two_files_of_a_sync_that_is_not_wanted_do_not_stop_the_others(folder: Path) -> None:
+    (folder / "again.yml").write_text(SYNC.format(name="orders", priority="normal"))
+    assert names(Selection([folder], only="people")) == ["people"]
+    assert "'orders' names two syncs" in problem_of(Selection([folder], only="orders"))
+
+
 @pytest.mark.parametrize("only", ["orders", " orders ", "orders,", "orders,orders"])
 def test_only_the_named_syncs_are_worked_with(folder: Path, only: str) -> None:
     assert names(Selection([folder], only=only)) == ["orders"]
@@ -67,4 +112,4 @@ def test_every_unknown_name_is_told_with_the_names_that_exist(folder: Path) -> N
     told = problem_of(Selection([folder], only="order,shops"))
     assert "did you mean 'orders'?" in told
     assert "'shops'" in told
-    assert "available: people, orders" in told
+    assert "available: orders, people" in told
