@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cio_spark import runtime
 from cio_spark.cli.options import (
     Confs,
     Debug,
@@ -22,10 +21,12 @@ from cio_spark.cli.options import (
     Warehouse,
 )
 from cio_spark.cli.render.run_progress import choose_progress
-from cio_spark.cli.run_command import log_style, run_command, run_each, skip_sync
+from cio_spark.cli.run_command import log_style, run_command
 from cio_spark.cli.selection import Selection
+from cio_spark.cli.send_each import find_keys, send_each
 from cio_spark.config import SyncConfig
 from cio_spark.errors import ExitStatus
+from cio_spark.model import SyncResult
 from cio_spark.runtime.cancellation import Cancellation
 
 
@@ -50,16 +51,12 @@ def replay(
 
     def send_again(console: Console) -> ExitStatus:
         configs = selection.load()
-        keys = {config.sync.name: runtime.find_api_key(config) for config in configs}
+        keys = find_keys(configs)
         opened = selection.open_session()
         from cio_spark.pipeline.replay import Letters, replay_sync
 
-        cancellation = Cancellation()
-
-        def send_letters(config: SyncConfig) -> ExitStatus:
-            if cancellation.requested:
-                return skip_sync(console, config.sync.name, "the job was cancelled", cancellation.exit_status)
-            result = replay_sync(
+        def send(config: SyncConfig, cancellation: Cancellation) -> SyncResult:
+            return replay_sync(
                 config,
                 spark=opened.spark,
                 api_key=keys[config.sync.name],
@@ -72,9 +69,7 @@ def replay(
                 same_workspace=same_workspace,
                 executor_log=selection.log,
             )
-            return result.exit_status
 
-        with runtime.cancel_on_signals(cancellation):
-            return run_each(configs, console, send_letters, debug=debug)
+        return send_each(configs, keys, console, send, debug=debug)
 
     run_command(send_again, debug=debug, log=selection.log)

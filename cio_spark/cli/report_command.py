@@ -26,9 +26,9 @@ def report(
     parameters: Parameters = None,
     only: Only = "",
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="The page, or a folder (no suffix); default: SYNC-report.html here."
+            "--output", "-o", metavar="FILE", help="The page, or a folder (FOLDER/); default: SYNC-report.html here."
         ),
     ] = None,
     hours: Annotated[int, typer.Option(min=1, help="How far back the hourly trends go.")] = 24,
@@ -41,9 +41,12 @@ def report(
 
     def run(console: Console) -> ExitStatus:
         configs = selection.load()
-        is_folder = output is None or output.is_dir() or not output.suffix
+        # A folder need not exist yet, and a Path would lose the slash that tells
+        is_folder = not output or output.endswith("/") or Path(output).is_dir()
         if not is_folder and len(configs) > 1:
-            raise ConfigurationError.of("--output", f"is one file, and there are {len(configs)} syncs: name a folder")
+            raise ConfigurationError.of(
+                "--output", f"is one file, and there are {len(configs)} syncs: name a folder, like reports/"
+            )
         write = load_report_writer()
         opened = selection.open_session()
         from cio_spark.results import Tables, are_set_up
@@ -53,14 +56,15 @@ def report(
             if not are_set_up(tables):
                 console.print("no runs yet; no report is written")
                 return ExitStatus.SUCCESS
-            folder, page = output or Path(), f"{config.sync.name}-report.html"
-            path = folder / page if is_folder else folder
+            path = Path(output or "")
+            if is_folder:
+                path /= f"{config.sync.name}-report.html"
             now = SystemClock().now()
             write(tables, config, path, now=now, since=now - timedelta(hours=hours), runs=runs)
             console.print(f"wrote {escape(str(path))}", soft_wrap=True)
             return ExitStatus.SUCCESS
 
-        return run_each(configs, console, write_one, debug=debug)
+        return run_each(configs, write_one, debug=debug)
 
     run_command(run, debug=debug)
 

@@ -60,15 +60,15 @@ def run_command(
     except CioSparkError as error:
         if debug:
             raise
-        exit_status = show_error(Console(stderr=True, highlight=False), error)
+        exit_status = show_error(_errors(), error)
     except KeyboardInterrupt:
         exit_status = ExitStatus.CANCELLED_SIGINT
     except Exception as error:  # whatever else happens, a user gets a sentence; --debug gives the trace
         if debug:
             raise
-        exit_status = show_error(Console(stderr=True, highlight=False), explain_failure(error, {}))
+        exit_status = show_error(_errors(), explain_failure(error, {}))
     if task_values is not None and (refused := runtime.set_task_values(task_values(exit_status))) is not None:
-        Console(stderr=True, highlight=False).print(f"[yellow]task values could not be set[/yellow] ({refused})")
+        _errors().print(f"[yellow]task values could not be set[/yellow] ({refused})")
     raise typer.Exit(int(exit_status))
 
 
@@ -106,16 +106,14 @@ def show_error(console: Console, error: CioSparkError, sync: str | None = None) 
     return error.exit_status
 
 
-def run_each(
-    configs: Sequence[SyncConfig], console: Console, command: Callable[[SyncConfig], ExitStatus], *, debug: bool
-) -> ExitStatus:
+def run_each(configs: Sequence[SyncConfig], command: Callable[[SyncConfig], ExitStatus], *, debug: bool) -> ExitStatus:
     """Run a command for each sync, one after the other; if one fails, the others still have their turn.
 
     Args:
         configs: configurations of the syncs.
-        console: the console to print on.
         command: does the work for one sync, and returns its exit status.
-        debug: whether exceptions other than `CioSparkError` are raised instead.
+        debug: whether exceptions are raised instead of shown; of several syncs, a `CioSparkError` is shown all the
+            same, because it is a sentence of ours and the others shall still run.
 
     Returns:
         The worst exit status.
@@ -125,25 +123,16 @@ def run_each(
         try:
             statuses.append(command(config))
         except Exception as error:  # one sync that fails in any way must not hide the others
-            statuses.append(show_failure(console, error, config, of_several=len(configs) > 1, debug=debug))
+            if debug and (len(configs) == 1 or not isinstance(error, CioSparkError)):
+                raise
+            sync = config.sync.name if len(configs) > 1 else None
+            statuses.append(show_error(_errors(), explain_failure(error, config.expressions()), sync))
     return worst_exit_status(statuses)
 
 
-def show_failure(
-    console: Console, error: Exception, config: SyncConfig, *, of_several: bool, debug: bool
-) -> ExitStatus:
-    """Show why one of several syncs failed, and return its exit status, so that the other syncs can run.
-
-    Args:
-        console: the console to print on.
-        error: the exception that ended the sync.
-        config: configuration of the sync.
-        of_several: whether the sync's name is printed, because the command is about several syncs.
-        debug: whether exceptions other than `CioSparkError` are raised instead.
-    """
-    if debug and not isinstance(error, CioSparkError):
-        raise error
-    return show_error(console, explain_failure(error, config.expressions()), config.sync.name if of_several else None)
+def _errors() -> Console:
+    """Return the console for errors, which belong on standard error."""
+    return Console(stderr=True, highlight=False)
 
 
 def skip_sync(console: Console, sync: str, why: str, status: ExitStatus) -> ExitStatus:

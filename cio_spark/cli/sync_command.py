@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -26,10 +27,15 @@ from cio_spark.cli.render.run_progress import choose_progress
 from cio_spark.cli.render.run_tables import show_preview
 from cio_spark.cli.run_command import log_style, run_command, run_each, skip_sync
 from cio_spark.cli.selection import Selection
-from cio_spark.config import ApiKey, SyncConfig
+from cio_spark.cli.send_each import find_keys, send_each
+from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.model import SyncResult
 from cio_spark.runtime.cancellation import Cancellation
+from cio_spark.task_attempt import TaskAttempt
+
+MAY_HAVE_SENT: Final = {True: "true", False: "false"}
+"""Texts of the task value `may_have_sent`: conditions of a Databricks job compare texts."""
 
 
 def sync(
@@ -54,7 +60,8 @@ def sync(
 ) -> None:
     """Send what is new or changed in a source, and write down what became of every row."""
     selection = Selection(confs, environment, overrides or (), warehouse, debug, log_style(log), parameters or (), only)
-    results: list[SyncResult] = []
+    attempt = TaskAttempt.parse(job_attempt)
+    outcomes = SyncOutcomes(is_later_try=attempt is not None and attempt.count > 1)
 
     def run(console: Console) -> ExitStatus:
         if dry_run:
@@ -69,7 +76,7 @@ def sync(
         return _run_syncs(
             selection,
             console,
-            results,
+            outcomes,
             limit=limit,
             retry_held=retry_held,
             full=full or full_refresh,
@@ -78,28 +85,54 @@ def sync(
             same_workspace=same_workspace,
         )
 
-    run_command(run, debug=debug, log=selection.log, task_values=lambda status: _task_values(status, results))
+    run_command(run, debug=debug, log=selection.log, task_values=outcomes.task_values)
 
 
-def _task_values(status: ExitStatus, results: Sequence[SyncResult]) -> dict[str, str | int]:
-    """Return what later tasks of a Databricks job can learn about a run of syncs.
+@dataclass
+class SyncOutcomes:
+    """Collects what a command's syncs have done, for later tasks of a Databricks job.
 
-    Conditions of a job compare texts, so `may_have_sent` is "true" or "false". A run that an error ended has no result,
-    so what it sent is unknown, unless the status says that nothing was.
+    Attributes:
+        is_later_try: whether an earlier try of the same task may have sent something.
+        results: results of the runs that came to an end.
+        may_have_sent: names of the syncs of which it is not known that they sent nothing.
     """
-    written = sum(result.books.delivery.persisted for result in results)
-    nothing_sent = status in (ExitStatus.SUCCESS, ExitStatus.CONFIGURATION_ERROR) and not written
-    return {
-        "exit_status": int(status),
-        "may_have_sent": "false" if nothing_sent else "true",
-        "run_ids": ",".join(result.run_id for result in results),
-    }
+
+    is_later_try: bool = False
+    results: list[SyncResult] = field(default_factory=list)
+    may_have_sent: set[str] = field(default_factory=set)
+
+    def run(self, sync: str, send: Callable[[], SyncResult]) -> SyncResult:
+        """Run a sync, and note whether it may have sent something.
+
+        A run that an error ended has no result, so what it sent is unknown, unless the exit status says that nothing
+        was.
+        """
+        self.may_have_sent.add(sync)
+        try:
+            result = send()
+        except CioSparkError as error:
+            if error.exit_status is ExitStatus.CONFIGURATION_ERROR:
+                self.may_have_sent.discard(sync)
+            raise
+        self.results.append(result)
+        if not result.books.delivery.persisted + result.books.in_doubt:
+            self.may_have_sent.discard(sync)
+        return result
+
+    def task_values(self, status: ExitStatus) -> dict[str, str | int]:
+        """Return the values by key, once the command has ended with an exit status."""
+        return {
+            "exit_status": int(status),
+            "may_have_sent": MAY_HAVE_SENT[self.is_later_try or bool(self.may_have_sent)],
+            "run_ids": ",".join(result.run_id for result in self.results),
+        }
 
 
 def _run_syncs(
     selection: Selection,
     console: Console,
-    results: list[SyncResult],
+    outcomes: SyncOutcomes,
     *,
     limit: int | None,
     retry_held: bool,
@@ -108,30 +141,19 @@ def _run_syncs(
     job_attempt: str | None,
     same_workspace: bool,
 ) -> ExitStatus:
-    """Run several syncs one after another; if one fails, the others still run.
-
-    A sync is not started if the job was cancelled, or if the API has just refused its key. The results of runs that
-    came to an end are added to `results`.
-    """
+    """Run several syncs one after another, as `send_each` does, and note what they did in `outcomes`."""
     configs = selection.load()
-    keys = {config.sync.name: runtime.find_api_key(config) for config in configs}
+    keys = find_keys(configs)
     opened = selection.open_session()
     from cio_spark.pipeline import run_sync  # needs pyspark, which open_session has made sure of
 
-    refused: set[ApiKey] = set()
-    cancellation = Cancellation()
-
-    def send_one(config: SyncConfig) -> ExitStatus:
-        name = config.sync.name
-        if cancellation.requested:
-            return skip_sync(console, name, "the job was cancelled", cancellation.exit_status)
-        if keys[name] in refused:
-            return skip_sync(console, name, "its API key was refused a moment ago", ExitStatus.KEY_REFUSED)
-        try:
-            result = run_sync(
+    def send(config: SyncConfig, cancellation: Cancellation) -> SyncResult:
+        return outcomes.run(
+            config.sync.name,
+            lambda: run_sync(
                 config,
                 spark=opened.spark,
-                api_key=keys[name],
+                api_key=keys[config.sync.name],
                 warehouse=opened.warehouse,
                 limit=limit,
                 retry_held=retry_held,
@@ -142,18 +164,10 @@ def _run_syncs(
                 job_attempt=job_attempt,
                 same_workspace=same_workspace,
                 executor_log=selection.log,
-            )
-        except CioSparkError as error:
-            if error.exit_status is ExitStatus.KEY_REFUSED:
-                refused.add(keys[name])
-            raise
-        results.append(result)
-        if result.exit_status is ExitStatus.KEY_REFUSED:
-            refused.add(keys[name])
-        return result.exit_status
+            ),
+        )
 
-    with runtime.cancel_on_signals(cancellation):
-        return run_each(configs, console, send_one, debug=selection.debug)
+    return send_each(configs, keys, console, send, debug=selection.debug)
 
 
 def _preview_syncs(
@@ -183,4 +197,4 @@ def _preview_syncs(
         return ExitStatus.SUCCESS
 
     with runtime.cancel_on_signals(cancellation):
-        return run_each(configs, console, preview_one, debug=selection.debug)
+        return run_each(configs, preview_one, debug=selection.debug)

@@ -47,7 +47,7 @@ def setup(
                 console.print(line, highlight=False)
             return ExitStatus.SUCCESS
 
-        return run_each(one_per_tables(configs), console, set_up, debug=debug)
+        return run_each(one_per_tables(configs), set_up, debug=debug)
 
     run_command(run, debug=debug, log=selection.log)
 
@@ -86,7 +86,7 @@ def maintain(
                 console.print(line, highlight=False)
             return ExitStatus.SUCCESS
 
-        return run_each(one_per_tables(configs), console, keep_small, debug=debug)
+        return run_each(one_per_tables(configs), keep_small, debug=debug)
 
     run_command(run, debug=debug, log=selection.log)
 
