@@ -109,14 +109,13 @@ def test_what_ships_is_enough_to_run_every_task(deployment: Deployment, spark: S
     assert (values["exit_status"], values["may_have_sent"], values["status"]) == (0, "true", "healthy")
     runs = spark.sql(f"SELECT run_id, sync, job_attempt FROM {DATABASE}.sync_runs WHERE event = 'started'").collect()
     assert {row["run_id"] for row in runs} == set(values["run_ids"].split(","))
-    assert {row["sync"]: row["job_attempt"] for row in runs} == dict.fromkeys(("customers", "orders"), "77/sync/1")
+    assert {row["sync"]: row["job_attempt"] for row in runs} == dict.fromkeys(("customers", "orders"), "77/sync/1/0")
     reports = deployment.folder / "Volumes" / CATALOG / DATABASE / "cio_spark_files" / "reports"
     assert {page.name for page in reports.iterdir()} == {"customers-report.html", "orders-report.html"}
 
     # Of the others one sync is enough, and those whose tasks have run with the same arguments need not run again
     deployment.run("sync_side_by_side")
     deployment.run("replay", only="orders")
-    deployment.run("maintain", only="orders")
     assert all(deployment.tasks(key) <= deployment.tasks("sync") for key in ("sync_serverless", "monitor"))
     assert set(deployment.jobs) == {"sync", "sync_serverless", "sync_side_by_side", "monitor", "replay", "maintain"}
     assert api.received.count() == 12 + 20  # nothing is sent twice
@@ -137,10 +136,54 @@ def test_what_ships_is_enough_to_run_every_task(deployment: Deployment, spark: S
     assert (found["alerts"], found["open_alerts"][0]["open_alerts"]) == ([], 0)
     assert all(0 <= row["hours_since_success"] < 1 for row in found["freshness"])
 
-    alert = load_bundle("dev", catalog=CATALOG, database=DATABASE)["resources"]["alerts"]["open_alerts"]
-    assert [row.asDict() for row in spark.sql(alert["query_text"]).collect()] == [
-        {alert["evaluation"]["source"]["name"]: 0}
-    ]
-    event = "'a1', 'run_failed', 'critical', 'opened', 'm', 'orders', 'r', NULL, now()"
-    spark.sql(f"INSERT INTO {DATABASE}.alerts SELECT {event}")
-    assert spark.sql(alert["query_text"]).collect()[0]["problems"] == 1
+    assert problems_of_alert(spark) == 0
+    assert problems_of_alert(spark, stale_after_hours="0") == 2  # no success of both syncs for so long
+    for alert_id, kind, severity, problems in (
+        ("a1", "full_run", "warning", 0),
+        ("a2", "no_recent_run", "warning", 1),
+        ("a3", "run_failed", "critical", 2),
+    ):
+        event = f"'{alert_id}', '{kind}', '{severity}', 'opened', 'm', 'orders', 'r', NULL, now()"
+        spark.sql(f"INSERT INTO {DATABASE}.alerts SELECT {event}")
+        assert problems_of_alert(spark) == problems
+
+
+def problems_of_alert(spark: SparkSession, **variables: str) -> int:
+    """Return what the query of the SQL alert finds."""
+    bundle = load_bundle("dev", catalog=CATALOG, database=DATABASE, **variables)
+    alert = bundle["resources"]["alerts"]["open_alerts"]
+    (row,) = spark.sql(alert["query_text"]).collect()
+    found: int = row[alert["evaluation"]["source"]["name"]]
+    return found
+
+
+def test_a_retry_ends_as_the_try_before_it_and_a_repair_goes_on(
+    deployment: Deployment, spark: SparkSession, api: StandIn
+) -> None:
+    def sync_orders(attempt: str) -> int:
+        """Run the task `sync` for orders only, with no error tolerated; return its exit status."""
+        task = next(script_tasks(deployment.jobs["sync"]))
+        arguments = [
+            text for text in arguments_of(deployment.jobs["sync"], task, only="orders") if "attempt" not in text
+        ]
+        strict = "--set=batch.error_threshold_percent=0"
+        deployment.monkeypatch.setattr("sys.argv", ["sync", *arguments, strict, f"--job-attempt={attempt}"])
+        try:
+            runpy.run_path(str(deployment.folder / "jobs" / "sync.py"), run_name="__main__")
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
+
+    assert sync_orders("7/sync/1/0") == 3
+    # The record that was refused is held now: without a look at the first try the second one would end with 0
+    assert sync_orders("7/sync/2/0") == 3
+    assert deployment.dbutils.values["may_have_sent"] == "true"
+    assert spark.table(f"{DATABASE}.sync_runs").where("event = 'started'").count() == 1
+    assert sync_orders("7/sync/2/1") == 0
+    assert api.received.count() == 20
+
+
+@pytest.mark.slow
+def test_what_ships_is_enough_to_maintain_the_tables(deployment: Deployment, spark: SparkSession) -> None:
+    deployment.run("maintain", only="orders")
+    assert spark.table(f"{DATABASE}.record_status").isEmpty()

@@ -55,7 +55,7 @@ def arguments_of(job: Mapping[str, Any], task: Mapping[str, Any], **parameters: 
     return [_REFERENCE.sub(lambda found: known[found[1].strip()], text) for text in given]
 
 
-def run_through(job: Mapping[str, Any], end_of: Callable[[str], bool]) -> tuple[dict[str, str], bool]:
+def run_through(job: Mapping[str, Any], end_of: Callable[[str], bool | None]) -> tuple[dict[str, str], bool]:
     """Return the end of each task, and whether the run succeeds.
 
     The rules are those of the documentation ("Configure task dependencies", "Run if"): a task is excluded if all that
@@ -63,7 +63,8 @@ def run_through(job: Mapping[str, Any], end_of: Callable[[str], bool]) -> tuple[
 
     Args:
         job: a job whose tasks are in the order of their dependencies.
-        end_of: says of a script whether it succeeds, and of a condition whether it is true, by the task's key.
+        end_of: says of a script whether it succeeds, and of a condition whether it is true, by the task's key; None
+            stands for a condition that fails, because the value it refers to was never set.
     """
     ends: dict[str, str] = {}
     truths: dict[str, str] = {}
@@ -75,7 +76,8 @@ def run_through(job: Mapping[str, Any], end_of: Callable[[str], bool]) -> tuple[
         elif task.get("run_if", "ALL_SUCCESS") != "ALL_DONE" and {FAILED, UPSTREAM_FAILED} & set(above):
             ends[key] = UPSTREAM_FAILED
         elif "condition_task" in task:
-            ends[key], truths[key] = SUCCESS, str(end_of(key)).lower()
+            truth = end_of(key)
+            ends[key], truths[key] = FAILED if truth is None else SUCCESS, str(truth).lower()
         else:
             ends[key] = SUCCESS if end_of(key) else FAILED
     inner = {on["task_key"] for task in job["tasks"] for on in task.get("depends_on", [])}

@@ -128,16 +128,27 @@ def test_staging_and_prod_belong_to_the_service_principal(target: str) -> None:
 
 
 def test_nothing_runs_by_itself_in_dev_whatever_is_said_at_the_top() -> None:
-    assert {key: read(BUNDLE)["targets"]["dev"]["variables"][key] for key in ("schedules", "table_trigger")} == {
-        "schedules": "PAUSED",
-        "table_trigger": "PAUSED",
-    }
-    resources = load_bundle("dev")["resources"]
-    starts = [job.get("schedule") or job.get("trigger") for job in resources["jobs"].values()]
-    starts += [alert["schedule"] for alert in resources["alerts"].values()]
-    paused = [start["pause_status"] for start in starts if start is not None]
-    assert paused == ["PAUSED"] * len(paused)
-    assert len(paused) == 5
+    said = read(BUNDLE)["targets"]["dev"]["variables"]
+    assert {key: said[key] for key in ("hourly_sync", "table_trigger", "schedules")} == dict.fromkeys(
+        ("hourly_sync", "table_trigger", "schedules"), "PAUSED"
+    )
+    assert unpaused("dev") == set()
+    assert unpaused("prod") == set()
+
+
+def unpaused(target: str, **variables: str) -> set[str]:
+    """Return the jobs and alerts that start by themselves."""
+    resources = load_bundle(target, **variables)["resources"]
+    starts = {key: job.get("schedule") or job.get("trigger") for key, job in resources["jobs"].items()}
+    starts |= {key: alert["schedule"] for key, alert in resources["alerts"].items()}
+    assert len([start for start in starts.values() if start is not None]) == 5
+    return {key for key, start in starts.items() if start is not None and start["pause_status"] != "PAUSED"}
+
+
+def test_how_a_sync_starts_and_whether_somebody_looks_after_it_are_chosen_apart() -> None:
+    assert unpaused("prod", hourly_sync="UNPAUSED") == {"sync"}
+    assert unpaused("prod", table_trigger="UNPAUSED") == {"sync_serverless"}
+    assert unpaused("prod", schedules="UNPAUSED") == {"monitor", "maintain", "open_alerts"}
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -13,6 +13,12 @@ import pytest
 from bundle import load_bundle
 from dashboard import COLUMNS_OF_A_PAGE, dashboard, dataset_queries, encoded_fields, widget_fields
 
+from cio_spark.analysis.figures import BOOKS
+from cio_spark.analysis.view_queries import VIEWS
+from cio_spark.model import OWN_MESSAGE_SQL
+from cio_spark.results.views import STATE_VIEWS
+from cio_spark.schemas import RECORD_KEY_SQL, TABLES
+
 LAYOUT: list[dict[str, Any]] = dashboard()["pages"][0]["layout"]
 WIDGETS = [item["widget"] for item in LAYOUT]
 each_widget = pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: str(widget["name"]))
@@ -34,9 +40,25 @@ def test_books_throughput_errors_freshness_and_alerts_are_shown() -> None:
     assert {"books", "throughput", "errors", "freshness", "alerts"} <= set(dataset_queries())
 
 
-def test_queries_name_views_only_so_that_they_work_in_any_schema() -> None:
+def test_queries_name_tables_and_views_of_ours_without_a_schema_so_that_they_work_in_any() -> None:
     tables = {name for query in dataset_queries().values() for name in re.findall(r"FROM\s+([\w.]+)", query)}
-    assert tables == {"run_books", "hourly_trends", "error_categories", "sync_run_state", "alert_state"}
+    assert tables == {"run_books", "hourly_trends", "record_status", "sync_run_state", "alert_state"}
+    assert tables <= {*TABLES, *STATE_VIEWS, *VIEWS}
+
+
+def test_a_record_counts_once_among_the_errors_and_what_the_api_said_of_it_is_not_shown() -> None:
+    query = re.sub(r"\s+", " ", dataset_queries()["errors"])
+    assert f"GROUP BY sync, {RECORD_KEY_SQL}" in query
+    assert f"{OWN_MESSAGE_SQL} AS message" in query
+    assert query.count("error_message") == 1
+
+
+def test_replays_and_limited_runs_are_no_newest_run_and_the_error_rate_has_invalid_records() -> None:
+    queries = dataset_queries()
+    for name in ("newest", "freshness"):
+        assert "WHERE kind = 'sync'" in queries[name]
+    assert "run_error_rate_percent" in queries["error_rates"]
+    assert "invalid" in BOOKS["run_error_rate_percent"].sql
 
 
 @each_widget

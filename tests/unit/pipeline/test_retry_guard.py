@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 from datetime import datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +42,12 @@ def test_a_retry_ends_as_the_try_before_it_did(exit_status: ExitStatus) -> None:
 
 def test_the_statuses_of_rejected_rows_a_refused_key_and_wrong_books_are_final() -> None:
     assert set(FINAL) - MONITOR_ONLY >= {2, 3, 4, 5, 7}
+
+
+def test_the_documentation_lists_the_statuses_after_which_a_retry_goes_on() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reliability.md").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"unless that died or was ([\d, or]+)\.", page)
+    assert {int(number) for number in re.findall(r"\d+", listed)} == RETRY_HELPS - {ExitStatus.SUCCESS}
 
 
 @pytest.mark.parametrize("exit_status", [None, *sorted(RETRY_HELPS)])
