@@ -85,6 +85,8 @@ def test_after_a_refused_key_the_other_syncs_of_that_key_are_not_tried(
     assert "orders: not started, its API key was refused a moment ago" in result.stdout
     assert "customers: the key was refused" in result.stderr
     assert "customers: the key was refused" not in result.stdout
+    # On a terminal, which shows both, an error stands where its sync had its turn
+    assert result.output.index("error: customers: the key was refused") < result.output.index("orders: not started")
 
 
 @pytest.mark.parametrize("command", [["status"], ["explain", "--record", "7"]])
