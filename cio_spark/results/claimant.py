@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from cio_spark.results.run_states import RunState
+from cio_spark.task_attempt import TaskAttempt
 
 DEFAULT_LEASE_SECONDS = 180.0
 
@@ -32,7 +33,7 @@ class Claimant:
     Attributes:
         owner: host and process.
         owner_is_dead: tells whether the owner of a run is known to be gone; False if that cannot be known.
-        job_attempt: `job run/task/execution count` of a task of a Databricks job; None elsewhere.
+        job_attempt: `job run/task/execution count/repair count` of a task of a Databricks job; None elsewhere.
         lease_seconds: how long a claim lasts after the last sign of life.
         request_seconds: longest time of a request that was started just before the end of sending.
         takes_over: whether the user knows that no other run is alive (`--take-over`).
@@ -57,7 +58,7 @@ class Claimant:
             return TakeOverReason.OWNER_DEAD
         if run.expires_at < now:
             return TakeOverReason.CLAIM_EXPIRED
-        if _is_later_try(self.job_attempt, run.job_attempt) and run.send_until < now:
+        if self._is_later_try_than(run) and run.send_until < now:
             return TakeOverReason.LATER_TRY
         return None
 
@@ -66,7 +67,7 @@ class Claimant:
 
         Nobody but a predecessor of this very task is known to be dead, so only its end is worth waiting for.
         """
-        return min(run.send_until, run.expires_at) if _is_later_try(self.job_attempt, run.job_attempt) else None
+        return min(run.send_until, run.expires_at) if self._is_later_try_than(run) else None
 
     def expiry(self, now: datetime, send_until: datetime) -> datetime:
         """Return the time from which another run may take over, if there is no further sign of life.
@@ -77,11 +78,6 @@ class Claimant:
         """
         return max(now + timedelta(seconds=self.lease_seconds), send_until + timedelta(seconds=self.request_seconds))
 
-
-def _is_later_try(mine: str | None, other: str | None) -> bool:
-    """Tell whether two tries belong to one task of one Databricks job run, and `mine` is the later try."""
-    if mine is None or other is None:
-        return False
-    (task, _, count), (other_task, _, other_count) = mine.rpartition("/"), other.rpartition("/")
-    counted = count.isdecimal() and other_count.isdecimal()
-    return bool(task) and task == other_task and counted and int(count) > int(other_count)
+    def _is_later_try_than(self, run: RunState) -> bool:
+        mine = TaskAttempt.parse(self.job_attempt)
+        return mine is not None and mine.follows(TaskAttempt.parse(run.job_attempt))

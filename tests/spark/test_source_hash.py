@@ -189,7 +189,7 @@ def test_all_states_are_those_that_the_payloads_give(
         source.set_plan(f"id = 'r1{step}'", "paid")
     people.api.clear_faults()
     assert_states_like_by_payloads(people, source)
-    maintain_tables(people.tables, keep_days=0, now=SystemClock().now(), sync=people.name)
+    maintain_tables(people.tables, keep_days=0, now=SystemClock().now())
     assert_states_like_by_payloads(people, source)
 
 
