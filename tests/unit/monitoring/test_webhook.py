@@ -154,5 +154,6 @@ def test_task_values_are_set_where_there_are_tasks(monkeypatch: pytest.MonkeyPat
             taskValues = TaskValues()  # noqa: N815  as Databricks spells it
 
     monkeypatch.setattr(environment, "_dbutils", Dbutils)
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.0")
     runtime.set_task_values({"status": "critical", "open_alerts": 2})
     assert TaskValues.values == {"status": "critical", "open_alerts": 2}

@@ -17,6 +17,7 @@ from cio_spark.errors import EarlierTryError, ExitStatus
 from cio_spark.pipeline.retry_guard import RETRY_HELPS, check_earlier_tries
 from cio_spark.pipeline.run_context import RunContext
 from cio_spark.results.run_states import RunState, fold_events
+from cio_spark.runtime.cancellation import Cancellation
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 MONITOR_ONLY = {ExitStatus.MONITOR_WARNING, ExitStatus.MONITOR_CRITICAL}
@@ -86,6 +87,7 @@ def test_every_run_looks_at_earlier_tries_before_it_claims_its_sync(monkeypatch:
     monkeypatch.setattr(results, "read_claims", lambda *_, **__: opening)
     run = object.__new__(RunContext)
     run.__dict__.update(tables=None, clock=FakeClock(), config=SimpleNamespace(sync=SimpleNamespace(name="orders")))
+    run.__dict__.update(cancellation=Cancellation())
     run.__dict__.update(_same_workspace=False, _claimant=results.Claimant("me", job_attempt="7/sync/2/0"))
     with pytest.raises(EarlierTryError):
         run.read_claims()
