@@ -12,7 +12,7 @@ CONSTRAINTS := -c constraints.txt
 THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
 # Coverage counts the processes of pytest only, not Spark's workers. It slows the unit tests down, so `make test` has none
 COVERAGE := --cov=cio_spark --cov-report=
-LONGEST := $(addprefix tests/spark/test_,demo_data.py scope.py every_field.py ledger_model.py dead_letters.py stopped_driver.py connect.py bad_input.py maintenance.py process_large_dataset.py sync.py waves_and_resume.py signals.py privacy.py)
+LONGEST := $(addprefix tests/spark/test_,demo_data.py scope.py every_field.py ledger_model.py dead_letters.py shipped_files.py stopped_driver.py connect.py bad_input.py maintenance.py process_large_dataset.py sync.py waves_and_resume.py signals.py privacy.py)
 
 # Finds the first Python of at least 3.10 that can make a virtual environment; PYTHON=… chooses another one
 FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \

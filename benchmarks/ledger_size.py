@@ -80,7 +80,7 @@ def measure(people: People) -> None:
     print_sizes(f"after {RUNS_LATER} runs with one of {SHARE_CHANGED} rows changed", sizes_of(people.tables))
     for attempt in ("first", "second"):
         began = clock.monotonic()
-        for line in maintain_tables(people.tables, keep_days=KEEP_DAYS, now=clock.now(), sync="people"):
+        for line in maintain_tables(people.tables, keep_days=KEEP_DAYS, now=clock.now()):
             console.print(f"  {line}")
         console.print(f"the {attempt} maintenance took {clock.monotonic() - began:.1f} s")
     print_sizes("after maintenance", sizes_of(people.tables))

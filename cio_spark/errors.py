@@ -137,6 +137,30 @@ class SyncAlreadyRunningError(CioSparkError):
         return self.message
 
 
+class EarlierTryError(CioSparkError):
+    """Says that an earlier try of the same Databricks task has ended in a way that a retry does not help.
+
+    This try sends nothing, and ends with the exit status of that try, so that it hides nothing.
+
+    Args:
+        sync: name of the sync.
+        run_id: id of the earlier try's run.
+        exit_status: exit status of that run.
+    """
+
+    def __init__(self, sync: str, run_id: str, exit_status: ExitStatus) -> None:
+        super().__init__(sync, run_id, exit_status)
+        self.sync = sync
+        self.run_id = run_id
+        self.exit_status = exit_status
+
+    def __str__(self) -> str:
+        return (
+            f"sync {self.sync} is not tried again: the try before this one, run {self.run_id}, ended with exit status "
+            f"{int(self.exit_status)}, and a retry would only hide that; repair the job's run once the reason is mended"
+        )
+
+
 class SyncTakenOverError(CioSparkError):
     """Says that another run has taken over the sync, because this run gave no sign of life for too long.
 

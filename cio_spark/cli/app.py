@@ -9,8 +9,10 @@ import typer
 from rich.console import Console
 
 from cio_spark.cli.local_commands import demo, schema, standin
-from cio_spark.cli.read_commands import analyze, explain, monitor, report, status
-from cio_spark.cli.send_commands import replay, sync
+from cio_spark.cli.read_commands import analyze, explain, monitor, status
+from cio_spark.cli.replay_command import replay
+from cio_spark.cli.report_command import report
+from cio_spark.cli.sync_command import sync
 from cio_spark.cli.table_commands import maintain, setup
 from cio_spark.version import VERSION
 

@@ -9,12 +9,41 @@ import typer
 
 from cio_spark.logs.style import LogStyle
 
-Confs = Annotated[list[Path], typer.Argument(metavar="CONF...", help="Sync files, like conf/syncs/orders.yml.")]
-Conf = Annotated[Path, typer.Argument(metavar="CONF", help="A sync file, like conf/syncs/orders.yml.")]
+
+def sync_path(text: str) -> Path:
+    """Return the path that an argument names.
+
+    Raises:
+        typer.BadParameter: the argument is blank, as a job's parameter may be; as a path it would be the current
+            folder.
+    """
+    if not text.strip():
+        raise typer.BadParameter("is blank: name a sync file, or a folder of them")
+    return Path(text)
+
+
+Confs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="CONF...", parser=sync_path, help="Sync files, like conf/syncs/orders.yml, or folders of them."
+    ),
+]
+Conf = Annotated[
+    Path, typer.Argument(metavar="CONF", parser=sync_path, help="A sync file, like conf/syncs/orders.yml.")
+]
 Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="Environment file: conf/environments/NAME.yml.")
 ]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="A job's parameter with the name of a notebook widget; blank: not set.",
+    ),
+]
+Only = Annotated[str, typer.Option(metavar="NAMES", help="Only the syncs of these names, with commas; blank: all.")]
 Warehouse = Annotated[
     Path | None,
     typer.Option(help="Folder of local tables (CIO_SPARK_WAREHOUSE; default .cio-spark/warehouse)."),
@@ -26,8 +55,9 @@ TakeOver = Annotated[
 JobAttempt = Annotated[
     str | None,
     typer.Option(
-        metavar="RUN/TASK/COUNT",
-        help="Of a Databricks task: {{job.run_id}}/{{task.name}}/{{task.execution_count}}; a retry need not wait.",
+        metavar="RUN/TASK/COUNT/REPAIR",
+        help="Of a Databricks task: {{job.run_id}}/{{task.name}}/{{task.execution_count}}/{{job.repair_count}}; "
+        "a retry need not wait for a try that died, and hides no try that ended badly.",
     ),
 ]
 SameWorkspace = Annotated[

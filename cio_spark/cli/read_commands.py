@@ -1,8 +1,7 @@
-"""Defines the commands that read what runs have written: `status`, `analyze`, `monitor`, `report` and `explain`."""
+"""Defines the commands that show on a terminal what runs have written: `status`, `analyze`, `monitor`, `explain`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +11,24 @@ from rich.console import Console
 from rich.markup import escape
 
 from cio_spark import runtime
-from cio_spark.cli.options import Conf, Confs, Debug, Environment, Everything, Log, Overrides, Warehouse
+from cio_spark.cli.options import (
+    Conf,
+    Confs,
+    Debug,
+    Environment,
+    Everything,
+    Log,
+    Only,
+    Overrides,
+    Parameters,
+    Warehouse,
+)
 from cio_spark.cli.render.run_tables import show_runs
-from cio_spark.cli.run_command import log_style, run_command, show_failure, worst_exit_status
+from cio_spark.cli.run_command import log_style, run_command, run_each
 from cio_spark.cli.selection import Selection
 from cio_spark.clock import SystemClock
 from cio_spark.config import SyncConfig, WebhookUrl
-from cio_spark.errors import CioSparkError, ExitStatus
-from cio_spark.extras import explain_missing_module
+from cio_spark.errors import CioSparkError, ConfigurationError, ExitStatus
 
 NO_RUNS = "no runs yet"
 
@@ -37,7 +46,7 @@ def status(
     selection = Selection([conf], environment, overrides or (), warehouse, debug)
 
     def run(console: Console) -> ExitStatus:
-        config = selection.load()[0]
+        config = selection.load_one()
         tables = selection.open_tables(config)
         from cio_spark.results import are_set_up, last_runs
 
@@ -51,9 +60,11 @@ def status(
 
 
 def analyze(
-    conf: Conf,
+    confs: Confs,
     environment: Environment = None,
     overrides: Overrides = None,
+    parameters: Parameters = None,
+    only: Only = "",
     hours: Annotated[int, typer.Option(min=1, help="How far back the hourly trends go.")] = 24,
     runs: Annotated[int, typer.Option(min=1, max=1000, help="How many runs.")] = 10,
     everything: Everything = False,
@@ -67,35 +78,41 @@ def analyze(
     debug: Debug = False,
 ) -> None:
     """Show performance, errors and books, what holds a sync back, and what to change."""
-    selection = Selection([conf], environment, overrides or (), warehouse, debug)
+    selection = Selection(confs, environment, overrides or (), warehouse, debug, parameters=parameters or (), only=only)
 
     def run(console: Console) -> ExitStatus:
-        config = selection.load()[0]
-        tables = selection.open_tables(config)
+        configs = selection.load()
+        if suggest is not None and len(configs) > 1:
+            raise ConfigurationError.of("--suggest", f"is about one sync, and there are {len(configs)}: name one")
+        opened = selection.open_session()
         from cio_spark.analysis.findings import find_what_holds_back
         from cio_spark.analysis.reading import analyze_sync
         from cio_spark.cli.render.analysis_tables import show_analysis, show_bottlenecks
-        from cio_spark.results import are_set_up
+        from cio_spark.results import Tables, are_set_up
 
-        if not are_set_up(tables):
-            console.print(NO_RUNS)
+        def analyze_one(config: SyncConfig) -> ExitStatus:
+            tables = Tables(opened.spark, config.tables, opened.warehouse)
+            if not are_set_up(tables):
+                console.print(NO_RUNS)
+                return ExitStatus.SUCCESS
+            since = SystemClock().now() - timedelta(hours=hours)
+            name = config.sync.name
+            analysis = analyze_sync(tables, None if everything else name, since=since, runs=runs)
+            show_analysis(console, analysis)
+            findings = find_what_holds_back(analysis.run_performance, config, target)
+            if findings is None:
+                console.print(f"{name} has sent nothing yet")
+                return ExitStatus.SUCCESS
+            suggestion = findings.suggestion
+            show_bottlenecks(console, findings.run["run_id"], findings.bottlenecks, suggestion)
+            if suggest is not None:
+                suggestion.write_overlay(suggest)
+                console.print(
+                    f"wrote {suggest}; in conf/environments, `cio-spark sync … --environment {suggest.stem}` takes it"
+                )
             return ExitStatus.SUCCESS
-        since = SystemClock().now() - timedelta(hours=hours)
-        name = config.sync.name
-        analysis = analyze_sync(tables, None if everything else name, since=since, runs=runs)
-        show_analysis(console, analysis)
-        findings = find_what_holds_back(analysis.run_performance, config, target)
-        if findings is None:
-            console.print(f"{name} has sent nothing yet")
-            return ExitStatus.SUCCESS
-        suggestion = findings.suggestion
-        show_bottlenecks(console, findings.run["run_id"], findings.bottlenecks, suggestion)
-        if suggest is not None:
-            suggestion.write_overlay(suggest)
-            console.print(
-                f"wrote {suggest}; in conf/environments, `cio-spark sync … --environment {suggest.stem}` takes it"
-            )
-        return ExitStatus.SUCCESS
+
+        return run_each(configs, analyze_one, debug=debug)
 
     run_command(run, debug=debug)
 
@@ -104,6 +121,8 @@ def monitor(
     confs: Confs,
     environment: Environment = None,
     overrides: Overrides = None,
+    parameters: Parameters = None,
+    only: Only = "",
     minutes: Annotated[
         int | None, typer.Option(min=1, max=1440, help="Length of the window; default: monitoring.window_minutes.")
     ] = None,
@@ -112,7 +131,9 @@ def monitor(
     debug: Debug = False,
 ) -> None:
     """Evaluate alerts; exit status 0: healthy or nothing lately, 8: degraded or a warning, 9: critical."""
-    selection = Selection(confs, environment, overrides or (), warehouse, debug, log_style(log))
+    selection = Selection(confs, environment, overrides or (), warehouse, debug, log_style(log), parameters or (), only)
+    # Values for later tasks of a Databricks job, also where the command ends before it has looked at any sync
+    found: dict[str, str | int] = {"status": "no_data", "open_alerts": 0}
 
     def run(console: Console) -> ExitStatus:
         configs = selection.load()
@@ -123,28 +144,25 @@ def monitor(
         from cio_spark.monitoring.health import STATUSES
         from cio_spark.results import Tables, are_set_up
 
-        clock, healths, statuses = SystemClock(), list[Health](), list[ExitStatus]()
-        for config in configs:
-            try:
-                tables = Tables(opened.spark, config.tables, opened.warehouse)
-                if are_set_up(tables):
-                    webhook = _find_webhook(config, console)
-                    health = check_sync(config, tables, clock=clock, minutes=minutes, webhook=webhook)
-                else:
-                    health = Health(config.sync.name, "no_data", Observed(clock.now(), clock.now()))
-            except Exception as error:  # one sync that fails in any way must not hide the others
-                several = len(configs) > 1
-                statuses.append(show_failure(console, error, config, of_several=several, debug=debug))
-                continue
+        clock, healths = SystemClock(), list[Health]()
+
+        def check_one(config: SyncConfig) -> ExitStatus:
+            tables = Tables(opened.spark, config.tables, opened.warehouse)
+            if are_set_up(tables):
+                webhook = _find_webhook(config, console)
+                health = check_sync(config, tables, clock=clock, minutes=minutes, webhook=webhook)
+            else:
+                health = Health(config.sync.name, "no_data", Observed(clock.now(), clock.now()))
             show_health(console, health)
             healths.append(health)
-            statuses.append(health.exit_status)
-        status = max((health.status for health in healths), key=STATUSES.index, default="no_data")
-        open_alerts = sum(len(health.open_alerts) for health in healths)
-        runtime.set_task_values({"status": status, "open_alerts": open_alerts})
-        return worst_exit_status(statuses)
+            return health.exit_status
 
-    run_command(run, debug=debug, log=selection.log)
+        status = run_each(configs, check_one, debug=debug)
+        found["status"] = max((health.status for health in healths), key=STATUSES.index, default="no_data")
+        found["open_alerts"] = sum(len(health.open_alerts) for health in healths)
+        return status
+
+    run_command(run, debug=debug, log=selection.log, task_values=lambda _: found)
 
 
 def _find_webhook(config: SyncConfig, console: Console) -> WebhookUrl | None:
@@ -158,54 +176,6 @@ def _find_webhook(config: SyncConfig, console: Console) -> WebhookUrl | None:
     except CioSparkError as error:
         console.print(f"[yellow]{config.sync.name}: no webhook is told:[/yellow] {escape(str(error))}")
         return None
-
-
-def report(
-    conf: Conf,
-    environment: Environment = None,
-    overrides: Overrides = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page; default: SYNC-report.html here.")
-    ] = None,
-    hours: Annotated[int, typer.Option(min=1, help="How far back the hourly trends go.")] = 24,
-    runs: Annotated[int, typer.Option(min=1, max=1000, help="How many runs.")] = 10,
-    warehouse: Warehouse = None,
-    debug: Debug = False,
-) -> None:
-    """Write one HTML file: books, performance, errors, what to change; it loads nothing and holds no payload."""
-    selection = Selection([conf], environment, overrides or (), warehouse, debug)
-
-    def run(console: Console) -> ExitStatus:
-        config = selection.load()[0]
-        write = load_report_writer()
-        tables = selection.open_tables(config)
-        from cio_spark.results import are_set_up
-
-        if not are_set_up(tables):
-            console.print(f"{NO_RUNS}; no report is written")
-            return ExitStatus.SUCCESS
-        path = output or Path(f"{config.sync.name}-report.html")
-        now = SystemClock().now()
-        write(tables, config, path, now=now, since=now - timedelta(hours=hours), runs=runs)
-        console.print(f"wrote {escape(str(path))}", soft_wrap=True)
-        return ExitStatus.SUCCESS
-
-    run_command(run, debug=debug)
-
-
-def load_report_writer() -> Callable[..., None]:
-    """Return `report.page.write_report`, which needs the extra `report`.
-
-    A command that calls this first shows the error before Spark is started.
-
-    Raises:
-        MissingLibraryError: the extra is not installed.
-    """
-    try:
-        from cio_spark.report.page import write_report
-    except ModuleNotFoundError as error:
-        raise explain_missing_module(error) from None
-    return write_report
 
 
 def explain(
@@ -222,7 +192,7 @@ def explain(
     selection = Selection([conf], environment, overrides or (), warehouse, debug)
 
     def run(console: Console) -> ExitStatus:
-        config = selection.load()[0]
+        config = selection.load_one()
         from cio_spark.explain import subject_of
 
         subject = subject_of(config, record, person)

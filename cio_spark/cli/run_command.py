@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import typer
 from rich.console import Console
@@ -14,6 +14,8 @@ from cio_spark.clock import SystemClock
 from cio_spark.config import SyncConfig
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.logs.command_line import choose_style, logs_configured
+from cio_spark.logs.event_log import EventLog
+from cio_spark.logs.events import Event
 from cio_spark.logs.style import LogStyle
 from cio_spark.spark.failures import explain_failure
 
@@ -29,13 +31,21 @@ def log_style(asked: LogStyle | None) -> LogStyle:
     return choose_style(asked, on_terminal=Console().is_terminal)
 
 
-def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False, log: LogStyle = LogStyle.OFF) -> None:
+def run_command(
+    command: Callable[[Console], ExitStatus],
+    *,
+    debug: bool = False,
+    log: LogStyle = LogStyle.OFF,
+    task_values: Callable[[ExitStatus], Mapping[str, str | int]] | None = None,
+) -> None:
     """Run a command and exit; an error is shown as a sentence and becomes an exit status.
 
     Args:
         command: function that does the work of the command, and returns its exit status.
         debug: whether exceptions are raised instead.
         log: style in which events are written to standard error.
+        task_values: makes the values for later tasks of a Databricks job; called with the exit status, however the
+            command has ended, because a condition on a value that was never set fails. None sets no values.
 
     Raises:
         typer.Exit: the command has ended; it carries the exit status.
@@ -50,13 +60,15 @@ def run_command(command: Callable[[Console], ExitStatus], *, debug: bool = False
     except CioSparkError as error:
         if debug:
             raise
-        exit_status = show_error(Console(stderr=True, highlight=False), error)
+        exit_status = show_error(_errors(), error)
     except KeyboardInterrupt:
         exit_status = ExitStatus.CANCELLED_SIGINT
     except Exception as error:  # whatever else happens, a user gets a sentence; --debug gives the trace
         if debug:
             raise
-        exit_status = show_error(Console(stderr=True, highlight=False), explain_failure(error, {}))
+        exit_status = show_error(_errors(), explain_failure(error, {}))
+    if task_values is not None and (refused := runtime.set_task_values(task_values(exit_status))) is not None:
+        _errors().print(f"[yellow]task values could not be set[/yellow] ({refused})")
     raise typer.Exit(int(exit_status))
 
 
@@ -94,18 +106,37 @@ def show_error(console: Console, error: CioSparkError, sync: str | None = None) 
     return error.exit_status
 
 
-def show_failure(
-    console: Console, error: Exception, config: SyncConfig, *, of_several: bool, debug: bool
-) -> ExitStatus:
-    """Show why one of several syncs failed, and return its exit status, so that the other syncs can run.
+def run_each(configs: Sequence[SyncConfig], command: Callable[[SyncConfig], ExitStatus], *, debug: bool) -> ExitStatus:
+    """Run a command for each sync, one after the other; if one fails, the others still have their turn.
 
     Args:
-        console: the console to print on.
-        error: the exception that ended the sync.
-        config: configuration of the sync.
-        of_several: whether the sync's name is printed, because the command is about several syncs.
-        debug: whether exceptions other than `CioSparkError` are raised instead.
+        configs: configurations of the syncs.
+        command: does the work for one sync, and returns its exit status.
+        debug: whether exceptions are raised instead of shown; of several syncs, a `CioSparkError` is shown all the
+            same, because it is a sentence of ours and the others shall still run.
+
+    Returns:
+        The worst exit status.
     """
-    if debug and not isinstance(error, CioSparkError):
-        raise error
-    return show_error(console, explain_failure(error, config.expressions()), config.sync.name if of_several else None)
+    statuses: list[ExitStatus] = []
+    for config in configs:
+        try:
+            statuses.append(command(config))
+        except Exception as error:  # one sync that fails in any way must not hide the others
+            if debug and (len(configs) == 1 or not isinstance(error, CioSparkError)):
+                raise
+            sync = config.sync.name if len(configs) > 1 else None
+            statuses.append(show_error(_errors(), explain_failure(error, config.expressions()), sync))
+    return worst_exit_status(statuses)
+
+
+def _errors() -> Console:
+    """Return the console for errors, which belong on standard error."""
+    return Console(stderr=True, highlight=False)
+
+
+def skip_sync(console: Console, sync: str, why: str, status: ExitStatus) -> ExitStatus:
+    """Print and log that a sync is not started, and return the exit status for it."""
+    EventLog(sync).write(Event.RUN_NOT_STARTED, exit_status=int(status), error=why)
+    console.print(f"{sync}: not started, {why}")
+    return status

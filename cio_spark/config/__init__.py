@@ -29,6 +29,7 @@ from cio_spark.config.sections import (
 )
 from cio_spark.config.semantic_events import NEAR_MISSES, RESERVED_EVENTS, event_key, reserved_event
 from cio_spark.config.sync import SyncConfig
+from cio_spark.config.sync_files import find_sync_files, split_names
 
 __all__ = [
     "NEAR_MISSES",
@@ -66,8 +67,10 @@ __all__ = [
     "WebhookUrl",
     "configuration_schema",
     "event_key",
+    "find_sync_files",
     "load_config",
     "load_configs",
     "render_schema",
     "reserved_event",
+    "split_names",
 ]

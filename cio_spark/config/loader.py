@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from cio_spark.config.key_leaks import key_leaks
 from cio_spark.config.layers import merge_layers, origin, read_layer, read_overrides
 from cio_spark.config.located import Finding, Location
 from cio_spark.config.payload_rules import payload_problems
-from cio_spark.config.problems import validation_findings
+from cio_spark.config.problems import nearest, validation_findings
 from cio_spark.config.section_rules import MISSING, api_problems, batch_problems, source_problems
 from cio_spark.config.sync import SyncConfig
 from cio_spark.errors import ConfigurationError, Problem
@@ -89,6 +89,7 @@ def load_configs(
     environment: str | None = None,
     overrides: Sequence[str] = (),
     conf_dir: Path | None = None,
+    only: Collection[str] = (),
 ) -> list[SyncConfig]:
     """Load several sync files that run in one job.
 
@@ -97,34 +98,48 @@ def load_configs(
         environment: as for `load_config`; it applies to all files.
         overrides: as for `load_config`; they apply to all files.
         conf_dir: as for `load_config`.
+        only: names of the syncs that are wanted; none stands for all. If these are found, problems of other files do
+            not matter.
 
     Returns:
         The configurations in the order in which they run: higher priorities first, and in the given order for equal
         priorities.
 
     Raises:
-        ConfigurationError: there are problems, or two files use the same sync name; the error carries the problems of
-            all files.
+        ConfigurationError: there are problems, two files use the same sync name, or a wanted sync is not there; the
+            error carries the problems of all files.
     """
     if not paths:
         raise ConfigurationError.of("", "no sync file was given")
     problems: list[Problem] = []
+    unreadable: list[Problem] = []
     configs: list[SyncConfig] = []
     named: dict[str, str] = {}
     for path in paths:
         try:
             config = load_config(path, environment=environment, overrides=overrides, conf_dir=conf_dir)
         except ConfigurationError as error:
-            problems += error.problems
+            unreadable += error.problems
             continue
         name = config.sync.name
-        if name in named:
+        if name in named and (not only or name in only):
             problems.append(Problem("sync.name", f"{name!r} names two syncs: {named[name]} and {path}; rename one"))
         named.setdefault(name, str(path))
         configs.append(config)
+    missing = sorted(set(only).difference(named))
+    # Each file with problems may be that of a sync that is missing
+    problems = [*(unreadable if missing or not only else ()), *problems]
+    if missing and not unreadable:
+        problems += [_missing(name, sorted(named)) for name in missing]
     if problems:
         raise ConfigurationError(list(dict.fromkeys(problems)))
+    configs = [config for config in configs if not only or config.sync.name in only]
     return sorted(configs, key=lambda config: FIRST_TO_LAST.index(config.sync.priority))
+
+
+def _missing(name: str, known: Sequence[str]) -> Problem:
+    hint = nearest(name, known) or ";"
+    return Problem("--only", f"there is no sync {name!r}{hint} available: {', '.join(known)}")
 
 
 def _check(merged: dict[str, Any], *, complete: bool) -> tuple[SyncConfig | None, list[Finding]]:

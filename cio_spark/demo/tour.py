@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from cio_spark.cli.read_commands import load_report_writer
 from cio_spark.cli.render.run_progress import ConsoleProgress
+from cio_spark.cli.report_command import load_report_writer
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey, SyncConfig, load_config
 from cio_spark.errors import ConfigurationError, ExitStatus

@@ -63,7 +63,8 @@ def run_sync(
         cancellation: asks the run to stop; None if nothing does.
         take_over: take the sync over from a run that has no end, even if its claim has not expired; the user knows that
             this run is dead.
-        job_attempt: `job run/task/execution count` of a Databricks task; earlier tries of the same task are dead.
+        job_attempt: `job run/task/execution count/repair count` of a Databricks task. Earlier tries of the task are
+            dead; after one that ended in a way that a retry does not help, this run is refused.
         same_workspace: go on even if the address of the API differs from the last run's.
         executor_log: how the worker processes write log lines to their standard error.
 

@@ -24,6 +24,7 @@ from cio_spark.pipeline.earlier_try import wait_for_earlier_try
 from cio_spark.pipeline.phases import Phases, explain_spark_failures
 from cio_spark.pipeline.progress import NullProgress, Progress
 from cio_spark.pipeline.progression import Progression
+from cio_spark.pipeline.retry_guard import check_earlier_tries
 from cio_spark.pipeline.run_lease import RunLease
 from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.scope import RunScope, choose_scope
@@ -62,7 +63,7 @@ class RunContext:
         clock: source of time; None for the system's clock.
         cancellation: asks the run to stop; None if nothing does.
         take_over: whether the user knows that no other run of the sync is alive.
-        job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
+        job_attempt: `job run/task/execution count/repair count` of a Databricks task; None elsewhere.
         same_workspace: whether the user knows that the API's address leads to the workspace of the last run, even if
             the addresses differ.
         executor_log: how the worker processes write log lines.
@@ -178,6 +179,7 @@ class RunContext:
 
         Raises:
             ConfigurationError: the last run had another API address.
+            EarlierTryError: an earlier try of this Databricks task has ended in a way that a retry does not help.
             SyncAlreadyRunningError: another run has claimed the sync.
             RunCancelledError: the run was cancelled while it waited.
         """
@@ -187,6 +189,7 @@ class RunContext:
             cancellation=self.cancellation,
             clock=self.clock,
         )
+        check_earlier_tries(self._claimant.job_attempt, opening.history.runs)
         if opening.newest is not None and not self._same_workspace:
             check_address(self.config, self.tables, opening.newest.configuration)
         return opening

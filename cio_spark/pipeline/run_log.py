@@ -77,7 +77,7 @@ class RunLog:
 
         Args:
             claim: claim of the run.
-            job_attempt: `job run/task/execution count` of a Databricks task; None elsewhere.
+            job_attempt: `job run/task/execution count/repair count` of a Databricks task; None elsewhere.
             take_over: whether the user has said that no other run is alive.
             lease_seconds: seconds that the claim lasts without a renewal.
         """

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from cio_spark.results.run_states import RunState
+from cio_spark.task_attempt import TaskAttempt
 
 DEFAULT_LEASE_SECONDS = 180.0
 LONGEST_REQUEST_SECONDS = 300.0
@@ -35,7 +36,7 @@ class Claimant:
     Attributes:
         owner: host and process.
         owner_is_dead: tells whether the owner of a run is known to be gone; False if that cannot be known.
-        job_attempt: `job run/task/execution count` of a task of a Databricks job; None elsewhere.
+        job_attempt: `job run/task/execution count/repair count` of a task of a Databricks job; None elsewhere.
         lease_seconds: how long a claim lasts after the last sign of life.
         request_seconds: longest time of a request that was started just before the end of sending.
         takes_over: whether the user knows that no other run is alive (`--take-over`).
@@ -60,7 +61,7 @@ class Claimant:
             return TakeOverReason.OWNER_DEAD
         if run.expires_at < now:
             return TakeOverReason.CLAIM_EXPIRED
-        if _is_later_try(self.job_attempt, run.job_attempt) and _last_request_ends(run) < now:
+        if self._is_later_try_than(run) and _last_request_ends(run) < now:
             return TakeOverReason.LATER_TRY
         return None
 
@@ -69,9 +70,7 @@ class Claimant:
 
         Nobody but a predecessor of this very task is known to be dead, so only its end is worth waiting for.
         """
-        if not _is_later_try(self.job_attempt, run.job_attempt):
-            return None
-        return min(_last_request_ends(run), run.expires_at)
+        return min(_last_request_ends(run), run.expires_at) if self._is_later_try_than(run) else None
 
     def expiry(self, now: datetime, send_until: datetime) -> datetime:
         """Return the time from which another run may take over, if there is no further sign of life.
@@ -82,6 +81,10 @@ class Claimant:
         """
         return max(now + timedelta(seconds=self.lease_seconds), send_until + timedelta(seconds=self.request_seconds))
 
+    def _is_later_try_than(self, run: RunState) -> bool:
+        mine = TaskAttempt.parse(self.job_attempt)
+        return mine is not None and mine.follows(TaskAttempt.parse(run.job_attempt))
+
 
 def _last_request_ends(run: RunState) -> datetime:
     """Return when a request ends at the latest that a run has started just before the end of its sending."""
@@ -90,12 +93,3 @@ def _last_request_ends(run: RunState) -> datetime:
     except (ValueError, KeyError, TypeError):
         seconds = LONGEST_REQUEST_SECONDS
     return run.send_until + timedelta(seconds=seconds)
-
-
-def _is_later_try(mine: str | None, other: str | None) -> bool:
-    """Tell whether two tries belong to one task of one Databricks job run, and `mine` is the later try."""
-    if mine is None or other is None:
-        return False
-    (task, _, count), (other_task, _, other_count) = mine.rpartition("/"), other.rpartition("/")
-    counted = count.isdecimal() and other_count.isdecimal()
-    return bool(task) and task == other_task and counted and int(count) > int(other_count)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from pyspark.sql import functions as F
 
@@ -31,7 +33,7 @@ MAINTENANCE_COMMENT = "cio_spark maintain"
 
 
 def maintain_tables(
-    tables: Tables, *, keep_days: int, now: datetime, sync: str, letters_keep_days: int | None = None
+    tables: Tables, *, keep_days: int, now: datetime, letters_keep_days: Mapping[str, int | None] = MappingProxyType({})
 ) -> list[str]:
     """Do all maintenance, beginning with old history; this is safe at any time, and best while no sync runs.
 
@@ -41,8 +43,8 @@ def maintain_tables(
             accepted row are kept for ever, and so is the newest run of every sync. Rows that a dead run has staged are
             kept for as many days, for the run that recovers it; so are those of a retired sync.
         now: the current time.
-        sync: the sync whose old dead letters are dropped.
-        letters_keep_days: days for which its dead letters are kept; None keeps them until their records are accepted.
+        letters_keep_days: days for which dead letters are kept, by sync; None, and a sync that is not there, keeps them
+            until their records are accepted.
 
     Returns:
         One line for each thing that was done.
@@ -51,8 +53,9 @@ def maintain_tables(
         since = now - timedelta(days=keep_days)
         oldest = smallest_run_id(since)
         letters = drop_settled_letters(tables)
-        if letters_keep_days is not None:
-            letters += drop_old_letters(tables, sync, now - timedelta(days=letters_keep_days))
+        for sync, days in letters_keep_days.items():
+            if days is not None:
+                letters += drop_old_letters(tables, sync, now - timedelta(days=days))
         done = [
             f"dropped {drop_old_statuses(tables, oldest):,} rows of record_status",
             f"dropped {letters:,} dead letters",

@@ -34,7 +34,7 @@ class RunState:
         sync: its sync.
         run_number: number of the run among the runs of its sync, from 1.
         owner: host and process.
-        job_attempt: `job run/task/execution count` of a task of a Databricks job; None elsewhere.
+        job_attempt: `job run/task/execution count/repair count` of a task of a Databricks job; None elsewhere.
         started_at: when it claimed the sync, by its driver's clock.
         last_event_at: when it last committed an event.
         expires_at: when another run may take the sync over, unless the claim is renewed.

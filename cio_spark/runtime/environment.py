@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -52,10 +52,40 @@ def read_widgets() -> WidgetSettings:
     dbutils = _dbutils() if is_on_databricks() else None
     if dbutils is None:
         return WidgetSettings()
-    said = {name: _widget(dbutils, name) for name in (*WIDGETS, ENVIRONMENT_WIDGET)}
+    return _settings_of({name: _widget(dbutils, name) for name in (*WIDGETS, ENVIRONMENT_WIDGET)})
+
+
+def read_parameters(parameters: Sequence[str]) -> WidgetSettings:
+    """Read parameters of a job that have the names of widgets.
+
+    Databricks shows a job's parameters to notebooks as widgets, but not to scripts, which get them as arguments.
+
+    Args:
+        parameters: texts `name=value`; a blank value gives no setting, so a job can have parameters without values.
+
+    Raises:
+        ConfigurationError: a text has another form or another name, or a name has two values; the error carries all
+            such problems.
+    """
+    known = (*WIDGETS, ENVIRONMENT_WIDGET)
+    said: dict[str, str] = {}
+    problems: list[Problem] = []
+    for text in parameters:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or name not in known:
+            problems.append(Problem("--parameter", f"must be NAME=VALUE with one of the names {', '.join(known)}"))
+        elif value and said.setdefault(name, value) != value:
+            problems.append(Problem("--parameter", f"has two values for {name}: name one of them"))
+    if problems:
+        raise ConfigurationError(list(dict.fromkeys(problems)))
+    return _settings_of(said)
+
+
+def _settings_of(said: Mapping[str, str]) -> WidgetSettings:
+    """Return the settings that values of widgets give."""
     # json.dumps adds quotes, because the name of a database may be `on` or `1`
-    overrides = tuple(f"{key}={json.dumps(said[name])}" for name, key in WIDGETS.items() if said[name])
-    return WidgetSettings(said[ENVIRONMENT_WIDGET] or None, overrides)
+    overrides = tuple(f"{key}={json.dumps(said[name])}" for name, key in WIDGETS.items() if said.get(name))
+    return WidgetSettings(said.get(ENVIRONMENT_WIDGET) or None, overrides)
 
 
 def create_widgets(**values: str) -> None:
@@ -186,17 +216,26 @@ def _read_secret(secret: SecretRef) -> tuple[str | None, str]:
         return None, f"the Databricks secret {secret.scope}/{secret.key} cannot be read ({type(error).__name__})"
 
 
-def set_task_values(values: Mapping[str, str | int]) -> None:
+def set_task_values(values: Mapping[str, str | int]) -> str | None:
     """Pass values to later tasks of a Databricks job; do nothing outside of Databricks.
 
     Args:
         values: values by key; later tasks read them with `{{tasks.<this task>.values.<key>}}`.
+
+    Returns:
+        The class of the exception with which Databricks refused a value, for people; None if it refused none. A task
+        that has done its work must not fail because of that.
     """
-    dbutils = _dbutils()
-    if dbutils is None:
-        return
-    for key, value in values.items():
-        dbutils.jobs.taskValues.set(key=key, value=value)
+    if not is_on_databricks():  # _dbutils would open a session
+        return None
+    try:
+        dbutils = _dbutils()
+        if dbutils is not None:
+            for key, value in values.items():
+                dbutils.jobs.taskValues.set(key=key, value=value)
+    except Exception as error:  # dbutils raises Java exceptions of many classes
+        return type(error).__name__
+    return None
 
 
 def _dbutils() -> Any | None:

@@ -39,7 +39,7 @@ def test_old_history_goes_and_the_ledger_still_knows_every_record(people: Bench)
             for event in ("started", "renewed")
         ],
     )
-    lines = maintain_tables(people.tables, keep_days=1, now=now, sync=people.name)
+    lines = maintain_tables(people.tables, keep_days=1, now=now)
     assert [row["record_id"] for row in people.statuses()] == ["p2", "p1"]
     assert staged(people) == [dead, living]
     assert f"swept {unknown}, {retired}" in lines

@@ -297,7 +297,7 @@ def test_rows_of_the_ledger_that_users_delete_are_sent_again(people: Bench) -> N
 @pytest.mark.slow
 @pytest.mark.usefixtures("source")
 def test_maintenance_of_the_ledger_is_no_reason_to_look_at_all_rows(people: Bench) -> None:
-    maintain_tables(people.tables, keep_days=0, now=SystemClock().now(), sync=people.name)
+    maintain_tables(people.tables, keep_days=0, now=SystemClock().now())
     assert scope_of(run(people)) == ("none", 0, 0)
 
 

@@ -65,7 +65,8 @@ def commands_of(block: Block) -> list[Command]:
 def _tokens(line: str) -> list[str]:
     lexer = shlex.shlex(line, posix=True, punctuation_chars="();<>|&")
     lexer.whitespace_split = True
-    return list(lexer)
+    lexer.commenters = ""  # it would end `archive.tar.gz#folder` at the sign
+    return list(takewhile(lambda token: not token.startswith("#"), lexer))
 
 
 def _command(block: Block, words: list[str], *, background: bool) -> Command:

@@ -25,6 +25,7 @@ FOUNDATION = frozenset(
         "result_html",
         "schemas",
         "statuses",
+        "task_attempt",
         "version",
     }
 )

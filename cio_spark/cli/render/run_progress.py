@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cio_spark.cli.render.run_tables import duration, show_result
 from cio_spark.clock import Clock, SystemClock
+from cio_spark.logs.style import LogStyle
 from cio_spark.model import GZIP, DeliveryPlan, SyncResult
 from cio_spark.pipeline.progress import DeliveryProgress
 
@@ -132,3 +133,11 @@ class ResultDisplay:
     def finished(self, result: SyncResult) -> None:
         """Show the result."""
         show_result(self._console, result)
+
+
+def choose_progress(log: LogStyle, console: Console) -> ConsoleProgress | ResultDisplay:
+    """Return the listener that shows a run on the console.
+
+    If events are logged, they tell the progress, and the listener shows only the result.
+    """
+    return ConsoleProgress(console) if log is LogStyle.OFF else ResultDisplay(console)

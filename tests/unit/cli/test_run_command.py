@@ -19,6 +19,7 @@ from cio_spark.cli.run_command import run_command
 from cio_spark.cli.selection import Selection
 from cio_spark.config import ApiKey
 from cio_spark.errors import ExitStatus
+from cio_spark.model import Books, DeliveryCounts, StateCounts
 
 
 def width_seen() -> int:
@@ -53,7 +54,9 @@ def test_that_an_address_leads_to_the_same_workspace_is_said_for_one_run(
 
     def listen(*_: Any, same_workspace: bool, **__: Any) -> SimpleNamespace:
         said.append(same_workspace)
-        return SimpleNamespace(exit_status=ExitStatus.SUCCESS)
+        return SimpleNamespace(
+            exit_status=ExitStatus.SUCCESS, run_id="R", books=Books(StateCounts(0), DeliveryCounts())
+        )
 
     monkeypatch.setattr("cio_spark.pipeline.run_sync", listen)
     monkeypatch.setattr("cio_spark.pipeline.replay.replay_sync", listen)

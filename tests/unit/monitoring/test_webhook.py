@@ -141,7 +141,7 @@ def test_the_address_comes_from_the_environment_else_from_a_secret(monkeypatch: 
 
 
 def test_task_values_are_set_where_there_are_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime.set_task_values({"status": "healthy"})  # does nothing without Databricks
+    assert runtime.set_task_values({"status": "healthy"}) is None  # does nothing without Databricks
 
     class TaskValues:
         values: dict[str, Any] = {}  # noqa: RUF012  one per test
@@ -154,5 +154,6 @@ def test_task_values_are_set_where_there_are_tasks(monkeypatch: pytest.MonkeyPat
             taskValues = TaskValues()  # noqa: N815  as Databricks spells it
 
     monkeypatch.setattr(environment, "_dbutils", Dbutils)
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.0")
     runtime.set_task_values({"status": "critical", "open_alerts": 2})
     assert TaskValues.values == {"status": "critical", "open_alerts": 2}

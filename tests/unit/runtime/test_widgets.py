@@ -9,7 +9,8 @@ import pytest
 
 from cio_spark import load_config
 from cio_spark.cli.selection import Selection
-from cio_spark.runtime import WidgetSettings, environment, read_widgets
+from cio_spark.errors import ConfigurationError
+from cio_spark.runtime import WidgetSettings, environment, read_parameters, read_widgets
 
 SYNC = """
 sync: {name: orders}
@@ -102,3 +103,36 @@ def test_a_widgets_text_stays_text_whatever_it_looks_like(monkeypatch: pytest.Mo
 def test_outside_of_databricks_no_widget_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     widgets(monkeypatch, ALL, on_databricks=False)
     assert read_widgets() == WidgetSettings()
+
+
+def test_a_jobs_parameters_are_settings_too_and_blank_ones_are_none() -> None:
+    texts = ["customerio_region=eu", "catalog_name=", "database_name= 2026 ", "environment=stage"]
+    assert read_parameters(texts) == WidgetSettings("stage", ('api.region="eu"', 'tables.database="2026"'))
+    assert read_parameters([f"{name}=" for name in ALL]) == WidgetSettings()
+
+
+def test_parameters_win_over_widgets_and_options_win_over_parameters(
+    monkeypatch: pytest.MonkeyPatch, conf: Path
+) -> None:
+    widgets(monkeypatch, ALL)
+    parameters = ["environment=prod", "catalog_name=of_the_job", "database_name=of_the_job"]
+    (config,) = Selection([conf], None, ["tables.database=said"], parameters=parameters).load()
+    assert (config.tables.catalog, config.tables.database) == ("of_the_job", "said")
+    assert (config.api.region, config.batch.parallel_workers) == ("eu", 3)
+
+
+@pytest.mark.parametrize("text", ["catalog=main", "catalog_name", "=main"])
+def test_a_parameter_of_another_name_or_form_is_a_problem(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="customerio_region, database_name, catalog_name, environment"):
+        read_parameters([text])
+
+
+@pytest.mark.parametrize("texts", [["catalog_name=main", "catalog_name="], ["catalog_name= ", "catalog_name = main"]])
+def test_a_blank_parameter_says_nothing_wherever_it_stands(texts: list[str]) -> None:
+    assert read_parameters(texts) == WidgetSettings(None, ('tables.catalog="main"',))
+    assert read_parameters([*texts, "catalog_name=main"]) == WidgetSettings(None, ('tables.catalog="main"',))
+
+
+def test_a_parameter_with_two_values_is_a_problem() -> None:
+    with pytest.raises(ConfigurationError, match="has two values for catalog_name"):
+        read_parameters(["catalog_name=main", "catalog_name=", "catalog_name=other"])
