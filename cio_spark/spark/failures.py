@@ -41,6 +41,7 @@ NO_STAR_HERE = "INVALID_USAGE_OF_STAR_OR_REGEX"
 _NO_ROW_VALUE_CLASSES = ("MISSING_AGGREGATION", "MISSING_GROUP_BY", "UNSUPPORTED_GENERATOR")
 _CANCELLED = re.compile(r"\[(?:SPARK_JOB_CANCELLED|OPERATION_CANCELED)\]|SparkException: Job \d+ cancelled ")
 """Texts by which Spark 4, Spark Connect and Spark 3.5 say that somebody has cancelled a job."""
+_MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _DENIED = (
     "AccessDenied",
     "Permission denied",
@@ -162,6 +163,12 @@ def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSpa
         return RunCancelledError(
             "the Spark jobs of this run were cancelled (a notebook's Cancel, a job's time-out, Spark's own page); "
             "nothing is lost: the next run goes on from there"
+        )
+    if missing := _MISSING_MODULE.search(text):
+        return ConfigurationError.of(
+            "workers",
+            f"must have the Python module {missing[1]}: bring cio-spark, and what it needs, to where tasks run "
+            "(docs/deploy.md, docs/connect.md)",
         )
     kind = error_class(error)
     if any(word in text for word in _DENIED):
