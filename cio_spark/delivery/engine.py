@@ -34,7 +34,7 @@ from cio_spark.errors import ConfigurationError, SecondEvaluationError
 from cio_spark.extras import require_libraries
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
-from cio_spark.spark.conf import temporary_settings
+from cio_spark.spark.conf import read_setting, temporary_settings
 from cio_spark.spark.versions import IS_SPARK_4, classic_context, is_local, task_slots
 
 # repartition() places rows by Murmur3; lanes need another hash, or the persons of a partition would share a lane
@@ -58,10 +58,8 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
     if engine is DeliveryEngine.ARROW:
         require_libraries("pandas")
     context = classic_context(spark)
-    settings: Any = spark.conf if context is None else context.getConf()
-    speculation = None
-    with contextlib.suppress(Exception):  # serverless compute has settings it does not show
-        speculation = settings.get("spark.speculation", None)
+    name = "spark.speculation"
+    speculation = read_setting(spark, name) if context is None else context.getConf().get(name)
     if (speculation or "false").lower() == "true":
         raise ConfigurationError.of(
             "spark.speculation", "is on, and would send records twice; set it to false and start again"
