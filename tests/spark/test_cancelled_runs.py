@@ -22,6 +22,8 @@ from cio_spark.errors import ExitStatus, RunCancelledError
 from cio_spark.spark.versions import cancel_jobs
 from cio_spark.standin import Fault
 
+pytestmark = pytest.mark.classic("jobs are cancelled through the Spark context")
+
 GROUP = "cell-8"
 ROWS = 40
 ONE_BY_ONE: dict[str, Any] = {"batch": {"max_batch_size": 1, "parallel_workers": 2}}

@@ -17,6 +17,8 @@ from cio_spark.errors import CioSparkError, ConfigurationError, ExitStatus
 from cio_spark.pipeline import replay_sync
 from cio_spark.standin import StandIn
 
+pytestmark = pytest.mark.classic("only a Spark context gives its workers variables of their own")
+
 NO_SUCH_PROXY = "http://127.0.0.1:9"
 
 

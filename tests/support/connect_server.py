@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pyspark
 
+import cio_spark.spark
 from cio_spark.clock import SystemClock
 from cio_spark.runtime import cache_folder
 from cio_spark.spark.jars import delta_jars
+
+QUIET_LOGGING = Path(cio_spark.spark.__file__).with_name("log4j2-quiet.properties")
 
 
 @contextlib.contextmanager
@@ -45,6 +48,7 @@ def connect_server(folder: Path, warehouse: Path, **environment: str) -> Iterato
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": "2g",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{QUIET_LOGGING}",
     }
     command = [str(Path(pyspark.__file__).parent / "bin" / "spark-submit")]
     command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
