@@ -48,9 +48,9 @@ def asked(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def run(orders: Bench, **named: bool) -> SyncResult:
+def run(orders: Bench, *, full: bool = False) -> SyncResult:
     config = orders.config(tables={"database": "hidden_settings"})
-    return run_sync(config, spark=orders.spark, api_key=ApiKey(KEY), **named)
+    return run_sync(config, spark=orders.spark, api_key=ApiKey(KEY), full=full)
 
 
 def test_a_run_needs_no_other_setting(orders: Bench, asked: list[str]) -> None:
