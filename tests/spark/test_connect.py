@@ -144,4 +144,6 @@ def test_workers_without_a_way_to_the_api_end_a_run_on_connect_before_its_claim(
     assert KEY not in said
     # The driver's own probe is the only request
     assert (len(api.received.requests()), api.received.count()) == (1, 0)
+    # The run had set the tables up; this session does not know them yet
+    assert orders.tables.exists("sync_runs")
     assert orders.tables.read("sync_runs").where(f"sync = '{orders.name}'").count() == 0
