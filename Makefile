@@ -13,6 +13,8 @@ THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
 # Coverage counts the processes of pytest only, not Spark's workers. It slows the unit tests down, so `make test` has none
 COVERAGE := --cov=cio_spark --cov-report=
 LONGEST := $(addprefix tests/spark/test_,demo_data.py scope.py every_field.py ledger_model.py dead_letters.py shipped_files.py stopped_driver.py connect.py bad_input.py maintenance.py process_large_dataset.py sync.py waves_and_resume.py signals.py privacy.py)
+# The Spark tests that also run on a Spark Connect server
+CONNECT := $(addprefix tests/spark/test_,scope.py sync.py source_hash.py waves_and_resume.py dead_letters.py suppressions.py retry_held.py message_ids.py hidden_settings.py)
 
 # Finds the first Python of at least 3.10 that can make a virtual environment; PYTHON=… chooses another one
 FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -22,7 +24,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	echo 'cio_spark needs Python 3.10 or newer with venv (Debian: apt install python3 python3-venv); PYTHON=… names one elsewhere.' >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-spark test-versions test-newest lint fmt constraints cluster-demo package bench bench-waves bench-standin bench-analysis bench-change bench-small bench-ledger docs chaos clean java chromium
+.PHONY: help demo test test-all test-spark test-connect test-versions test-newest lint fmt constraints cluster-demo package bench bench-waves bench-standin bench-analysis bench-change bench-small bench-ledger docs chaos clean java chromium
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -36,6 +38,7 @@ test: $(INSTALLED) java chromium ## set up, then unit and Spark tests, without t
 
 test-all: $(INSTALLED) java chromium ## all of them, also the slowest and those on a standalone cluster; coverage
 	@$(BIN)/pytest -q $(COVERAGE) $(THREE_AT_A_TIME) $(LONGEST) tests/spark tests/unit $$(find tests/cluster -name 'test_*.py' 2>/dev/null | sort)
+	@$(MAKE) -s test-connect
 	@echo "Coverage, without Spark's workers: $$($(BIN)/coverage report --format=total) %"
 
 test-versions: ## the Spark tests on the other versions of Spark, each in a virtual environment of its own
@@ -46,6 +49,9 @@ test-versions: ## the Spark tests on the other versions of Spark, each in a virt
 
 test-spark: $(INSTALLED) java
 	@$(BIN)/pytest -q -m 'not slow' $(THREE_AT_A_TIME) $(LONGEST) tests/spark
+
+test-connect: $(INSTALLED) java ## the core of the Spark tests on a Spark Connect server, as on serverless compute
+	@$(BIN)/pytest -q --connect -n 2 --dist loadfile --no-loadscope-reorder $(CONNECT)
 
 test-newest: ## `make test` with the newest libraries that setup.py allows, in a virtual environment of its own
 	@rm -rf .venv-newest

@@ -25,14 +25,16 @@ from cio_spark.config import DeliveryEngine
 from cio_spark.config.batch import MOST_PARALLEL_WORKERS
 from cio_spark.delivery.evaluation import first_stage
 from cio_spark.delivery.partition import deliver_partition
+from cio_spark.delivery.probe import ProbeSettings
 from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.worker_exit import ended_with_its_task
+from cio_spark.delivery.worker_probe import PROBE_ROW, ProbeRow, check_worker, probe_row
 from cio_spark.errors import ConfigurationError, SecondEvaluationError
 from cio_spark.extras import require_libraries
 from cio_spark.model import DeliveryPlan, Slots
 from cio_spark.schemas import OUTCOMES, PREPARED_COLUMNS, RECORD_STATUS, struct_of
-from cio_spark.spark.conf import temporary_settings
+from cio_spark.spark.conf import read_setting, temporary_settings
 from cio_spark.spark.versions import IS_SPARK_4, classic_context, is_local, task_slots
 
 # repartition() places rows by Murmur3; lanes need another hash, or the persons of a partition would share a lane
@@ -56,10 +58,8 @@ def count_slots(spark: SparkSession, engine: DeliveryEngine) -> Slots:
     if engine is DeliveryEngine.ARROW:
         require_libraries("pandas")
     context = classic_context(spark)
-    settings: Any = spark.conf if context is None else context.getConf()
-    speculation = None
-    with contextlib.suppress(Exception):  # serverless compute has settings it does not show
-        speculation = settings.get("spark.speculation", None)
+    name = "spark.speculation"
+    speculation = read_setting(spark, name) if context is None else context.getConf().get(name)
     if (speculation or "false").lower() == "true":
         raise ConfigurationError.of(
             "spark.speculation", "is on, and would send records twice; set it to false and start again"
@@ -99,6 +99,32 @@ def ends_with_process(spark: SparkSession) -> bool:
     if context is None:
         return False
     return context.getConf().get("spark.databricks.clusterUsageTags.clusterId") is None
+
+
+def check_api_from_worker(spark: SparkSession, settings: ProbeSettings, engine: DeliveryEngine) -> None:
+    """Probe the API in one task, and raise an error if the worker could not use it.
+
+    On a local session the worker is a process of the driver's machine, so the driver's own probe is enough, and no job
+    is started.
+
+    Args:
+        spark: the session.
+        settings: where the API is and how to probe it.
+        engine: how records are to reach the Python workers.
+
+    Raises:
+        CioSparkError: see `check_worker`.
+    """
+    context = classic_context(spark)
+    if context is not None and is_local(context):
+        return
+    one = spark.range(0, 1, 1, 1)
+    if engine is DeliveryEngine.ARROW:
+        rows: Iterable[tuple[Any, ...]] = one.mapInArrow(_arrow_probe(settings), PROBE_ROW).collect()
+    else:
+        rows = one.rdd.mapPartitions(_row_probe(settings)).collect()
+    for row in rows:
+        check_worker(ProbeRow(*row), settings)
 
 
 def arrange_records(records: DataFrame, plan: DeliveryPlan) -> DataFrame:
@@ -259,6 +285,24 @@ def _row_task(
         evaluation.leave(stage)
         if completed is not None:
             completed.add(1)
+
+    return run
+
+
+def _arrow_probe(settings: ProbeSettings) -> Callable[[Any], Iterator[pa.RecordBatch]]:
+    """Return the function that `mapInArrow` runs to probe the API once for each chunk of rows."""
+
+    def run(chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return (probe_row(settings).as_arrow() for _ in chunks)
+
+    return run
+
+
+def _row_probe(settings: ProbeSettings) -> Callable[[Any], Iterator[tuple[Any, ...]]]:
+    """Return the function that `rdd.mapPartitions` runs to probe the API once for each row."""
+
+    def run(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+        return (tuple(probe_row(settings)) for _ in rows)
 
     return run
 

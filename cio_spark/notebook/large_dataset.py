@@ -21,6 +21,7 @@ from cio_spark.model import DeliveryPlan, SyncResult
 from cio_spark.notebook.frame_payload import payload_of
 from cio_spark.pipeline import run_sync
 from cio_spark.pipeline.progress import NullProgress
+from cio_spark.spark.conf import read_setting
 
 RECORD_ID = "cio_spark_row"
 _LOGGED: Final = (
@@ -174,9 +175,9 @@ def _sync(
 
 def _own_warehouse(spark: SparkSession) -> Path | None:
     """Return the warehouse folder of a local session whose catalog is in memory, and so forgets tables; else None."""
-    if spark.conf.get("spark.sql.catalogImplementation", "hive") != "in-memory":
+    if read_setting(spark, "spark.sql.catalogImplementation", "hive") != "in-memory":
         return None
-    place = urlsplit(spark.conf.get("spark.sql.warehouse.dir"))
+    place = urlsplit(read_setting(spark, "spark.sql.warehouse.dir") or "")
     return Path(unquote(place.path)) if place.scheme in ("", "file") and place.path else None
 
 

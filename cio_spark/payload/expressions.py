@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 from cio_spark.config.payload import Literal
 from cio_spark.errors import Problem
 from cio_spark.payload.instants import as_instant
+from cio_spark.spark.conf import read_setting
 from cio_spark.spark.expression_types import UnfitExpressionError, fixed_value_type
 from cio_spark.spark.sql import words_in
 
@@ -46,7 +47,7 @@ class Expressions:
     @cached_property
     def are_case_sensitive(self) -> bool:
         """Tell whether Spark treats `plan` and `Plan` as two names in this session."""
-        return str(self._rows.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
+        return str(read_setting(self._rows.sparkSession, "spark.sql.caseSensitive")).lower() == "true"
 
     def report(self, path: str, message: str) -> None:
         """Add a problem."""

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
-from cio_spark.delivery import check_api, probe_settings
+from cio_spark.delivery import check_api, engine, probe_settings
 from cio_spark.errors import ExitStatus
 from cio_spark.ids import TIME_CHARACTERS
 from cio_spark.logs.style import LogStyle
@@ -102,6 +102,7 @@ def replay_sync(
     )
     with run.starting("check"):
         check_api(probe_settings(config, api_key))
+        engine.check_api_from_worker(spark, probe_settings(config, api_key), config.delivery.engine)
         run.set_up_tables()
     work, delivery, staging = None, DeliveryCounts(), None
     try:

@@ -10,7 +10,7 @@ from cio_spark import results, source
 from cio_spark.clock import Clock
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.coverage import Scope
-from cio_spark.delivery import check_api, probe_settings
+from cio_spark.delivery import check_api, engine, probe_settings
 from cio_spark.logs.style import LogStyle
 from cio_spark.model import DeliveryCounts, RunKind, SyncResult
 from cio_spark.pipeline.books import close_books, make_books
@@ -107,6 +107,7 @@ def run_sync(
             scope = run.choose_scope(opening, snapshot, asked_for)
             pin = _pin_of(snapshot, limit)
             if scope.choice.scope is not Scope.NONE:
+                engine.check_api_from_worker(spark, probe_settings(config, api_key), config.delivery.engine)
                 run.claim_sync(opening, pin)
         if scope.choice.scope is Scope.NONE:
             with run.starting("end"):

@@ -17,6 +17,7 @@ from cio_spark.pipeline.mentioned_columns import mentioned_columns
 from cio_spark.pipeline.observed_sums import observed_sums
 from cio_spark.pipeline.scope_rows import record_id_of
 from cio_spark.results import Staging
+from cio_spark.spark.conf import read_setting
 from cio_spark.spark.fixed_settings import settings_in_force
 from cio_spark.spark.versions import from_arrow, to_arrow
 
@@ -107,8 +108,8 @@ def compare_source(config: SyncConfig, rows: DataFrame, earlier: DataFrame, stag
 def _first_of_each_partition(keys: DataFrame) -> DataFrame:
     """Keep at most `MOST_HASHES` keys in all; a LIMIT could end the query before all rows have been counted."""
     try:
-        partitions = int(keys.sparkSession.conf.get("spark.sql.shuffle.partitions") or DEFAULT_PARTITIONS)
-    except Exception:  # Databricks knows the word `auto`, and serverless compute may not show the setting
+        partitions = int(read_setting(keys.sparkSession, "spark.sql.shuffle.partitions") or DEFAULT_PARTITIONS)
+    except ValueError:  # Databricks knows the word `auto`
         partitions = DEFAULT_PARTITIONS
     place = F.monotonically_increasing_id().bitwiseAND(F.lit(2**_ROW_BITS - 1))
     return keys.withColumn("place", place).where(F.col("place") < max(1, MOST_HASHES // partitions)).select(KEY)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
+from cio_spark.spark.conf import read_setting
 from cio_spark.spark.sql import quoted
 
 _LOCATION = re.compile(r"^Location: (?:file:/*(?=/))?(.*)$", re.MULTILINE)
@@ -36,7 +37,7 @@ def find_entry(spark: SparkSession, database: str, table: str) -> CatalogEntry |
     Returns:
         The entry; None if there is none, or if it is a view.
     """
-    passing = spark.conf.get("spark.sql.catalogImplementation", "in-memory") == "in-memory"
+    passing = read_setting(spark, "spark.sql.catalogImplementation", "in-memory") == "in-memory"
     try:
         facts = _facts_of_catalog(spark, database, table)
     except Exception:  # Connect has no such catalog, and each guard of a shared session raises its own error

@@ -17,6 +17,7 @@ from cio_spark.config.sections import TablesSection
 from cio_spark.errors import TableError
 from cio_spark.results.catalog_entry import find_entry
 from cio_spark.schemas import TABLES, struct_of
+from cio_spark.spark.conf import keep_setting, read_setting
 from cio_spark.spark.delta_table import known_version, newest_version
 from cio_spark.spark.sql import identifier_parts, quoted
 from cio_spark.spark.versions import from_arrow
@@ -122,10 +123,10 @@ class Tables:
         if found is not None:
             self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {quoted(database)}")
             self._attach(database, table, found)
-            self.spark.conf.set(attached, str(found.resolve()))
-        elif self.spark.conf.get(attached, None):
+            keep_setting(self.spark, attached, str(found.resolve()))
+        elif read_setting(self.spark, attached):
             self._attach(database, table, folders[0])
-            self.spark.conf.unset(attached)
+            keep_setting(self.spark, attached, None)
         return name
 
     def _attach(self, database: str, table: str, folder: Path) -> bool:

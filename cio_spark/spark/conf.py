@@ -1,4 +1,4 @@
-"""Changes settings of a session for as long as a query needs them."""
+"""Reads settings of a session, and changes them for as long as a query needs them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,31 @@ class _Holding:
 
 _holdings: dict[tuple[int, str], _Holding] = {}
 _FREED = threading.Condition()
+
+
+def read_setting(spark: SparkSession, name: str, default: str | None = None) -> str | None:
+    """Return the value of a setting; None if the session does not show it, as serverless compute shows only a few.
+
+    Args:
+        spark: the session.
+        name: name of the setting.
+        default: the value to return if the setting is not set; None for the one that Spark itself uses.
+    """
+    with contextlib.suppress(Exception):  # raised for a hidden setting, whatever the default is
+        return spark.conf.get(name) if default is None else spark.conf.get(name, default)
+    return None
+
+
+def keep_setting(spark: SparkSession, name: str, value: str | None) -> None:
+    """Set a setting to the end of the session, or remove it; do nothing if the session refuses that.
+
+    Args:
+        spark: the session.
+        name: name of the setting.
+        value: the value; None to remove the setting.
+    """
+    with contextlib.suppress(Exception):
+        spark.conf.unset(name) if value is None else spark.conf.set(name, value)
 
 
 @contextlib.contextmanager
@@ -67,17 +92,11 @@ def _take(spark: SparkSession, name: str, value: str, me: int) -> None:
     holding = _holdings.get((id(spark), name))
     if holding is None or holding.value != value:
         before = spark.conf.get(name, None)
-        is_changed = value not in (before, _default(spark, name) if before is None else None)
+        is_changed = value not in (before, read_setting(spark, name) if before is None else None)
         if is_changed:
             spark.conf.set(name, value)
         holding = _holdings[id(spark), name] = _Holding(value, before, is_changed, holding)
     holding.threads.append(me)
-
-
-def _default(spark: SparkSession, name: str) -> str | None:
-    with contextlib.suppress(Exception):  # the setting has no default
-        return spark.conf.get(name)
-    return None
 
 
 def _give_back(spark: SparkSession, name: str, me: int) -> None:

@@ -43,6 +43,7 @@ _CANCELLED = re.compile(r"\[(?:SPARK_JOB_CANCELLED|OPERATION_CANCELED)\]|SparkEx
 """Texts by which Spark 4, Spark Connect and Spark 3.5 say that somebody has cancelled a job."""
 _SHUT_DOWN = "cancelled because SparkContext was shut down"
 """Text by which Spark ends its jobs when the driver or the application ends: nobody has asked for that."""
+_MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _DENIED = (
     "AccessDenied",
     "Permission denied",
@@ -164,6 +165,12 @@ def explain_failure(error: BaseException, expressions: dict[str, str]) -> CioSpa
         return RunCancelledError(
             "the Spark jobs of this run were cancelled (a notebook's Cancel, a job's time-out, Spark's own page); "
             "nothing is lost: the next run goes on from there"
+        )
+    if missing := _MISSING_MODULE.search(text):
+        return ConfigurationError.of(
+            "workers",
+            f"must have the Python module {missing[1]}: bring cio-spark, and what it needs, to where tasks run "
+            "(docs/deploy.md, docs/connect.md)",
         )
     kind = error_class(error)
     if any(word in text for word in _DENIED):

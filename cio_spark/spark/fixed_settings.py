@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cio_spark.errors import ConfigurationError
-from cio_spark.spark.conf import temporary_settings
+from cio_spark.spark.conf import read_setting, temporary_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -144,12 +144,14 @@ def fix_settings(spark: SparkSession, time_zone: str) -> Iterator[SessionSetting
     Raises:
         ConfigurationError: Spark knows no such time zone.
     """
-    before = {name: value for name in (TIME_ZONE, *FIXED, *RECORDED) if (value := _value(spark, name)) is not None}
+    before = {
+        name: value for name in (TIME_ZONE, *FIXED, *RECORDED) if (value := read_setting(spark, name)) is not None
+    }
     known = {name: value for name, value in {TIME_ZONE: time_zone, **FIXED}.items() if name in before}
     # On Spark Connect every read of a setting is a round trip, so only the changed settings are read again
     others = [name for name, value in known.items() if not _same(before[name], value)]
     with temporary_settings(spark, known):
-        values = {**before, **{name: value for name in others if (value := _value(spark, name)) is not None}}
+        values = {**before, **{name: value for name in others if (value := read_setting(spark, name)) is not None}}
         if values.get(TIME_ZONE) != time_zone and before.get(TIME_ZONE) == values.get(TIME_ZONE):
             _check_time_zone(spark, time_zone)
         replaced = {name: before[name] for name in others if not _same(before[name], values[name])}
@@ -177,12 +179,6 @@ def with_fixed_settings(run: Callable[_P, _R]) -> Callable[_P, _R]:
             return run(*args, **kwargs)
 
     return fixed
-
-
-def _value(spark: SparkSession, name: str) -> str | None:
-    with contextlib.suppress(Exception):  # this Spark does not know the setting, or does not show it
-        return spark.conf.get(name)
-    return None
 
 
 def _same(one: str, other: str) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from cio_spark import runtime
 from cio_spark.errors import CioSparkError, ConfigurationError
 from cio_spark.extras import require_libraries
+from cio_spark.spark.conf import read_setting
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -75,8 +76,9 @@ def _cluster_session(warehouse: Path | None) -> CommandSession:
 
     silence_quoting_loggers()
     spark = SparkSession.builder.appName("cio-spark").getOrCreate()
-    extensions = spark.conf.get("spark.sql.extensions", "") or ""
-    if not runtime.is_on_databricks() and "DeltaSparkSessionExtension" not in extensions:
+    extensions = read_setting(spark, "spark.sql.extensions", "")
+    is_hidden = extensions is None or runtime.is_on_databricks()
+    if not is_hidden and "DeltaSparkSessionExtension" not in (extensions or ""):
         raise ConfigurationError.of(
             "spark.sql.extensions",
             "lacks Delta: submit with --packages io.delta:delta-spark_<Spark's version>, "
@@ -90,7 +92,7 @@ def _cluster_session(warehouse: Path | None) -> CommandSession:
 
 def _forgets_tables(spark: SparkSession) -> bool:
     """Tell whether the session's only catalog is in memory, so that the next session would not find its tables."""
-    if spark.conf.get("spark.sql.catalogImplementation", "in-memory") != "in-memory":
+    if read_setting(spark, "spark.sql.catalogImplementation", "in-memory") != "in-memory":
         return False
     settings = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
     catalogs = {key: value for key, value in settings.items() if _CATALOG.fullmatch(key)}

@@ -1,10 +1,13 @@
-"""Provides one local session and one set of tables for all Spark tests.
+"""Provides one session and one set of tables for all Spark tests.
 
-Every test has a stand-in and syncs of its own.
+Every test has a stand-in and syncs of its own. The session is a local one; with `--connect` it is a client of a
+Spark Connect server, which has no Spark context and no JVM, as on serverless compute; tests marked `classic` are then
+skipped.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from connect_server import connect_server
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 from sync_bench import KEY, ORDERS, QUICK_JAVA, QUICK_SPARK, Bench
@@ -23,6 +27,18 @@ from cio_spark.standin import StandIn
 _numbers = itertools.count()
 # `--hypothesis-profile=thorough` selects this profile for tests that are quick by default (test_ledger_model.py)
 settings.register_profile("thorough", max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--connect", action="store_true", help="run the Spark tests on a Spark Connect server")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the tests that need a classic session, for the reason that their mark gives."""
+    if config.getoption("--connect"):
+        for item in items:
+            if (mark := item.get_closest_marker("classic")) is not None:
+                item.add_marker(pytest.mark.skip(reason=f"classic sessions only: {mark.args[0]}"))
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +58,20 @@ def _quick_small_jobs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def spark(warehouse: Path) -> Iterator[SparkSession]:
-    session = build_session(warehouse, app_name="tests")
-    session.conf.set("spark.sql.shuffle.partitions", "1")
-    yield session
-    session.stop()
+def spark(
+    warehouse: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[SparkSession]:
+    with contextlib.ExitStack() as stack:
+        if pytestconfig.getoption("--connect"):
+            server = stack.enter_context(connect_server(tmp_path_factory.mktemp("connect"), warehouse))
+            # Commands that a test runs in this process find the session by it
+            os.environ["SPARK_REMOTE"] = server
+            session = SparkSession.builder.remote(server).getOrCreate()
+        else:
+            session = build_session(warehouse, app_name="tests")
+        session.conf.set("spark.sql.shuffle.partitions", "1")
+        yield session
+        session.stop()
 
 
 @pytest.fixture(scope="module", params=["compiled", "interpreted"])

@@ -28,6 +28,8 @@ from cio_spark.results.sync_runs import append_events
 from cio_spark.spark.versions import cancel_jobs
 from cio_spark.standin import Fault
 
+pytestmark = pytest.mark.classic("jobs are cancelled through the Spark context")
+
 _groups = map("cell-{}".format, itertools.count())
 ROWS = 40
 ONE_BY_ONE: dict[str, Any] = {"batch": {"max_batch_size": 1, "parallel_workers": 2}}

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,69 +17,44 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import connect_commands
-import pyspark
 import pytest
+from connect_server import connect_server
 from sync_bench import KEY, ORDERS, Bench, order_rows, small_waves, wait_for_messages
 from sync_bench import ROWS_OF_WAVES as ROWS
 
-from cio_spark.clock import SystemClock
-from cio_spark.runtime import cache_folder
-from cio_spark.spark.jars import delta_jars
 from cio_spark.spark.versions import IS_SPARK_4
 from cio_spark.standin import Fault, StandIn
 
-pytestmark = pytest.mark.skipif(not IS_SPARK_4, reason="Spark Connect of version 3.5 is refused")
+pytestmark = [
+    pytest.mark.skipif(not IS_SPARK_4, reason="Spark Connect of version 3.5 is refused"),
+    pytest.mark.classic("starts servers of its own, beside the session that writes its sources"),
+]
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """Start a Spark Connect server with Delta as a process of its own, and yield its address."""
-    with socket.socket() as any_port:
-        any_port.bind(("127.0.0.1", 0))
-        port = any_port.getsockname()[1]
-    settings = {
-        "spark.master": "local[2]",
-        "spark.connect.grpc.binding.port": str(port),
-        "spark.jars": ",".join(delta_jars(cache_folder(), tmp_path / "jars.log")),
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.ui.enabled": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-    }
-    command = [str(Path(pyspark.__file__).parent / "bin" / "spark-submit")]
-    command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
-    for name, value in settings.items():
-        command += ["--conf", f"{name}={value}"]
-    with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"},
-            start_new_session=True,
-        )
-    try:
-        _wait_for(port, process, tmp_path / "server.log")
-        yield f"sc://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def server(tmp_path: Path, warehouse: Path) -> Iterator[str]:
+    """Start a Spark Connect server, and yield its address."""
+    with connect_server(tmp_path, warehouse) as address:
+        yield address
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    clock = SystemClock()
-    deadline = clock.monotonic() + 60
-    while True:
-        assert process.poll() is None, log.read_text()[-2000:]
-        assert clock.monotonic() < deadline, log.read_text()[-2000:]
-        with socket.socket() as trying:
-            if trying.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        clock.sleep(0.1)
+@pytest.fixture
+def server_without_egress(tmp_path: Path, warehouse: Path) -> Iterator[str]:
+    """Start a Spark Connect server whose workers have no way to the API."""
+    with connect_server(tmp_path, warehouse, HTTP_PROXY="http://127.0.0.1:9") as address:
+        yield address
+
+
+def run_commands(server: str, warehouse: Path, *commands: list[str]) -> subprocess.Popen[str]:
+    """Start a process that runs commands of `cio-spark` one after the other on the server."""
+    return subprocess.Popen(
+        [sys.executable, str(Path(connect_commands.__file__))]
+        + [json.dumps([*command, "--warehouse", str(warehouse)]) for command in commands],
+        env={**os.environ, "CUSTOMERIO_API_KEY": KEY, "SPARK_REMOTE": server},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 @pytest.mark.slow
@@ -120,14 +94,7 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
         ["monitor", str(good)],
         ["sync", str(waves)],
     ]
-    process = subprocess.Popen(
-        [sys.executable, str(Path(connect_commands.__file__))]
-        + [json.dumps([*command, "--warehouse", str(warehouse)]) for command in commands],
-        env={**os.environ, "CUSTOMERIO_API_KEY": KEY, "SPARK_REMOTE": server},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = run_commands(server, warehouse, *commands)
 
     def terminate() -> None:
         wait_for_messages(api, 300)
@@ -161,3 +128,22 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     assert (len(accepted), len(once)) == (ROWS, 300)
     assert set(api.received.message_ids()) == accepted | once
     assert not once & set(api.received.duplicates())
+
+
+@pytest.mark.slow
+def test_workers_without_a_way_to_the_api_end_a_run_on_connect_before_its_claim(
+    orders: Bench, warehouse: Path, tmp_path: Path, api: StandIn, server_without_egress: str
+) -> None:
+    orders.write_sql(order_rows(3))
+    config = orders.write_config(tmp_path / "orders.yml")
+
+    said = run_commands(server_without_egress, warehouse, ["sync", str(config)]).communicate(timeout=200)[0]
+
+    assert "exit status: 6" in said
+    assert f"a worker cannot reach {api.url.split('/')[2]} (no connection" in " ".join(said.split())
+    assert KEY not in said
+    # The driver's own probe is the only request
+    assert (len(api.received.requests()), api.received.count()) == (1, 0)
+    # The run had set the tables up; this session does not know them yet
+    assert orders.tables.exists("sync_runs")
+    assert orders.tables.read("sync_runs").where(f"sync = '{orders.name}'").count() == 0

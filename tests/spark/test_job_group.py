@@ -12,6 +12,8 @@ from sync_bench import Bench, order_rows, wait_for_messages
 from cio_spark.errors import CioSparkError, ExitStatus
 from cio_spark.standin import Fault
 
+pytestmark = pytest.mark.classic("job groups are a part of the Spark context")
+
 GROUP, DESCRIPTION = "spark.jobGroup.id", "spark.job.description"
 
 

@@ -13,6 +13,8 @@ from cio_spark.pipeline import run_sync
 from cio_spark.spark.returned_rows import ReturnedRows
 from cio_spark.standin import Fault
 
+pytestmark = pytest.mark.classic("Spark Connect tells neither slots nor metrics")
+
 ROWS = 4_000
 
 

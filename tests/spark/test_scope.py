@@ -269,6 +269,7 @@ def test_a_feed_that_was_off_for_some_versions_is_not_trusted(people: Bench, sou
     assert result.scope.falls_back
 
 
+@pytest.mark.classic("Delta's own cache is emptied through the JVM")
 def test_a_missing_commit_behind_a_checkpoint_is_noticed(people: Bench, source: ChangingSource) -> None:
     source.set_plan("id = 'r1'", "paid")
     gone = source.version
