@@ -112,8 +112,8 @@ def run_each(configs: Sequence[SyncConfig], command: Callable[[SyncConfig], Exit
     Args:
         configs: configurations of the syncs.
         command: does the work for one sync, and returns its exit status.
-        debug: whether exceptions are raised instead of shown; of several syncs, a `CioSparkError` is shown all the
-            same, because it is a sentence of ours and the others shall still run.
+        debug: whether exceptions are raised instead of shown; a `CioSparkError` is shown all the same, because it is a
+            sentence of ours with an exit status.
 
     Returns:
         The worst exit status.
@@ -123,7 +123,7 @@ def run_each(configs: Sequence[SyncConfig], command: Callable[[SyncConfig], Exit
         try:
             statuses.append(command(config))
         except Exception as error:  # one sync that fails in any way must not hide the others
-            if debug and (len(configs) == 1 or not isinstance(error, CioSparkError)):
+            if debug and not isinstance(error, CioSparkError):
                 raise
             sync = config.sync.name if len(configs) > 1 else None
             statuses.append(show_error(_errors(), explain_failure(error, config.expressions()), sync))

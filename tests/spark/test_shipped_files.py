@@ -95,7 +95,8 @@ def deployment(
     monkeypatch.chdir(tmp_path)
     spark.sql("CREATE DATABASE IF NOT EXISTS shop")
     for table, query in (("customers", CUSTOMERS), ("orders", ORDERS)):
-        spark.sql(query).write.format("delta").mode("overwrite").saveAsTable(f"shop.{table}")
+        rows = spark.sql(query).write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        rows.saveAsTable(f"shop.{table}")
     bundle = load_bundle("dev", file_path=str(tmp_path), catalog=CATALOG, database=DATABASE)
     yield Deployment(tmp_path, dbutils, bundle["resources"]["jobs"], monkeypatch)
     spark.sql("DROP DATABASE shop CASCADE")
