@@ -95,6 +95,7 @@ def test_a_second_run_sends_nothing(delivered: tuple[Bench, SyncResult]) -> None
     assert orders.api.received.count() == 2500
 
 
+@pytest.mark.classic("the engine is rdd")
 def test_the_rdd_engine_delivers_the_same_and_writes_the_same_rows(orders: Bench) -> None:
     orders.write_sql(order_rows(300) + " UNION ALL SELECT 'x', CAST(NULL AS STRING), 1D, timestamp_seconds(1)")
     result = orders.run(delivery={"engine": "rdd"}, batch={"max_batch_size": 50})
