@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from cio_spark import ledger
+from cio_spark import ledger, planning
 from cio_spark.config import SyncConfig
 from cio_spark.payload import hash_columns
 from cio_spark.pipeline.checks import prepare_and_validate
@@ -25,8 +25,6 @@ MOST_HASHES = 2_000_000
 """Hashes of record ids, of 8 bytes each, that may be brought into the driver's memory; more are written to a table."""
 DEFAULT_PARTITIONS = 200
 """Partitions of a shuffle by Spark's default."""
-LARGEST_SHARE = 1 / 3
-"""If more of the rows differ, comparing them by their payloads costs less in all."""
 # `monotonically_increasing_id` numbers the rows of a partition in its lower bits
 _ROW_BITS = 33
 
@@ -97,7 +95,7 @@ def compare_source(config: SyncConfig, rows: DataFrame, earlier: DataFrame, stag
     few = to_arrow(_first_of_each_partition(_others(compared.observe(observation, *sums))))
     counted = observed_sums(observation, compared, sums)
     total, other_rows = counted["rows"] or 0, counted["other_rows"] or 0
-    if other_rows > total * LARGEST_SHARE:
+    if other_rows > total * planning.MOST_CHANGED_SHARE:
         return None
     in_memory = few.num_rows == counted["other_keys"]
     keys = from_arrow(rows.sparkSession, few) if in_memory else staging.stage_hashes(_others(compared))

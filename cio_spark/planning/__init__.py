@@ -6,6 +6,7 @@ from cio_spark.planning.rate_shares import Pacing, divide_rate
 from cio_spark.planning.request_limits import body_limit, records_limit
 from cio_spark.planning.scope_choice import (
     HOUSEKEEPING,
+    MOST_CHANGED_SHARE,
     ScopeFacts,
     SourceState,
     choose_before_history,
@@ -15,6 +16,7 @@ from cio_spark.planning.wave_count import count_waves
 
 __all__ = [
     "HOUSEKEEPING",
+    "MOST_CHANGED_SHARE",
     "Pacing",
     "ScopeFacts",
     "SourceState",

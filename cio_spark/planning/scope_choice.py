@@ -26,7 +26,7 @@ HOUSEKEEPING = frozenset(
 ROW_OPERATIONS = frozenset({"WRITE", "MERGE", "UPDATE", "DELETE", "RESTORE", "STREAMING UPDATE"})
 """Operations of Delta whose changed rows are in the change feed."""
 MOST_CHANGED_SHARE = 1 / 3
-"""If commits changed a larger share of the rows, to compare all rows costs less than to read the change feed."""
+"""If a larger share of the rows changed, to compare all payloads costs less than to find the changed rows first."""
 _CHANGED_ROWS = (
     *("numTargetRowsInserted", "numTargetRowsUpdated", "numTargetRowsDeleted"),
     *("numUpdatedRows", "numDeletedRows"),
