@@ -66,7 +66,7 @@ def _attempt(row: dict[str, Any]) -> Attempt:
 
 
 def _letters(tables: Tables, sync: str, subject: Subject) -> tuple[Letter, ...]:
-    if not tables.exists("dead_letters"):
+    if not tables.exists("dead_letters") or tables.is_untouched("dead_letters"):
         return ()
     names = [field.name for field in fields(Letter) if field.name != "accepted_since"]
     key = F.expr(RECORD_KEY_SQL).alias("key")

@@ -39,6 +39,7 @@ class RunLease:
         self._clock = clock
         self._lease_seconds = claimant.lease_seconds
         self._send_until = claim.send_until
+        self._checked_version = claim.history.version
         self._last_sign = clock.monotonic()
         self._sending = threading.Event()
         self._ended = threading.Event()
@@ -64,7 +65,7 @@ class RunLease:
 
     def check(self, wave: int | None = None) -> None:
         """Raise `SyncTakenOverError` if another run has taken the sync over; see `check_claim`."""
-        check_claim(self._tables, self._claim, wave)
+        self._checked_version = check_claim(self._tables, self._claim, wave, self._checked_version)
 
     @contextmanager
     def sending(self, planned_seconds: float, wave: int | None = None) -> Iterator[datetime]:

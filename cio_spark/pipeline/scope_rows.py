@@ -76,16 +76,18 @@ def record_id_of(config: SyncConfig, rows: DataFrame) -> Column:
 
 
 def rows_of_keys(config: SyncConfig, snapshot: Snapshot, keys: Keys, staging: Staging) -> Snapshot:
-    """Write the source rows of the keys once, and return them as a source that stays the same.
+    """Read the source rows of the keys once, and return them as a source that stays the same.
 
     Args:
         config: configuration of the sync.
         snapshot: the pinned source.
         keys: the keys that the run looks at.
-        staging: table for the rows.
+        staging: table for the rows if they are many.
     """
     rows = keys.keep(snapshot.rows, record_id_of(config, snapshot.rows))
-    return replace(snapshot, rows=staging.stage(rows, used_columns(config, snapshot.rows)) if keys.count else rows)
+    if keys.count:
+        rows = staging.stage(rows, used_columns(config, snapshot.rows), expected=keys.count)
+    return replace(snapshot, rows=rows)
 
 
 def count_gone(keys: Keys, records: DataFrame, known: KnownRecords) -> int:

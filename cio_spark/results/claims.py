@@ -15,6 +15,7 @@ from cio_spark.results.claimant import Claimant, TakeOverReason
 from cio_spark.results.run_states import RunState
 from cio_spark.results.sync_runs import MOST_TRIES, RunEnd, RunHistory, append_events, end_run, has_ended, read_history
 from cio_spark.results.tables import Tables, lost_the_race
+from cio_spark.spark.delta_table import known_version
 
 
 @dataclass(frozen=True)
@@ -244,19 +245,25 @@ def identify_run(opening: ClaimOpening, facts: Mapping[str, Any]) -> Claim:
     return Claim(run_id, opening.sync, (), opening.read_at, numbered, (), opening.history, is_claimed=False)
 
 
-def check_claim(tables: Tables, claim: Claim, wave: int | None = None) -> None:
+def check_claim(tables: Tables, claim: Claim, wave: int | None = None, since: int | None = None) -> int | None:
     """Make sure that no other run has taken the sync over.
 
     Args:
         tables: where the tables are.
         claim: claim of this run.
         wave: number of the wave that has sent since the claim was last checked; None if nothing was sent.
+        since: version of `sync_runs` at which no other run had; the table is not read if it still has this version.
+
+    Returns:
+        The version of `sync_runs` at which no other run has taken the sync over; None if it is not known.
 
     Raises:
         SyncTakenOverError: another run has taken the sync over.
     """
-    if has_ended(tables, claim.sync, claim.run_id):
+    version = known_version(tables.spark, tables.name("sync_runs"))
+    if (version is None or version != since) and has_ended(tables, claim.sync, claim.run_id):
         raise SyncTakenOverError(claim.sync, wave)
+    return version
 
 
 def register_taken_over(tables: Tables, claim: Claim, wave: int, *, owner: str, clock: Clock) -> LostRun:

@@ -20,8 +20,8 @@ from cio_spark.spark import failures as spark_errors
 
 _OTHERS_SECONDS = 0.5
 """Seconds before each new try, while another run creates a table or adds columns to it."""
-MOST_WAIT_SECONDS = 960.0
-"""Longest wait for other runs before columns are added: the longest time for which a wave may send, and a minute."""
+MOST_WAIT_SECONDS = 1_260.0
+"""Longest wait for other runs before columns are added: five leases, the longest request, and a minute."""
 _LOOK_EVERY_SECONDS = 5.0
 
 

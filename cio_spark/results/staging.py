@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from cio_spark.results.rows_in_memory import rows_in_memory
 from cio_spark.results.staged_columns import columns_as_they_were, columns_to_stage
 from cio_spark.results.tables import Tables, holds_delta
 
@@ -32,14 +33,18 @@ class Staging:
         self._tables = tables
         self._table = f"staging_{run_id.lower()}"
 
-    def stage(self, rows: DataFrame, used: Collection[str]) -> DataFrame:
-        """Write source rows once, and return them as a table that stays the same.
+    def stage(self, rows: DataFrame, used: Collection[str], *, expected: int | None = None) -> DataFrame:
+        """Read source rows once, and return them as rows that stay the same, in a table or, if they are few, in memory.
 
         Args:
             rows: the source's rows.
             used: names of the columns that the sync uses; for the others see `columns_as_they_were`.
+            expected: about how many rows there are, if the rows can be read again after the run has died; None if they
+                must be written.
         """
-        return columns_as_they_were(self._write(columns_to_stage(rows, used), "rows"))
+        placed = columns_to_stage(rows, used)
+        kept = None if expected is None else rows_in_memory(placed, expected)
+        return columns_as_they_were(self._write(placed, "rows") if kept is None else kept)
 
     def stage_keys(self, keys: DataFrame) -> DataFrame:
         """Write the keys that a run looks at once, and return them as a table."""

@@ -132,14 +132,17 @@ class RunHistory:
 
     Args:
         rows: events that were read, with `committed_at`.
+        version: version that `sync_runs` had before they were read; None if it is not known.
 
     Attributes:
         runs: the states of the runs, oldest first.
+        version: as given.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, rows: Sequence[Mapping[str, Any]], version: int | None = None) -> None:
         self._rows = list(rows)
         self.runs = fold_events(self._rows)
+        self.version = version
 
     def add(self, events: Sequence[Mapping[str, Any]], committed_at: datetime) -> None:
         """Add events that this process has appended.
@@ -170,11 +173,12 @@ def read_history(tables: Tables, sync: str, now: datetime) -> RunHistory:
     """
     version = known_version(tables.spark, tables.name("sync_runs"))
     if version is None or version > FEW_COMMITS:
-        recent = RunHistory(_events(tables, F.col("sync") == sync, F.col("run_id") >= smallest_run_id(now - NEWEST)))
+        newest = F.col("run_id") >= smallest_run_id(now - NEWEST)
+        recent = RunHistory(_events(tables, F.col("sync") == sync, newest), version)
         runs = recent.runs
         if len(runs) >= ENOUGH_RUNS and any(run.settled_others for run in runs):
             return recent
-    return RunHistory(_events(tables, F.col("sync") == sync))
+    return RunHistory(_events(tables, F.col("sync") == sync), version)
 
 
 def open_runs(tables: Tables, now: datetime) -> list[RunState]:

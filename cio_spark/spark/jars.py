@@ -11,9 +11,9 @@ import fcntl
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
-import delta
 import pyspark
 
 from cio_spark.errors import CioSparkError
@@ -41,7 +41,7 @@ def delta_jars(cache: Path, log: Path) -> list[str]:
     Raises:
         CioSparkError: the jars could not be fetched.
     """
-    versions = f"{pyspark.__version__}-{getattr(delta, '__version__', '')}"
+    versions = f"{pyspark.__version__}-{version('delta-spark')}"
     listing = cache / f"delta-jars-{versions}.json"
     if jars := _listed(listing):
         return jars

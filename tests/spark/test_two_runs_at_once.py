@@ -21,7 +21,7 @@ from cio_spark.pipeline import replay_sync, run_sync
 from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.pipeline.run_context import RunContext
-from cio_spark.results import Claim, RunEnd, end_run, set_up_tables
+from cio_spark.results import Claim, RunEnd, append_events, claims, end_run, set_up_tables
 from cio_spark.standin import Fault
 
 
@@ -84,6 +84,29 @@ def test_a_run_whose_claim_another_one_has_taken_over_sends_no_further_wave(
     assert (again.exit_status, again.books.survey.unchanged) == (ExitStatus.SUCCESS, first_wave)
     assert orders.api.received.count() == ROWS
     assert orders.api.received.duplicates() == {}
+
+
+def test_a_run_that_nobody_disturbs_reads_the_runs_again_only_after_a_commit(
+    orders: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[int] = []
+    monkeypatch.setattr(claims, "has_ended", lambda tables, *_: reads.append(tables.version("sync_runs")))
+    orders.write_sql(order_rows(ROWS, customers=60))
+    first = orders.run(**SMALL_WAVES)
+    assert first.books.delivery.accepted == ROWS
+    claimed = reads[:]
+    append_event = {"run_id": first.run_id, "sync": "another", "event": "settled", "at": SystemClock().now()}
+
+    def append_beside(run: RunContext, *rest: Any) -> int:
+        append_events(orders.tables, [append_event])
+        return append(run, *rest)
+
+    append = pipeline_waves._append
+    monkeypatch.setattr(pipeline_waves, "_append", append_beside)
+    orders.write_sql(order_rows(2 * ROWS, customers=60))
+    orders.run(**SMALL_WAVES)
+    assert claimed == []
+    assert len(reads) == len(set(reads)) > 1
 
 
 @pytest.mark.slow

@@ -16,10 +16,17 @@ from hypothesis import strategies as st
 from cio_spark.clock import FakeClock
 from cio_spark.delivery.exchange import Answer
 from cio_spark.planning import longest_wave_seconds, send_window_seconds
+from cio_spark.planning.lease_times import MOST_LEASES_PER_WAVE
 from cio_spark.results import Claimant, RunState
-from cio_spark.results.claimant import TakeOverReason
+from cio_spark.results.claimant import DEFAULT_LEASE_SECONDS, LONGEST_REQUEST_SECONDS, TakeOverReason
+from cio_spark.results.setup import MOST_WAIT_SECONDS
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+
+
+def test_set_up_waits_for_other_runs_as_long_as_their_claims_may_last() -> None:
+    longest = MOST_LEASES_PER_WAVE * DEFAULT_LEASE_SECONDS + LONGEST_REQUEST_SECONDS
+    assert longest < MOST_WAIT_SECONDS
 
 
 def seconds(count: float) -> timedelta:

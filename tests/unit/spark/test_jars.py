@@ -54,3 +54,15 @@ def test_what_was_fetched_before_is_read_without_writing_anything(
 
     assert local_jars.delta_jars(cache, tmp_path / "log") == [str(jar)]
     assert list(cache.iterdir()) == [listing]
+
+
+def test_each_version_of_spark_and_delta_has_a_list_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    for number, delta in enumerate(("3.3.2", "4.0.0")):
+        jar = tmp_path / f"delta{number}.jar"
+        jar.touch()
+        monkeypatch.setattr(
+            subprocess, "run", lambda command, jar=jar, **_: Path(command[-1]).write_text(f"file://{jar}")
+        )
+        monkeypatch.setattr(local_jars, "version", lambda _, delta=delta: delta)
+        assert local_jars.delta_jars(cache, tmp_path / "log") == [str(jar)]
