@@ -14,7 +14,7 @@ THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
 COVERAGE := --cov=cio_spark --cov-report=
 LONGEST := $(addprefix tests/spark/test_,demo_data.py scope.py every_field.py ledger_model.py dead_letters.py shipped_files.py stopped_driver.py connect.py bad_input.py maintenance.py process_large_dataset.py sync.py waves_and_resume.py signals.py privacy.py)
 # The Spark tests that also run on a Spark Connect server
-CONNECT := $(addprefix tests/spark/test_,scope.py sync.py source_hash.py waves_and_resume.py dead_letters.py suppressions.py retry_held.py message_ids.py hidden_settings.py)
+CONNECT := $(addprefix tests/spark/test_,scope.py scope_equivalence.py rows_in_memory.py sync.py source_hash.py waves_and_resume.py dead_letters.py suppressions.py retry_held.py message_ids.py hidden_settings.py interrupted_session.py)
 
 # Finds the first Python of at least 3.10 that can make a virtual environment; PYTHON=… chooses another one
 FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,13 @@ from cio_spark.config import SyncConfig, WebhookUrl
 from cio_spark.errors import CioSparkError, ConfigurationError, ExitStatus
 
 NO_RUNS = "no runs yet"
+
+
+class FailOn(str, Enum):
+    """Lists the alerts for which `monitor` may end with another exit status than 0."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
 
 
 def status(
@@ -126,6 +134,9 @@ def monitor(
     minutes: Annotated[
         int | None, typer.Option(min=1, max=1440, help="Length of the window; default: monitoring.window_minutes.")
     ] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option(help="The mildest alert for which the exit status is not 0.", case_sensitive=False)
+    ] = FailOn.WARNING,
     warehouse: Warehouse = None,
     log: Log = None,
     debug: Debug = False,
@@ -155,7 +166,7 @@ def monitor(
                 health = Health(config.sync.name, "no_data", Observed(clock.now(), clock.now()))
             show_health(console, health)
             healths.append(health)
-            return health.exit_status
+            return health.exit_status_from(fail_on.value)
 
         status = run_each(configs, check_one, debug=debug)
         found["status"] = max((health.status for health in healths), key=STATUSES.index, default="no_data")

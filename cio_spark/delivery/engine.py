@@ -6,14 +6,11 @@ It is the only file of this folder that imports pyspark. Nothing is sent until a
 from __future__ import annotations
 
 import contextlib
-import gc
-import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zipimport import zipimporter
 
 import pyarrow as pa
 from pyspark import Accumulator, SparkFiles, TaskContext
@@ -30,6 +27,7 @@ from cio_spark.delivery.records import record_batch
 from cio_spark.delivery.settings import DeliverySettings
 from cio_spark.delivery.worker_exit import ended_with_its_task
 from cio_spark.delivery.worker_probe import PROBE_ROW, ProbeRow, check_worker, probe_row
+from cio_spark.delivery.worker_warm_up import warm_up_worker
 from cio_spark.errors import ConfigurationError, SecondEvaluationError
 from cio_spark.extras import require_libraries
 from cio_spark.model import DeliveryPlan, Slots
@@ -258,7 +256,7 @@ def _arrow_task(
 
     def run(chunks: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         stage = evaluation.enter()
-        _warm_up_worker()
+        warm_up_worker()
         with ended_with_its_task():
             for group in deliver_partition(_partition(), chunks, settings):
                 yield group.as_arrow()
@@ -278,7 +276,7 @@ def _row_task(
         stage = evaluation.enter()
         unread = iter(rows)
         chunks = (record_batch(chunk) for chunk in iter(lambda: list(islice(unread, settings.rows_per_chunk)), []))
-        _warm_up_worker()
+        warm_up_worker()
         with ended_with_its_task():
             for group in deliver_partition(_partition(), chunks, settings):
                 yield from zip(*[column.to_pylist() for column in group.as_arrow().columns], strict=True)
@@ -310,25 +308,3 @@ def _row_probe(settings: ProbeSettings) -> Callable[[Any], Iterator[tuple[Any, .
 def _partition() -> int:
     context = TaskContext.get()
     return context.partitionId() if context is not None else 0
-
-
-def _warm_up_worker() -> None:
-    """Prepare the worker process for many tasks: avoid work that pyspark does between tasks without use for us."""
-    _forget_archives()
-    if not gc.get_freeze_count():
-        # Garbage is collected after each task. What is imported by now never becomes garbage, and checking it takes
-        # 0.1 s
-        gc.freeze()
-
-
-def _forget_archives() -> None:
-    """Remove jars from the worker's import path, and forget what was read from zip files.
-
-    Before each task, a reused worker reads again the directory of every archive from which it has imported: 0.2 s of
-    CPU a task for Spark's own jar and pyspark.zip (docs/decisions/0004-jars-as-files.md). Later imports read again what
-    they need.
-    """
-    sys.path[:] = [entry for entry in sys.path if not entry.endswith(".jar")]
-    for entry, finder in list(sys.path_importer_cache.items()):
-        if ".jar" in entry or isinstance(finder, zipimporter):
-            del sys.path_importer_cache[entry]

@@ -11,6 +11,7 @@ from typing import Final
 from cio_spark.config import SyncConfig
 from cio_spark.errors import ExitStatus
 from cio_spark.monitoring.observed import RUNNING, Observed, RunFacts
+from cio_spark.planning.plan import ASSUMED_REQUEST_SECONDS
 
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
@@ -71,14 +72,17 @@ def _of_window(observed: Observed, config: SyncConfig) -> Iterator[Judgement]:
         window.run_id,
         window.slowest_batch_id,
     )
-    least = config.requests_per_second * limits.low_throughput_percent / 100
+    workers = config.batch.parallel_workers
+    # More than its workers can send at the pace that a plan assumes is not expected of a sync
+    within_reach = min(config.requests_per_second, workers / ASSUMED_REQUEST_SECONDS)
+    least = within_reach * limits.low_throughput_percent / 100
     busy = enough and window.busy_seconds >= limits.minimum_busy_seconds
     yield Judgement(
         "low_throughput",
         WARNING,
         window.requests_per_second < least if busy else quiet,
         f"{window.requests_per_second:.1f} requests/s while there was work, less than {least:g} "
-        f"({limits.low_throughput_percent:g} % of rate_limit_rps) with {config.batch.parallel_workers} workers at "
+        f"({limits.low_throughput_percent:g} % of {within_reach:g}) with {workers} workers at "
         f"{window.request_time_mean_seconds:.2f} s a request",
         window.run_id,
     )

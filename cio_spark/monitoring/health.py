@@ -46,6 +46,14 @@ class Health:
         """Exit status: 0 for healthy or without data, 8 for degraded and warning, 9 for critical."""
         return _EXIT.get(self.status, ExitStatus.SUCCESS)
 
+    def exit_status_from(self, severity: str) -> ExitStatus:
+        """Return the exit status if nothing milder than a severity counts.
+
+        Args:
+            severity: critical or warning.
+        """
+        return ExitStatus.SUCCESS if severity == CRITICAL and self.status != CRITICAL else self.exit_status
+
 
 def status_of(observed: Observed, still_open: Sequence[AlertEvent], error_threshold_percent: float) -> str:
     """Return the status of a sync; open alerts decide it first, because they count even without recent data.

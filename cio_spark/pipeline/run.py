@@ -131,6 +131,7 @@ def run_sync(
                 )
                 took = run.clock.monotonic() - began
                 waves = cut_waves(config, work, staging, run.slots, surveyed_seconds=took)
+                staging.finish()
             deliver_waves(run, work, waves)
             delivery = close_books(run, work, waves, run.claim.lost)
             staging.drop()

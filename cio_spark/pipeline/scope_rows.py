@@ -76,13 +76,13 @@ def record_id_of(config: SyncConfig, rows: DataFrame) -> Column:
 
 
 def rows_of_keys(config: SyncConfig, snapshot: Snapshot, keys: Keys, staging: Staging) -> Snapshot:
-    """Read the source rows of the keys once, and return them as a source that stays the same.
+    """Stage the source rows of the keys, and return them as a source that stays the same.
 
     Args:
         config: configuration of the sync.
         snapshot: the pinned source.
         keys: the keys that the run looks at.
-        staging: table for the rows if they are many.
+        staging: table for the rows.
     """
     rows = keys.keep(snapshot.rows, record_id_of(config, snapshot.rows))
     if keys.count:

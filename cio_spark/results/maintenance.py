@@ -20,12 +20,13 @@ from cio_spark.results.old_row_deletion import (
     drop_old_statuses,
     drop_settled_letters,
 )
+from cio_spark.results.staging import STAGED
 from cio_spark.results.tables import Tables
 from cio_spark.schemas import TABLES
 from cio_spark.spark.conf import temporary_settings
 from cio_spark.spark.sql import quoted
 
-_STAGING = re.compile(r"^staging_(?P<run>[0-9a-z]{26})_(rows|keys|records|waves)$")
+_STAGING = re.compile(rf"^staging_(?P<run>[0-9a-z]{{26}})_({'|'.join(STAGED)})$")
 
 
 MAINTENANCE_COMMENT = "cio_spark maintain"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection
+from pathlib import Path
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -14,7 +15,10 @@ from pyspark.sql import functions as F
 from cio_spark.results.rows_in_memory import rows_in_memory
 from cio_spark.results.staged_columns import columns_as_they_were, columns_to_stage
 from cio_spark.results.tables import Tables, holds_delta
+from cio_spark.spark.helper_thread import HelperThread
 
+STAGED = ("rows", "keys", "hashes", "records", "waves")
+"""What a run may stage; the name of each table ends with it."""
 # Every task writes a file of each wave, so there are at most this many tasks for each slot
 _TASKS_PER_SLOT = 8
 # The hash must differ from those of partitions and lanes, or the persons of a wave would share partitions and lanes
@@ -32,19 +36,35 @@ class Staging:
     def __init__(self, tables: Tables, run_id: str) -> None:
         self._tables = tables
         self._table = f"staging_{run_id.lower()}"
+        self._writing: HelperThread | None = None
 
     def stage(self, rows: DataFrame, used: Collection[str], *, expected: int | None = None) -> DataFrame:
-        """Read source rows once, and return them as rows that stay the same, in a table or, if they are few, in memory.
+        """Write source rows once, and return them as rows that stay the same.
+
+        A few rows are returned from memory, and written beside what the run does with them: see `finish`.
 
         Args:
             rows: the source's rows.
             used: names of the columns that the sync uses; for the others see `columns_as_they_were`.
-            expected: about how many rows there are, if the rows can be read again after the run has died; None if they
-                must be written.
+            expected: about how many rows there are; None if nobody knows.
         """
         placed = columns_to_stage(rows, used)
         kept = None if expected is None else rows_in_memory(placed, expected)
-        return columns_as_they_were(self._write(placed, "rows") if kept is None else kept)
+        if kept is None:
+            return columns_as_they_were(self._write(placed, "rows"))
+        self._writing = HelperThread(kept.sparkSession, lambda: self._save(kept, "rows"), "staging")
+        self._writing.start()
+        return columns_as_they_were(kept)
+
+    def finish(self) -> None:
+        """Wait until the rows are written: a run that recovers this one needs them if this one has sent something.
+
+        Raises:
+            Exception: they could not be written.
+        """
+        if self._writing is not None:
+            self._writing.wait()
+            self._writing.raise_error()
 
     def stage_keys(self, keys: DataFrame) -> DataFrame:
         """Write the keys that a run looks at once, and return them as a table."""
@@ -82,7 +102,13 @@ class Staging:
         return self._write(cut.coalesce(max(1, slots) * _TASKS_PER_SLOT), "waves", "wave")
 
     def _write(self, rows: DataFrame, what: str, *partitions: str) -> DataFrame:
-        table = f"{self._table}_{what}"
+        self._save(rows, what, *partitions)
+        folder = self._folder(what)
+        if folder is not None:
+            return self._tables.spark.read.format("delta").load(str(folder))
+        return self._tables.read(self._name(what))
+
+    def _save(self, rows: DataFrame, what: str, *partitions: str) -> None:
         writer = (
             rows.write.format("delta")
             .option("optimizeWrite", "false")
@@ -90,12 +116,17 @@ class Staging:
             .option("delta.dataSkippingNumIndexedCols", "0")
             .partitionBy(*partitions)
         )
-        folder = self._tables.folder(table)
+        folder = self._folder(what)
         if folder is not None:
             writer.save(str(folder))
-            return self._tables.spark.read.format("delta").load(str(folder))
-        writer.saveAsTable(self._tables.name(table))
-        return self._tables.read(table)
+        else:
+            writer.saveAsTable(self._tables.name(self._name(what)))
+
+    def _name(self, what: str) -> str:
+        return f"{self._table}_{what}"
+
+    def _folder(self, what: str) -> Path | None:
+        return self._tables.folder(self._name(what))
 
     def waves(self) -> DataFrame | None:
         """Return the records that the run has staged in waves; None if the run ended before it staged any."""
@@ -107,15 +138,16 @@ class Staging:
         return None if found is None else columns_as_they_were(found)
 
     def _found(self, what: str) -> DataFrame | None:
-        table = f"{self._table}_{what}"
-        folder = self._tables.folder(table)
+        folder = self._folder(what)
         if folder is not None:
             return self._tables.spark.read.format("delta").load(str(folder)) if holds_delta(folder) else None
-        return self._tables.read(table) if self._tables.exists(table) else None
+        return self._tables.read(self._name(what)) if self._tables.exists(self._name(what)) else None
 
     def drop(self) -> None:
         """Drop everything that was staged."""
-        for what in ("rows", "keys", "hashes", "records", "waves"):
+        if self._writing is not None:
+            self._writing.wait()
+        for what in STAGED:
             table = f"{self._table}_{what}"
             folder = self._tables.folder(table)
             if folder is not None:

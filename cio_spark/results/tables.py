@@ -18,7 +18,7 @@ from cio_spark.errors import TableError
 from cio_spark.results.catalog_entry import find_entry
 from cio_spark.schemas import TABLES, struct_of
 from cio_spark.spark.conf import keep_setting, read_setting
-from cio_spark.spark.delta_table import known_version, newest_version
+from cio_spark.spark.delta_table import never_had_rows, newest_version
 from cio_spark.spark.sql import identifier_parts, quoted
 from cio_spark.spark.versions import from_arrow
 
@@ -151,8 +151,8 @@ class Tables:
         return newest_version(self.spark, self.name(table))
 
     def is_untouched(self, table: str) -> bool:
-        """Tell whether a table certainly never had a row: its only commit created it. This runs no Spark job."""
-        return known_version(self.spark, self.name(table)) == 0
+        """Tell whether a table certainly never had a row: its only commit created it empty. This runs no Spark job."""
+        return never_had_rows(self.spark, self.name(table))
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
         """Read a table, at a version or at its newest version."""

@@ -72,6 +72,21 @@ def known_version(spark: SparkSession, name: str) -> int | None:
     return None if found is None else found.version
 
 
+def never_had_rows(spark: SparkSession, name: str) -> bool:
+    """Tell whether a table certainly never had a row, without a Spark job; a clone has its rows from its first commit.
+
+    Args:
+        spark: the session.
+        name: name of the table for SQL.
+    """
+    with contextlib.suppress(Exception):
+        snapshot = _snapshot(spark.table(name))
+        if snapshot is not None and int(snapshot.version()) == 0:
+            files = snapshot.numOfFilesIfKnown()  # from the checksum file of the commit
+            return bool(files.isDefined()) and int(files.get()) == 0
+    return False
+
+
 def table_id(spark: SparkSession, name: str) -> str:
     """Return the id of a Delta table; see `newest_version` for the arguments and errors."""
     found = _facts_of_log(spark.table(name))
@@ -87,12 +102,17 @@ def _facts_of_log(rows: DataFrame) -> DeltaFacts | None:
     a Spark job each time.
     """
     with contextlib.suppress(Exception):
-        inside: Any = rows
-        leaves = inside._jdf.queryExecution().analyzed().collectLeaves()
-        if leaves.size() == 1:
-            snapshot = leaves.head().relation().location().getSnapshot()
+        snapshot = _snapshot(rows)
+        if snapshot is not None:
             return DeltaFacts(int(snapshot.version()), str(snapshot.metadata().id()))
     return None
+
+
+def _snapshot(rows: DataFrame) -> Any:
+    """Return Delta's snapshot of the only table that rows come from; None if they come from several."""
+    inside: Any = rows
+    leaves = inside._jdf.queryExecution().analyzed().collectLeaves()
+    return leaves.head().relation().location().getSnapshot() if leaves.size() == 1 else None
 
 
 def read_commits(spark: SparkSession, name: str, after: int, until: int) -> list[Commit]:

@@ -265,3 +265,6 @@ def test_the_terminal_shows_what_the_views_hold(
     assert status == 8, said
     assert "no run since 2026-03-01 12:00 UTC, one is expected every 60 minutes" in said
     assert told == {"status": "warning", "open_alerts": 1}
+    told.clear()
+    status, said = run("monitor", "--fail-on", "critical")
+    assert (status, told) == (0, {"status": "warning", "open_alerts": 1}), said

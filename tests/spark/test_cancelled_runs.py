@@ -8,15 +8,21 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from pyspark.sql import Row, SparkSession
-from pyspark.sql import functions as F
-from sync_bench import Bench, order_rows, wait_for_messages
+from cancelled_runs import (
+    ONE_BY_ONE,
+    ROWS,
+    assert_nothing_is_sent_any_more,
+    assert_the_next_run_goes_on_at_once,
+    only_run,
+    when_it_sends,
+)
+from pyspark.sql import SparkSession
+from sync_bench import Bench, order_rows
 
 from cio_spark import results
 from cio_spark.clock import SystemClock
@@ -31,43 +37,6 @@ from cio_spark.standin import Fault
 pytestmark = pytest.mark.classic("jobs are cancelled through the Spark context")
 
 _groups = map("cell-{}".format, itertools.count())
-ROWS = 40
-ONE_BY_ONE: dict[str, Any] = {"batch": {"max_batch_size": 1, "parallel_workers": 2}}
-
-
-@contextmanager
-def when_it_sends(orders: Bench, act: Callable[[], None]) -> Iterator[None]:
-    """Do something when the run in the block is in the middle of its wave."""
-    orders.write_sql(order_rows(ROWS))
-    orders.api.script(Fault(latency_seconds=0.5))
-
-    def wait_and_act() -> None:
-        wait_for_messages(orders.api, 2)
-        act()
-
-    thread = threading.Thread(target=wait_and_act, daemon=True)
-    thread.start()
-    yield
-    thread.join()
-
-
-def only_run(orders: Bench) -> Row:
-    (run,) = orders.tables.read("sync_run_state").where(F.col("sync") == orders.name).collect()
-    return run
-
-
-def assert_nothing_is_sent_any_more(orders: Bench) -> None:
-    sent = orders.api.received.count()
-    SystemClock().sleep(1.5)  # three times the latency of a request: what was still at work would arrive
-    assert orders.api.received.count() == sent < ROWS
-
-
-def assert_the_next_run_goes_on_at_once(orders: Bench) -> None:
-    orders.api.clear_faults()
-    again = orders.run()
-    assert (again.exit_status, again.books.balanced) == (ExitStatus.SUCCESS, True)
-    assert again.books.delivery.accepted == ROWS
-    assert len(set(orders.api.received.message_ids())) == ROWS
 
 
 @pytest.fixture

@@ -92,6 +92,8 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
         ["explain", str(good), "--person", "nobody"],
         ["analyze", str(good)],
         ["monitor", str(good)],
+        ["setup", str(good)],
+        ["report", str(good), "--output", str(tmp_path / "report.html")],
         ["sync", str(waves)],
     ]
     process = run_commands(server, warehouse, *commands)
@@ -110,7 +112,8 @@ def test_commands_do_on_connect_what_they_do_elsewhere(
     # One invalid row is within the error threshold
     statuses = [int(status) for status in re.findall(r"exit status: (\d+)", said)]
     # The last run before `monitor` was the one with the bad expression, which is a critical alert
-    assert statuses == [0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 9, 143], said
+    assert statuses == [0, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 9, 0, 0, 143], said
+    assert "what was sent to Customer.io</title>" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "delivery.engine is rdd, which there is none of on Spark Connect" in said
     assert "payload.properties.set.n is not a value of one row" in said
     assert "DATATYPE_MISMATCH" in said

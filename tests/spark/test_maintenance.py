@@ -27,7 +27,8 @@ def test_old_history_goes_and_the_ledger_still_knows_every_record(people: Bench)
     assert len(people.statuses()) == 3
     now = SystemClock().now() + timedelta(days=2)
     # The staging of: an unknown run; a dead run of a retired sync; a run that the next run may recover; a living run
-    unknown, retired, dead, living = (f"staging_{'0' * 25}{number}_rows" for number in range(4))
+    stages = enumerate(("hashes", "rows", "rows", "keys"))
+    unknown, retired, dead, living = (f"staging_{'0' * 25}{number}_{what}" for number, what in stages)
     for name in (unknown, retired, dead, living):
         (people.warehouse / "maintained" / name).mkdir()
     claims = ((1, now - timedelta(days=30)), (2, now - timedelta(hours=2)), (3, now + timedelta(minutes=1)))

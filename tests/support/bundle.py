@@ -15,6 +15,13 @@ BUNDLE = ROOT / "databricks.yml"
 RESOURCES = sorted((ROOT / "resources").glob("*.yml"))
 TARGETS = ("dev", "staging", "prod")
 USER = "somebody@example.com"
+FOUR: dict[str, Any] = {
+    "catalog": "main",
+    "source_tables": ["main.shop.customers", "main.shop.orders"],
+    "notify": "data-team@example.com",
+    "service_principal": "00000000-0000-0000-0000-000000000000",
+}
+"""Values of the four variables, which users edit: whatever they write, these tests pass."""
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -48,7 +55,7 @@ def load_bundle(target: str, file_path: str = "/Workspace/files", **variables: s
     own = bundle.pop("targets")[target]
     # Only a workspace can answer a look-up by name
     values = {name: variable.get("default", "looked-up") for name, variable in bundle["variables"].items()}
-    values.update({**own.pop("variables", {}), **variables})
+    values.update({**FOUR, **own.pop("variables", {}), **variables})
     del bundle["variables"], bundle["include"], own["mode"]
     own.pop("default", None)
     for path in RESOURCES:

@@ -82,8 +82,9 @@ def test_a_job_has_tags_limits_a_queue_and_somebody_to_tell(key: str) -> None:
     assert job["max_concurrent_runs"] == 1
     assert job["queue"] == {"enabled": True}
     assert job["email_notifications"]["on_failure"] == ["data-team@example.com"]
-    longest = max(task.get("timeout_seconds", 0) for task in all_tasks(job))
-    assert job["timeout_seconds"] > longest
+    tries = [(task.get("timeout_seconds", 0), task.get("max_retries", 0)) for task in all_tasks(job)]
+    pauses = sum(task.get("min_retry_interval_millis", 0) / 1000 for task in all_tasks(job))
+    assert job["timeout_seconds"] > pauses + sum(seconds * (1 + retries) for seconds, retries in tries)
 
 
 @each_job

@@ -75,7 +75,9 @@ def test_every_command_is_a_target_of_the_makefile_with_variables_that_it_has() 
 
 
 def test_the_jobs_lint_build_the_site_and_run_all_kinds_of_tests() -> None:
-    assert {command.split()[1] for _, command in commands()} == {"lint", "docs", "test", "test-spark", "test-newest"}
+    assert {command.split()[1] for _, command in commands()} == {
+        *("lint", "docs", "package", "test", "test-spark", "test-newest")
+    }
 
 
 def test_spark_supports_python_in_every_pair() -> None:

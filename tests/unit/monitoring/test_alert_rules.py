@@ -23,7 +23,7 @@ def minutes(count: float) -> datetime:
     return NOON + timedelta(minutes=count)
 
 
-def config(call: str = "track", share_of_rate: float = 1.0, **monitoring: Any) -> SyncConfig:
+def config(call: str = "track", share_of_rate: float = 1.0, workers: int = 20, **monitoring: Any) -> SyncConfig:
     payload = {"call": call, "record_id": "id", "user_id": "id"}
     if call == "track":
         payload["event"] = "name"
@@ -33,6 +33,7 @@ def config(call: str = "track", share_of_rate: float = 1.0, **monitoring: Any) -
             "source": {"table": "t"},
             "payload": payload,
             "api": {"share_of_rate": share_of_rate},
+            "batch": {"rate_limit_rps": 60, "parallel_workers": workers},
             "monitoring": {"expected_every_minutes": 60, **monitoring},
         }
     )
@@ -74,7 +75,7 @@ def kinds(observed: Observed, **monitoring: Any) -> dict[str, str]:
 ILL = [
     ("high_error_rate", "critical", window(error_rate_percent=10.1)),
     ("slow_processing", "warning", window(max_processing_time_seconds=60.1)),
-    ("low_throughput", "warning", window(requests_per_second=29.9)),
+    ("low_throughput", "warning", window(requests_per_second=17.9)),
     ("books_not_balanced", "critical", newest(accounted_rows=999, balanced=False)),
     ("run_failed", "warning", newest(status="failed", exit_status=3, error="too many")),
     ("run_failed", "critical", newest(status="failed", exit_status=4, error="refused")),
@@ -159,13 +160,21 @@ def test_little_work_that_has_ended_resolves_what_it_shows_no_more_and_opens_not
     # a sync with a share of the rate is expected to use its share, and no more
     judged = {
         judgement.type: judgement
-        for judgement in judge_sync(window(requests_per_second=29.9), config(share_of_rate=0.5))
+        for judgement in judge_sync(window(requests_per_second=17.9), config(share_of_rate=0.5))
     }
     assert judged["low_throughput"].holds is False
     # a few seconds of work open no alert about throughput either
     short = window(busy_seconds=9.9)
     resolved = changes(judge_sync(short, config()), opened, sync="s", now=minutes(1))
     assert {event.type for event in resolved} == {event.type for event in opened}
+
+
+@pytest.mark.parametrize(
+    ("workers", "rate", "holds"), [(20, 17.9, True), (20, 18.0, False), (4, 4.7, True), (4, 4.8, False)]
+)
+def test_no_more_requests_are_expected_than_the_workers_can_send(workers: int, rate: float, *, holds: bool) -> None:
+    judged = judge_sync(window(requests_per_second=rate), config(workers=workers))
+    assert next(item.holds for item in judged if item.type == "low_throughput") is holds
 
 
 def test_one_failed_suppression_is_critical() -> None:
