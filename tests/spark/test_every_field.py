@@ -466,7 +466,9 @@ CASES: dict[str, Case] = {
     "monitoring.slow_batch_seconds": Case(
         alerts(max_processing_time_seconds=30.0), {"monitoring": {"slow_batch_seconds": 20.0}}
     ),
-    "monitoring.low_throughput_percent": Case(alerts(), {"monitoring": {"low_throughput_percent": 80.0}}),
+    "monitoring.low_throughput_percent": Case(
+        alerts(requests_per_second=10.0), {"monitoring": {"low_throughput_percent": 80.0}}
+    ),
     "monitoring.expected_every_minutes": Case(alerts(), {"monitoring": {"expected_every_minutes": 30}}),
     "monitoring.most_dead_letters": Case(alerts(), {"monitoring": {"most_dead_letters": 100}}),
     "monitoring.volume_change_percent": Case(alerts(), {"monitoring": {"volume_change_percent": 20.0}}),
