@@ -18,7 +18,7 @@ from cio_spark.results.tables import Tables, holds_delta
 from cio_spark.spark.helper_thread import HelperThread
 
 STAGED = ("rows", "keys", "hashes", "records", "waves")
-"""What a run may stage; the name of each table ends with it."""
+"""Lists what a run may stage; the name of each table ends with it."""
 # Every task writes a file of each wave, so there are at most this many tasks for each slot
 _TASKS_PER_SLOT = 8
 # The hash must differ from those of partitions and lanes, or the persons of a wave would share partitions and lanes
@@ -103,10 +103,7 @@ class Staging:
 
     def _write(self, rows: DataFrame, what: str, *partitions: str) -> DataFrame:
         self._save(rows, what, *partitions)
-        folder = self._folder(what)
-        if folder is not None:
-            return self._tables.spark.read.format("delta").load(str(folder))
-        return self._tables.read(self._name(what))
+        return self._read(what)
 
     def _save(self, rows: DataFrame, what: str, *partitions: str) -> None:
         writer = (
@@ -121,6 +118,12 @@ class Staging:
             writer.save(str(folder))
         else:
             writer.saveAsTable(self._tables.name(self._name(what)))
+
+    def _read(self, what: str) -> DataFrame:
+        folder = self._folder(what)
+        if folder is not None:
+            return self._tables.spark.read.format("delta").load(str(folder))
+        return self._tables.read(self._name(what))
 
     def _name(self, what: str) -> str:
         return f"{self._table}_{what}"
@@ -139,18 +142,16 @@ class Staging:
 
     def _found(self, what: str) -> DataFrame | None:
         folder = self._folder(what)
-        if folder is not None:
-            return self._tables.spark.read.format("delta").load(str(folder)) if holds_delta(folder) else None
-        return self._tables.read(self._name(what)) if self._tables.exists(self._name(what)) else None
+        is_there = self._tables.exists(self._name(what)) if folder is None else holds_delta(folder)
+        return self._read(what) if is_there else None
 
     def drop(self) -> None:
         """Drop everything that was staged."""
         if self._writing is not None:
             self._writing.wait()
         for what in STAGED:
-            table = f"{self._table}_{what}"
-            folder = self._tables.folder(table)
+            folder = self._folder(what)
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
             else:
-                self._tables.spark.sql(f"DROP TABLE IF EXISTS {self._tables.name(table)}")
+                self._tables.spark.sql(f"DROP TABLE IF EXISTS {self._tables.name(self._name(what))}")

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 from sync_bench import Bench, order_rows, wait_for_messages
 
 from cio_spark.clock import SystemClock
-from cio_spark.errors import ExitStatus
+from cio_spark.errors import ExitStatus, RunCancelledError
 from cio_spark.standin import Fault
 
 ROWS = 40
@@ -33,6 +34,21 @@ def when_it_sends(orders: Bench, act: Callable[[], object]) -> Iterator[None]:
     thread.start()
     yield
     thread.join()
+
+
+def cancel_while_it_sends(orders: Bench, cancel: Callable[[], object]) -> None:
+    """Cancel the Spark jobs of a run in the middle of its wave, and see that the run says so."""
+    with when_it_sends(orders, cancel), pytest.raises(RunCancelledError) as caught:
+        orders.run(**ONE_BY_ONE)
+    assert caught.value.exit_status is ExitStatus.CANCELLED_SIGTERM
+
+
+def assert_it_ended_as_cancelled(orders: Bench) -> None:
+    """See that a run whose jobs were cancelled has its end, sends nothing any more, and that the next run goes on."""
+    assert_nothing_is_sent_any_more(orders)
+    run = only_run(orders)
+    assert (run["status"], run["exit_status"], run["in_doubt"]) == ("cancelled", ExitStatus.CANCELLED_SIGTERM, ROWS)
+    assert_the_next_run_goes_on_at_once(orders)
 
 
 def only_run(orders: Bench) -> Row:
