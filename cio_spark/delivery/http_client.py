@@ -15,7 +15,8 @@ from cio_spark.config import ApiKey
 from cio_spark.delivery.deadline import Watchdog
 from cio_spark.delivery.exchange import Answer, Failure
 from cio_spark.delivery.http_connection import AbortHandle, abortable
-from cio_spark.delivery.refusal_reason import describe, describe_redirect, retry_after_seconds
+from cio_spark.delivery.refusal_reason import describe, describe_redirect
+from cio_spark.delivery.retry_after import retry_after_seconds
 from cio_spark.version import VERSION
 
 MAX_ANSWER_BYTES = 64 * 1024

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 MAX_REASON_CHARACTERS = 500
-MAX_RETRY_AFTER_SECONDS = 300.0
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9. -]{1,255}")
 
 _ESCAPE_SEQUENCES = re.compile(
@@ -54,28 +51,6 @@ def one_line(text: str) -> str:
     """Make foreign text safe to show on a terminal: one line, without sequences and characters that control it."""
     spaced = " ".join(_ESCAPE_SEQUENCES.sub("", text).split())
     return " ".join("".join(sign for sign in spaced if unicodedata.category(sign) not in _UNSEEN).split())
-
-
-def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """Return the wait that a Retry-After header asks for, at most 300 s.
-
-    Args:
-        header: seconds or an HTTP date (RFC 9110, section 10.2.3); None if there is no header.
-        now: current time, UTC.
-
-    Returns:
-        Seconds from now, 0 for a date in the past; None if there is no header that can be read.
-    """
-    text = (header or "").strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), MAX_RETRY_AFTER_SECONDS)
-    try:
-        until = parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=timezone.utc)
-    return min(max((until - now).total_seconds(), 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
 def _error_texts(body: bytes) -> list[str]:

@@ -37,7 +37,7 @@ from cio_spark.pipeline.checks import prepare_and_validate
 from cio_spark.pipeline.exit_status import decide_exit_status
 from cio_spark.pipeline.survey import plan_for
 from cio_spark.results import Tables, set_up_tables
-from cio_spark.runtime import environment
+from cio_spark.runtime import credentials, databricks
 from cio_spark.runtime.cancellation import Cancellation
 from cio_spark.standin import Fault, StandIn
 
@@ -281,12 +281,12 @@ def secrets_asked(_: World, config: SyncConfig) -> Any:
         secrets = Secrets()
 
     with pytest.MonkeyPatch.context() as patch:
-        for variable in (environment.KEY_VARIABLE, environment.WEBHOOK_VARIABLE):
+        for variable in (credentials.KEY_VARIABLE, credentials.WEBHOOK_VARIABLE):
             patch.delenv(variable, raising=False)
-        patch.setattr(environment, "_dbutils", Dbutils)
+        patch.setattr(databricks, "_dbutils", Dbutils)
         try:
-            environment.find_api_key(config)
-            environment.find_webhook(config)
+            credentials.find_api_key(config)
+            credentials.find_webhook(config)
         except ConfigurationError as error:
             asked.append(str(error))
     return asked

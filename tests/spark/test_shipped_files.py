@@ -21,7 +21,7 @@ from job_tasks import arguments_of, script_tasks
 from pyspark.sql import SparkSession
 from sync_bench import KEY
 
-from cio_spark.runtime import environment
+from cio_spark.runtime import databricks
 from cio_spark.standin import StandIn
 
 CATALOG, DATABASE = "spark_catalog", "shipped"
@@ -87,7 +87,7 @@ def deployment(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     dbutils = FakeDbutils()
-    monkeypatch.setattr(environment, "_dbutils", lambda: dbutils)
+    monkeypatch.setattr(databricks, "_dbutils", lambda: dbutils)
     for variable in ("CUSTOMERIO_API_KEY", "CIO_SPARK_WAREHOUSE", "CIO_SPARK_WEBHOOK_URL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.1")

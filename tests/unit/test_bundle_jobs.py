@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from cio_spark.cli import app
 from cio_spark.cli.sync_command import MAY_HAVE_SENT
 from cio_spark.config import load_configs
-from cio_spark.runtime import environment, read_parameters
+from cio_spark.runtime import databricks, read_parameters
 from cio_spark.task_attempt import TaskAttempt
 
 JOBS: dict[str, dict[str, Any]] = load_bundle("prod")["resources"]["jobs"]
@@ -182,7 +182,7 @@ def values_set_by(command: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
         kept[key] = value
 
     jobs = SimpleNamespace(taskValues=SimpleNamespace(set=keep))
-    monkeypatch.setattr(environment, "_dbutils", lambda: SimpleNamespace(jobs=jobs))
+    monkeypatch.setattr(databricks, "_dbutils", lambda: SimpleNamespace(jobs=jobs))
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.1")
     result = CliRunner().invoke(app, [command, str(ROOT / "conf" / "syncs"), "--only", "nobody"])
     assert result.exit_code == 2

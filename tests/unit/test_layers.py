@@ -194,7 +194,7 @@ def test_rdds_and_map_partitions_are_in_the_engine_only() -> None:
 
 def test_the_environment_and_dbutils_are_touched_by_the_runtime_only() -> None:
     assert places({"os.environ", "os.getenv"}, "calls") == {"runtime/environment.py"}
-    assert files_importing("pyspark.dbutils") == {"runtime/environment.py"}
+    assert files_importing("pyspark.dbutils") == {"runtime/databricks.py"}
 
 
 def test_nothing_prints() -> None:

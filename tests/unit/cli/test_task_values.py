@@ -15,7 +15,7 @@ from cio_spark.cli.selection import Selection
 from cio_spark.config import ApiKey, SyncConfig
 from cio_spark.errors import CioSparkError, ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
 from cio_spark.model import Books, DeliveryCounts, StateCounts
-from cio_spark.runtime import environment
+from cio_spark.runtime import databricks
 
 CONF = str(Path(__file__).parents[3] / "conf" / "syncs")
 
@@ -29,7 +29,7 @@ def values(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         kept[key] = value
 
     jobs = SimpleNamespace(taskValues=SimpleNamespace(set=keep))
-    monkeypatch.setattr(environment, "_dbutils", lambda: SimpleNamespace(jobs=jobs))
+    monkeypatch.setattr(databricks, "_dbutils", lambda: SimpleNamespace(jobs=jobs))
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.1")
     monkeypatch.setattr(runtime, "find_api_key", lambda _: ApiKey("key"))
     monkeypatch.setattr(Selection, "open_session", lambda _: SimpleNamespace(spark=None, warehouse=None))
@@ -115,7 +115,7 @@ def test_a_task_does_not_fail_because_its_values_are_refused(
         raise PermissionError("only in notebooks")
 
     jobs = SimpleNamespace(taskValues=SimpleNamespace(set=refuse))
-    monkeypatch.setattr(environment, "_dbutils", lambda: SimpleNamespace(jobs=jobs))
+    monkeypatch.setattr(databricks, "_dbutils", lambda: SimpleNamespace(jobs=jobs))
     assert runtime.set_task_values({"a": 1}) == "PermissionError"
     assert run_to(monkeypatch, {"customers": WELL, "orders": NEWS}) == 0
     assert values == {}

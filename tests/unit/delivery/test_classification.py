@@ -16,8 +16,9 @@ from hypothesis import given
 from cio_spark.clock import FakeClock
 from cio_spark.delivery.classification import ApiSign, Outcome, classify
 from cio_spark.delivery.exchange import Answer, Failure
-from cio_spark.delivery.refusal_reason import describe, retry_after_seconds
+from cio_spark.delivery.refusal_reason import describe
 from cio_spark.delivery.retry import RetryPolicy
+from cio_spark.delivery.retry_after import retry_after_seconds
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 

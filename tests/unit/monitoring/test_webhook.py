@@ -17,7 +17,7 @@ from cio_spark.config import SyncConfig, WebhookUrl
 from cio_spark.errors import ConfigurationError
 from cio_spark.monitoring import AlertEvent
 from cio_spark.monitoring.webhook import message_of, post, tell
-from cio_spark.runtime import environment
+from cio_spark.runtime import databricks
 
 SECRET = "https://hooks.example/services/T0/very-secret"
 URL = WebhookUrl(SECRET)
@@ -153,7 +153,7 @@ def test_task_values_are_set_where_there_are_tasks(monkeypatch: pytest.MonkeyPat
         class jobs:  # noqa: N801  as Databricks spells it
             taskValues = TaskValues()  # noqa: N815  as Databricks spells it
 
-    monkeypatch.setattr(environment, "_dbutils", Dbutils)
+    monkeypatch.setattr(databricks, "_dbutils", Dbutils)
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.0")
     runtime.set_task_values({"status": "critical", "open_alerts": 2})
     assert TaskValues.values == {"status": "critical", "open_alerts": 2}

@@ -10,7 +10,7 @@ import pytest
 from cio_spark import load_config
 from cio_spark.cli.selection import Selection
 from cio_spark.errors import ConfigurationError
-from cio_spark.runtime import WidgetSettings, environment, read_parameters, read_widgets
+from cio_spark.runtime import WidgetSettings, databricks, read_parameters, read_widgets
 
 SYNC = """
 sync: {name: orders}
@@ -43,7 +43,7 @@ class FakeWidgets:
 
 
 def widgets(monkeypatch: pytest.MonkeyPatch, values: dict[str, str], *, on_databricks: bool = True) -> None:
-    monkeypatch.setattr(environment, "_dbutils", lambda: SimpleNamespace(widgets=FakeWidgets(values)))
+    monkeypatch.setattr(databricks, "_dbutils", lambda: SimpleNamespace(widgets=FakeWidgets(values)))
     if on_databricks:
         monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.1")
 
