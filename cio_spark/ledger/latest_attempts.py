@@ -9,6 +9,9 @@ from cio_spark.fold import ACCEPTED, ALL_ROWS, ATTEMPTED, newest_run_id, newest_
 from cio_spark.ids import TIME_CHARACTERS
 from cio_spark.schemas import RECORD_KEY_SQL
 
+SENT_COLUMNS = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
+"""Names the columns of `record_status` that say what was sent of a record."""
+
 
 def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame | None = None) -> DataFrame:
     """Return one row for each record that earlier runs wrote.
@@ -51,6 +54,22 @@ def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame
 def replayable(dead_letters: DataFrame) -> DataFrame:
     """Keep the letters that can be replayed; without its payload none can, so the next run sends its record again."""
     return dead_letters.where("payload IS NOT NULL AND message_id IS NOT NULL")
+
+
+def newest_accepted(record_status: DataFrame) -> DataFrame:
+    """Return the newest accepted row of each record that has one.
+
+    Args:
+        record_status: rows of one sync.
+
+    Returns:
+        `key` and `accepted`: STRUCT<record_id, person_key, message_id, payload_hash, payload_bytes>.
+    """
+    return (
+        record_status.where(F.col("status") == "accepted")
+        .groupBy(F.expr(RECORD_KEY_SQL).alias("key"))
+        .agg(F.max_by(F.struct(*SENT_COLUMNS), F.col("run_id")).alias("accepted"))
+    )
 
 
 def accepted_persons(record_status: DataFrame, sync: str) -> DataFrame:

@@ -56,12 +56,13 @@ def add_message_id(records: DataFrame, sync: str) -> DataFrame:
 
     After the payload comes a comma, which `payload_bytes` does not count; `delivery.records.PreparedRow` explains it.
 
-    Records that validation refused are never sent, so they get no id and lose their payload. Records that already have
-    a `message_id`, as in a replay, keep it.
+    Records that validation refused are never sent, so they get no id and lose their payload. A record keeps an id that
+    it has already: a replay sends letters under the ids that they had, and a version whose last attempt failed goes
+    again under the id of that attempt.
 
     Args:
         records: classified records with `occurred_at`, `record_id`, `payload`, `payload_hash`, `payload_bytes`,
-            `accepted_message_id`, `error_code`.
+            `accepted_message_id`, `error_code`; and `message_id`, where there are records that keep one.
         sync: name of the sync.
     """
     valid = F.col("error_code").isNull()
@@ -71,8 +72,9 @@ def add_message_id(records: DataFrame, sync: str) -> DataFrame:
         F.lit(b'{"messageId":"'), F.col("message_id").cast("binary"), F.lit(b'",'), behind_the_brace, F.lit(b",")
     ).cast("string")
     size = F.col("payload_bytes") + F.when(valid, MESSAGE_ID_BYTES).otherwise(0)
-    # A replayed record keeps its id
-    made = F.col("message_id") if "message_id" in records.columns else message_id(sync)
+    made = message_id(sync)
+    if "message_id" in records.columns:
+        made = F.coalesce("message_id", made)
     return (
         records.withColumn("message_id", F.when(valid, made))
         .withColumn("payload", F.when(valid, spliced))

@@ -34,7 +34,7 @@ def classify_records(
     hold: Collection[str],
     accepted_persons: DataFrame | None = None,
 ) -> DataFrame:
-    """Add `state`, `retried` and `accepted_message_id`.
+    """Add `state`, `retried`, `accepted_message_id` and `message_id`.
 
     Args:
         records: validated records, one per record id.
@@ -47,7 +47,8 @@ def classify_records(
 
     Returns:
         The records with one of the states new, changed, again, invalid, unchanged, changed_ignored, held. `retried` is
-        true for valid records that were refused before with the same payload and are tried again.
+        true for valid records that were refused before with the same payload and are tried again. `message_id` is the
+        id under which the newest attempt sent this very payload; null if that attempt sent another one, or none did.
     """
     joined = records.withColumn("key", F.expr(RECORD_KEY_SQL)).join(tried, "key", "left")
     same_as_last = F.col("last_hash") == F.col("payload_hash")
@@ -71,6 +72,9 @@ def classify_records(
         .when(F.col("last_status").isNotNull(), "again")
         .otherwise("new")
     )
-    classified = joined.withColumn("state", state).withColumn("retried", held & (F.col("state") == "again"))
+    # Computed again, the id could differ: a run that was taken over may have recorded an acceptance since
+    kept_id = F.when(F.col("attempted_hash") == F.col("payload_hash"), F.col("attempted_message_id"))
+    classified = joined.withColumns({"state": state, "message_id": kept_id})
+    classified = classified.withColumn("retried", held & (F.col("state") == "again"))
     ours = {*tried.columns, "accepted_person"} - {"accepted_message_id"}
     return classified.drop(*ours)

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from cio_spark import results
 from cio_spark.config import SyncConfig
 from cio_spark.model import Books, DeliveryCounts
-from cio_spark.pipeline.progression import Progression
 from cio_spark.pipeline.recovery_of_dead_runs import configuration_of, write_dead_letters, write_in_doubt
 from cio_spark.pipeline.run_context import RunContext
 from cio_spark.pipeline.survey import SurveyResult
 from cio_spark.pipeline.waves import Wave
+from cio_spark.pipeline.waves_done import WavesDone
 from cio_spark.results import LostRun, Tables
 
 
@@ -27,32 +27,32 @@ def close_books(
         waves: the waves into which the records were cut.
         lost: earlier runs that this run has recovered.
     """
-    config, tables, claim, progression = run.config, run.tables, run.claim, run.progression
+    config, tables, claim, waves_done = run.config, run.tables, run.claim, run.waves_done
     with run.phases.phase("books"):
         delivery = _read_back(
             config,
             tables,
             claim.run_id,
             lost,
-            started=progression.started > 0,
-            delivered=progression.committed > 0,
+            started=waves_done.started > 0,
+            delivered=waves_done.committed > 0,
         )
         if delivery.invalid + delivery.rejected + delivery.failed:
             write_dead_letters(config, tables, claim.run_id, work.records)
-        if progression.in_doubt:
-            write_in_doubt(config, tables, claim.run_id, waves[progression.started - 1].records)
+        if waves_done.in_doubt:
+            write_in_doubt(config, tables, claim.run_id, waves[waves_done.started - 1].records)
     return delivery
 
 
-def make_books(work: SurveyResult, delivery: DeliveryCounts, progression: Progression) -> Books:
+def make_books(work: SurveyResult, delivery: DeliveryCounts, waves_done: WavesDone) -> Books:
     """Combine the counts of a run into its books.
 
     Args:
         work: the records that the run had to deliver, and their counts.
         delivery: counts of the rows that the run has persisted.
-        progression: how far the run's waves got.
+        waves_done: how far the run's waves got.
     """
-    return Books(work.counts, delivery, progression.not_started, progression.in_doubt, progression.evaluated_again)
+    return Books(work.counts, delivery, waves_done.not_started, waves_done.in_doubt, waves_done.evaluated_again)
 
 
 def _read_back(

@@ -16,17 +16,20 @@ from pyspark.sql import functions as F
 
 from cio_spark import ledger, results, source
 from cio_spark.config import SyncConfig
+from cio_spark.errors import RunCancelledError
 from cio_spark.pipeline.checks import prepare_and_validate, try_on_rows
 from cio_spark.pipeline.known_records import dead_letters_awaiting_replay, failed_wait_for_replay, held_statuses
 from cio_spark.results import LostRun, Staging, Tables
 from cio_spark.schemas import RECORD_KEY_SQL
+from cio_spark.spark.failures import explain_failure
 from cio_spark.spark.fixed_settings import fix_settings
 
 
 def write_in_doubt(config: SyncConfig, tables: Tables, run_id: str, deliverable: DataFrame) -> None:
     """Append `in_doubt` rows for records that a run may have sent but never recorded.
 
-    Only records of which an earlier version was accepted get a row; the others are pending without it.
+    Only records of which an earlier version was accepted get a row; the others are pending without it. Invalid records
+    were not sent.
 
     Args:
         config: configuration of the sync.
@@ -34,15 +37,18 @@ def write_in_doubt(config: SyncConfig, tables: Tables, run_id: str, deliverable:
         run_id: id of the run.
         deliverable: the classified records that the run was about to send.
     """
-    sent = ledger.add_message_id(deliverable.where(F.col("accepted_message_id").isNotNull()), config.sync.name)
-    results.append_in_doubt(tables, sent, run_id=run_id, sync=config.sync.name, operation_type=config.operation_type)
+    sent = deliverable.where(F.col("accepted_message_id").isNotNull() & F.col("error_code").isNull())
+    with_ids = ledger.add_message_id(sent, config.sync.name)
+    results.append_in_doubt(
+        tables, with_ids, run_id=run_id, sync=config.sync.name, operation_type=config.operation_type
+    )
 
 
 def recover_lost_run(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
     """Recover a run whose process is gone, from its staging or from the source version that it had pinned.
 
-    If its records cannot be computed again (the version was vacuumed, an expression fails), no row is appended: those
-    records keep the status that `record_status` has for them.
+    A run stages what it sends in another version than before. If nothing is staged, and the records cannot be computed
+    again (the version was vacuumed, an expression fails), no row is needed: the records had never been sent before.
 
     Args:
         config: present configuration of the sync, used if the run's own configuration cannot be read.
@@ -60,17 +66,18 @@ def recover_lost_run(config: SyncConfig, tables: Tables, lost: LostRun) -> None:
 
 def _recover_as(then: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> None:
     """Recover a lost run with the configuration that it had."""
-    dead = results.has_dead(tables, lost.run_id, then.sync.name)
+    sync = then.sync.name
+    dead = results.has_dead(tables, lost.run_id, sync)
     if then.on_change != "send" and not dead:
         staging.drop()  # an accepted record is never sent in another version, so no record can be in doubt
         return
     deliverable = staging.waves()
     if deliverable is not None:
-        in_doubt: DataFrame | None = _unwritten_wave(tables, lost, then.sync.name, deliverable)
+        in_doubt: DataFrame | None = _unwritten_wave(tables, lost, sync, deliverable)
         deliverable = deliverable.drop("wave")
     else:
         deliverable = surveyed(then, tables, lost, staging)
-        in_doubt = None if results.has_committed_statuses(tables, lost.run_id, then.sync.name) else deliverable
+        in_doubt = None if results.has_committed_statuses(tables, lost.run_id, sync) else deliverable
     if in_doubt is not None and then.on_change == "send":
         write_in_doubt(then, tables, lost.run_id, in_doubt)
     if deliverable is not None and dead:
@@ -113,10 +120,18 @@ def configuration_of(lost: LostRun) -> SyncConfig | None:
 
 
 def surveyed(config: SyncConfig, tables: Tables, lost: LostRun, staging: Staging) -> DataFrame | None:
-    """Return the records that the run was about to send, computed again from its rows; None if that is impossible."""
+    """Return the records that the run was about to send; None if that is impossible.
+
+    They are read from the run's staging if it wrote them there, and are else computed again from the rows that it saw.
+    """
+    kept = staging.records()
+    if kept is not None:
+        return kept
     try:
         records = _records_again(config, tables, lost, staging)
-    except Exception:  # e.g. the version was vacuumed, a column was dropped, an expression fails
+    except Exception as error:  # e.g. the version was vacuumed, a column was dropped, an expression fails
+        if isinstance(explain_failure(error, {}), RunCancelledError):
+            raise
         return None
     if records is None:
         return None

@@ -14,13 +14,12 @@ from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
 from cio_spark.ids import TIME_CHARACTERS
+from cio_spark.ledger import SENT_COLUMNS
 from cio_spark.pipeline.recovery_of_dead_runs import configuration_of, surveyed
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
 from cio_spark.schemas import RECORD_KEY_SQL, WAS_SENT_SQL
 from cio_spark.spark.fixed_settings import fix_settings
-
-_SENT = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
 
 
 def register_and_recover_take_over(
@@ -67,36 +66,52 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
     sync = then.sync.name
     statuses = tables.read("record_status", tables.version("record_status")).where(F.col("sync") == sync)
     keyed = statuses.withColumn("key", F.expr(RECORD_KEY_SQL))
-    mine = F.col("run_id") == F.lit(taken_over)
-    later = (
-        keyed.where((F.col("run_id") > F.lit(taken_over)) & (F.col("status") == "accepted"))
-        .groupBy("key")
-        .agg(F.max_by(F.struct(*_SENT), F.col("run_id")).alias("later"))
-    )
+    mine = (F.col("run_id") == F.lit(taken_over)) & ~F.coalesce(F.col("error_code") == results.IN_DOUBT, F.lit(False))
+    newer_runs = statuses.where(F.col("run_id") > F.lit(taken_over))
+    later = ledger.newest_accepted(newer_runs).withColumnRenamed("accepted", "later")
     of_wave = F.col("batch_id").contains(f"-{taken_over}-w{lost.taken_over_wave}-p")
-    written = keyed.where(mine & F.expr(WAS_SENT_SQL) & of_wave).select("key", *_SENT, "attempted_at")
+    written = keyed.where(mine & F.expr(WAS_SENT_SQL) & of_wave).select("key", *SENT_COLUMNS, "attempted_at", "status")
     sent = _unwritten(then, tables, lost, keyed.where(mine)) if written.isEmpty() else written
     if sent is None:  # the sent records are unknown: every record accepted since may have been overwritten
-        in_doubt = later.select("later.*")
+        in_doubt = _under_another_id(later.select("later.*"))
     else:
         other = F.col("later.payload_hash") != F.col("payload_hash")
-        in_doubt = sent.join(later, "key").where(other).select(*_SENT)
+        in_doubt = sent.join(later, "key").where(other).select(*SENT_COLUMNS)
         if then.call.overwrites_state:
             beside = _sent_beside(then, tables, taken_over, sent)
             newer = later.select("later.*").withColumnRenamed("record_id", "later_id").join(beside, "person_key")
             is_newer = (F.substring("message_id", 1, TIME_CHARACTERS) >= F.col("time")) & (
                 F.col("later_id") != F.col("beside_id")
             )
-            of_persons = newer.where(is_newer).withColumnRenamed("later_id", "record_id").select(*_SENT)
+            overwritten = newer.where(is_newer).withColumnRenamed("later_id", "record_id").select(*SENT_COLUMNS)
+            unfinished = _of_unfinished_persons(written, newer_runs).join(later, "key", "left_anti")
             # One row for each record is enough; the row of the version that the wave sent goes first
-            in_doubt = in_doubt.unionByName(of_persons.join(in_doubt, "record_id", "left_anti").distinct())
-    results.append_in_doubt(
-        tables,
-        in_doubt.withColumn("error_code", F.lit(None).cast("string")),
-        run_id=lost.run_id,
-        sync=sync,
-        operation_type=then.operation_type,
+            for more in (_under_another_id(overwritten), unfinished.select(*SENT_COLUMNS)):
+                in_doubt = in_doubt.unionByName(more.join(in_doubt, "record_id", "left_anti").distinct())
+    results.append_in_doubt(tables, in_doubt, run_id=lost.run_id, sync=sync, operation_type=then.operation_type)
+
+
+def _under_another_id(accepted: DataFrame) -> DataFrame:
+    """Forget the ids of accepted records: under them, Customer.io could take what is sent again for duplicates."""
+    return accepted.withColumn("message_id", F.lit(None).cast("string"))
+
+
+def _of_unfinished_persons(written: DataFrame, newer_runs: DataFrame) -> DataFrame:
+    """Return what the wave had accepted of persons whose records a later run has sent in part only.
+
+    The later run did not know of the acceptances, so it began again with the oldest records of the person, and the
+    next run goes on where it ended. What the wave had accepted would then be older than what it overwrites.
+
+    Args:
+        written: rows of the wave.
+        newer_runs: rows of `record_status` of later runs.
+    """
+    newest = newer_runs.groupBy(F.expr(RECORD_KEY_SQL)).agg(
+        F.max_by(F.struct("person_key", "status"), F.col("run_id")).alias("newest")
     )
+    unsent = newest.where(F.col("newest.status").isin("failed", "not_attempted"))
+    persons = unsent.select("newest.person_key").distinct()
+    return written.where(F.col("status") == "accepted").join(persons, "person_key", "left_semi")
 
 
 def _unwritten(config: SyncConfig, tables: Tables, lost: LostRun, written: DataFrame) -> DataFrame | None:
@@ -107,7 +122,7 @@ def _unwritten(config: SyncConfig, tables: Tables, lost: LostRun, written: DataF
         return None
     keyed = deliverable.where(F.col("error_code").isNull()).withColumn("key", F.expr(RECORD_KEY_SQL))
     unwritten = keyed.join(written.select("key"), "key", "left_anti")
-    sent = ledger.add_message_id(unwritten, config.sync.name).select("key", *_SENT)
+    sent = ledger.add_message_id(unwritten, config.sync.name).select("key", *SENT_COLUMNS)
     return sent.withColumn("attempted_at", F.lit(None).cast("timestamp"))
 
 

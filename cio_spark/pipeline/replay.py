@@ -121,7 +121,7 @@ def replay_sync(
             delivery = close_books(run, work, waves)
             staging.drop()
         counts = work.counts
-        books = make_books(work, delivery, run.progression)
+        books = make_books(work, delivery, run.waves_done)
         exit_status, message = decide_exit_status(config, books, run.cancellation)
         if exit_status is ExitStatus.SUCCESS and counts.held + counts.superseded:
             message = (

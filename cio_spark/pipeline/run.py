@@ -135,7 +135,7 @@ def run_sync(
             deliver_waves(run, work, waves)
             delivery = close_books(run, work, waves, run.claim.lost)
             staging.drop()
-        books = make_books(work, delivery, run.progression)
+        books = make_books(work, delivery, run.waves_done)
         exit_status, message = decide_exit_status(config, books, run.cancellation)
         plan = work.plan if delivery.persisted else None
         return finish_run(run, books, exit_status, message, plan, ledger_version)

@@ -23,11 +23,11 @@ from cio_spark.pipeline.changed_bytes import reasons_for_changed_bytes
 from cio_spark.pipeline.earlier_try import wait_for_earlier_try
 from cio_spark.pipeline.phases import Phases, explain_spark_failures
 from cio_spark.pipeline.progress import NullProgress, Progress
-from cio_spark.pipeline.progression import Progression
 from cio_spark.pipeline.retry_guard import check_earlier_tries
 from cio_spark.pipeline.run_lease import RunLease
 from cio_spark.pipeline.run_log import RunLog
 from cio_spark.pipeline.scope import RunScope, choose_scope
+from cio_spark.pipeline.waves_done import WavesDone
 from cio_spark.pipeline.workspace_guard import check_address
 from cio_spark.results import ClaimOpening, Tables
 from cio_spark.runtime.cancellation import Cancellation
@@ -73,7 +73,7 @@ class RunContext:
         slots: task slots of the session.
         phases: seconds by phase.
         log: writes the log events of the run.
-        progression: how far the waves got.
+        waves_done: how far the waves got.
         claim: claim of the run; set by `claim_sync`.
         lease: renews the claim; set by `claim_sync`.
         notes: why this run writes other bytes than the last one, one sentence each; set by `claim_sync`.
@@ -122,7 +122,7 @@ class RunContext:
         except CioSparkError as error:
             self.log.not_started(error)
             raise
-        self.progression = Progression()
+        self.waves_done = WavesDone()
         self._claimant = results.Claimant(
             owner=runtime.owner(ends_with_process=engine.ends_with_process(spark)),
             owner_is_dead=runtime.owner_is_dead,
@@ -289,7 +289,7 @@ class RunContext:
             with explain_spark_failures(self.config), self.lease:
                 yield
         except CioSparkError as error:
-            if self.progression.started and error.exit_status is ExitStatus.CONFIGURATION_ERROR:
+            if self.waves_done.started and error.exit_status is ExitStatus.CONFIGURATION_ERROR:
                 raise RunInterruptedError(
                     f"{error}; the run had begun to send: the next run recovers it, and goes on from there"
                 ) from None

@@ -84,8 +84,8 @@ class _Failure:
     def books(self) -> Books | None:
         if self._work is None:
             return None
-        progression = self._run.progression
-        return Books(self._work.counts, self._delivery, progression.not_started, progression.in_doubt)
+        waves_done = self._run.waves_done
+        return Books(self._work.counts, self._delivery, waves_done.not_started, waves_done.in_doubt)
 
     @property
     def exit_status(self) -> ExitStatus:
@@ -97,7 +97,7 @@ class _Failure:
 
     @property
     def outcome(self) -> str:
-        if self._run.progression.may_still_send:
+        if self._run.waves_done.may_still_send:
             return _STILL_SENDS
         if isinstance(self.error, CioSparkError):
             return str(self.error)
@@ -112,10 +112,10 @@ class _Failure:
             if run.has_end or not run.has_open_claim() or not run.claim.is_claimed:
                 return
             self.is_logged = True
-            if not run.progression.started and self._staging is not None:
+            if not run.waves_done.started and self._staging is not None:
                 with contextlib.suppress(Exception):  # else the next run recovers this one, and needs the staged rows
                     self._staging.drop()
-            if run.progression.may_still_send:
+            if run.waves_done.may_still_send:
                 return
             if run.is_ending and self._has_end():
                 return
@@ -135,16 +135,16 @@ class _Failure:
 
     def _count(self) -> None:
         """Count the rows of the run; an interrupted wave may have been committed."""
-        run, progression = self._run, self._run.progression
-        if progression.started and not self._delivery.persisted:
+        run, waves_done = self._run, self._run.waves_done
+        if waves_done.started and not self._delivery.persisted:
             with contextlib.suppress(Exception):
                 self._delivery = results.count_statuses(run.tables, run.claim.run_id, run.config.sync.name)
-                progression.find_commit(self._delivery.persisted)
+                waves_done.find_commit(self._delivery.persisted)
 
     def _find_take_over(self) -> None:
         """Look whether another run has taken the sync over, and register what was sent beside it."""
-        run, wave = self._run, self._run.progression.unchecked_wave
-        if run.progression.started and not isinstance(self.error, SyncTakenOverError):
+        run, wave = self._run, self._run.waves_done.unchecked_wave
+        if run.waves_done.started and not isinstance(self.error, SyncTakenOverError):
             try:
                 results.check_claim(run.tables, run.claim, wave)
             except SyncTakenOverError as taken_over:
@@ -168,7 +168,7 @@ class _Failure:
             self.outcome,
             self.books,
             # Set only if nothing was sent: a run whose end has no delivery time is recovered by the next run
-            delivery_seconds=None if run.progression.started else 0.0,
+            delivery_seconds=None if run.waves_done.started else 0.0,
             scope=run.scope_choice,
         )
         return replace(end, status="taken_over") if isinstance(self.error, SyncTakenOverError) else end

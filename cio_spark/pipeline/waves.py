@@ -69,9 +69,12 @@ def cut_waves(
 ) -> list[Wave]:
     """Cut the records into one wave, or stage them in several; records that were refused before get their own wave.
 
-    A single wave is normally not staged: its Spark job reads the source again and sends the records. If the survey took
-    more than `MOST_OF_LEASE_UNSTAGED` of a lease, that reading could use up the time in which the wave may send, so the
-    wave is staged too, unless the survey has written its records already.
+    A single wave is staged in two cases only, because its Spark job can else read the rows again and send the records:
+
+    * It sends records that an earlier run may have sent in another version. If this run dies, the next one must find
+      them, and the version of the source that this run has read may be gone by then.
+    * The survey took more than `MOST_OF_LEASE_UNSTAGED` of a lease. To read the rows again could then use up the time
+      in which the wave may send.
 
     Args:
         config: configuration of the sync.
@@ -88,8 +91,12 @@ def cut_waves(
         rows = counts.to_send + (counts.invalid or 0)
         if not rows:
             return []
-        if work.is_staged or surveyed_seconds <= MOST_OF_LEASE_UNSTAGED * delivery.lease_seconds:
+        needs_staging = (counts.changed + counts.again > 0 and not staging.has_rows) or (
+            surveyed_seconds > MOST_OF_LEASE_UNSTAGED * delivery.lease_seconds
+        )
+        if work.is_staged or not needs_staging:
             return [Wave(0, work.deliverable, rows, work.plan)]
+        return [Wave(0, staging.stage_records(work.deliverable), rows, work.plan)]
     staged = staging.stage_waves(work.deliverable, number, slots=slots.count, retries_apart=counts.retried > 0)
     cut = staged.groupBy("wave").agg(
         F.count(F.lit(1)).alias("rows"),
@@ -114,7 +121,7 @@ def deliver_waves(run: RunContext, work: SurveyResult, waves: Sequence[Wave]) ->
     Args:
         run: the run. Its cancellation is checked before each wave, and during a wave with the grace time. Its lease
             checks before every try of a wave, and after every wave, that no other run has taken the sync over. Its
-            progression is updated, and is correct also if this function raises.
+            waves_done is updated, and is correct also if this function raises.
         work: the records to deliver, and their counts.
         waves: the waves; may be empty.
 
@@ -129,7 +136,7 @@ def deliver_waves(run: RunContext, work: SurveyResult, waves: Sequence[Wave]) ->
 
 
 def _deliver_all(run: RunContext, waves: Sequence[Wave]) -> None:
-    config, progression, run_id = run.config, run.progression, run.claim.run_id
+    config, waves_done, run_id = run.config, run.waves_done, run.claim.run_id
     expected = 0
     request_seconds = 0.0
     meter = ProgressMeter(run.clock, sum(wave.rows for wave in waves))
@@ -144,7 +151,7 @@ def _deliver_all(run: RunContext, waves: Sequence[Wave]) -> None:
             except SyncTakenOverError:
                 raise
             except Exception:
-                if progression.may_still_send:
+                if waves_done.may_still_send:
                     raise
                 # The commit may have succeeded in spite of the exception. Who has cancelled the caller's job group may
                 # have cancelled its future jobs too
@@ -154,21 +161,21 @@ def _deliver_all(run: RunContext, waves: Sequence[Wave]) -> None:
                         if run.cancellation.requested:
                             return
                         raise
-            progression.commit_wave(wave.rows)
+            waves_done.commit_wave(wave.rows)
             run.log.wave_committed(wave.number)
             run.lease.check(wave.number)
-            progression.unchecked_wave = None
+            waves_done.unchecked_wave = None
             if len(waves) > 1:
                 counts = results.count_statuses(run.tables, run_id, config.sync.name)
                 run.log.counted(counts)
                 if counts.persisted != expected or _says_stop(config, counts):
                     return
                 request_seconds = counts.request_seconds / counts.requests if counts.requests else 0.0
-            if progression.evaluated_again:
+            if waves_done.evaluated_again:
                 return  # the next wave would be sent twice, too
     finally:
-        progression.in_doubt = sum(wave.rows for wave in waves[progression.committed : progression.started])
-        progression.not_started = sum(wave.rows for wave in waves[progression.started :])
+        waves_done.in_doubt = sum(wave.rows for wave in waves[waves_done.committed : waves_done.started])
+        waves_done.not_started = sum(wave.rows for wave in waves[waves_done.started :])
 
 
 def _says_stop(config: SyncConfig, counts: DeliveryCounts) -> bool:
@@ -191,7 +198,7 @@ def _deliver(run: RunContext, wave: Wave, request_seconds: float, meter: Progres
         meter: computes the progress of the run.
         done_before: records of the waves before it.
     """
-    config, progression = run.config, run.progression
+    config, waves_done = run.config, run.waves_done
     records = ledger.add_message_id(wave.records, config.sync.name)
     arranged = engine.arrange_records(records, wave.plan)
     progress = run.progress if config.batch.enable_monitoring else NullProgress()
@@ -206,7 +213,7 @@ def _deliver(run: RunContext, wave: Wave, request_seconds: float, meter: Progres
         sent = wave.number if attempt > 1 else None
         run.lease.check(sent)
         with run.lease.sending(_planned_seconds(wave.plan, request_seconds), sent) as send_until:
-            progression.start_wave(wave.number)
+            waves_done.start_wave(wave.number)
             meter.begin_wave(done_before, wave.rows, wave.plan.limited_by)
             watch = DeliveryWatch(
                 run.tables.spark,
@@ -220,18 +227,18 @@ def _deliver(run: RunContext, wave: Wave, request_seconds: float, meter: Progres
             )
             try:
                 if _append(run, wave, arranged, watch, send_until) > 1:
-                    progression.evaluated_again += wave.rows
+                    waves_done.evaluated_again += wave.rows
                 return
             except Exception as error:
-                progression.may_still_send = watch.may_still_send
+                waves_done.may_still_send = watch.may_still_send
                 if attempt == MOST_TRIES or run.cancellation.requested or not _may_go_again(watch, error, run.clock):
                     raise
                 # The tasks found no free slots to start together, so nothing was sent: next they may start one by one
                 may_be_barrier = may_be_barrier and not watch.starved
-                progression.may_still_send = False
+                waves_done.may_still_send = False
                 run.log.wave_retried(wave.number, attempt + 1, "no_free_slots" if watch.starved else "executor_lost")
             except BaseException:
-                progression.may_still_send = watch.may_still_send
+                waves_done.may_still_send = watch.may_still_send
                 raise
 
 

@@ -16,7 +16,7 @@ from cio_spark.results.claims import (
     register_taken_over,
 )
 from cio_spark.results.dead_letters import append_dead_letters
-from cio_spark.results.in_doubt import append_in_doubt, has_committed_statuses, has_dead
+from cio_spark.results.in_doubt import IN_DOUBT, append_in_doubt, has_committed_statuses, has_dead
 from cio_spark.results.maintenance import MAINTENANCE_COMMENT, maintain_tables
 from cio_spark.results.record_status import append_record_status, count_statuses, has_api_verdicts
 from cio_spark.results.run_states import RunState
@@ -34,6 +34,7 @@ from cio_spark.results.sync_runs import (
 from cio_spark.results.tables import Tables
 
 __all__ = [
+    "IN_DOUBT",
     "MAINTENANCE_COMMENT",
     "Claim",
     "ClaimOpening",

@@ -17,7 +17,7 @@ def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: st
 
     Args:
         tables: where the tables are.
-        records: records with their `message_id`; invalid ones are left out.
+        records: what was sent of the records, see `ledger.SENT_COLUMNS`.
         run_id, sync, operation_type: id, sync and operation type of the run that died.
     """
     columns = {
@@ -38,7 +38,7 @@ def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: st
         .alias(field.name)
         for field in schema.fields
     ]
-    settlement = records.where(F.col("error_code").isNull()).select(*values)
+    settlement = records.select(*values)
 
     def append() -> None:
         tables.append("record_status", settlement, app_id=f"settle-{run_id}", app_version=0)

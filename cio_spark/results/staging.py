@@ -31,12 +31,16 @@ class Staging:
     Args:
         tables: where the tables are.
         run_id: id of the run.
+
+    Attributes:
+        has_rows: whether this object has staged source rows.
     """
 
     def __init__(self, tables: Tables, run_id: str) -> None:
         self._tables = tables
         self._table = f"staging_{run_id.lower()}"
         self._writing: HelperThread | None = None
+        self.has_rows = False
 
     def stage(self, rows: DataFrame, used: Collection[str], *, expected: int | None = None) -> DataFrame:
         """Write source rows once, and return them as rows that stay the same.
@@ -48,6 +52,7 @@ class Staging:
             used: names of the columns that the sync uses; for the others see `columns_as_they_were`.
             expected: about how many rows there are; None if nobody knows.
         """
+        self.has_rows = True
         placed = columns_to_stage(rows, used)
         kept = None if expected is None else rows_in_memory(placed, expected)
         if kept is None:
@@ -131,6 +136,10 @@ class Staging:
     def _folder(self, what: str) -> Path | None:
         return self._tables.folder(self._name(what))
 
+    def records(self) -> DataFrame | None:
+        """Return the classified records that the run has staged; None if there are none."""
+        return self._found("records")
+
     def waves(self) -> DataFrame | None:
         """Return the records that the run has staged in waves; None if the run ended before it staged any."""
         return self._found("waves")
@@ -152,6 +161,8 @@ class Staging:
         for what in STAGED:
             folder = self._folder(what)
             if folder is not None:
+                # First the log: a process that is killed here must not leave a table without its files
+                shutil.rmtree(folder / "_delta_log", ignore_errors=True)
                 shutil.rmtree(folder, ignore_errors=True)
             else:
                 self._tables.spark.sql(f"DROP TABLE IF EXISTS {self._tables.name(self._name(what))}")

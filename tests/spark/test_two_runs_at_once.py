@@ -15,9 +15,10 @@ from sync_bench import ROWS_OF_WAVES as ROWS
 
 from cio_spark.clock import SystemClock
 from cio_spark.config import ApiKey
+from cio_spark.counts import DeliveryCounts
 from cio_spark.delivery import check_api
 from cio_spark.errors import ExitStatus, SyncAlreadyRunningError, SyncTakenOverError
-from cio_spark.pipeline import replay_sync, run_sync
+from cio_spark.pipeline import replay_sync, run_sync, scope_survey
 from cio_spark.pipeline import run as pipeline_run
 from cio_spark.pipeline import waves as pipeline_waves
 from cio_spark.pipeline.run_context import RunContext
@@ -214,4 +215,46 @@ def test_what_is_newer_of_a_person_is_sent_again_where_an_older_record_may_have_
     assert (next_run.books.delivery.accepted, next_run.books.survey.unchanged) == (1, 1)
     plans = [message["payload"]["traits"]["plan"] for message in changes.api.received.by_person("p")]
     assert plans == ["old", "new", "new"]
+    assert changes.run().books.delivery.persisted == 0
+
+
+def test_a_person_of_whom_two_runs_have_sent_the_same_records_ends_with_the_newest_one(
+    bench: Callable[..., Bench],
+    take_over: Callable[[Bench, Callable[[], object]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Check the order where a run has begun with a person again, and left the person's newest records unsent.
+
+    The other run does not know that the wave was accepted: it reads the tables before they say so.
+    """
+    payload = {"call": "identify", "record_id": "change", "user_id": "person", "timestamp": "at"}
+    changes = bench({**payload, "traits": {"include": ["plan"]}}, batch={"max_batch_size": 1, "retry_attempts": 0})
+    changes.write_sql(
+        "SELECT concat('x', id) AS change, 'p' AS person, timestamp_seconds(1700000000 + id) AS at, "
+        "concat('plan', id) AS plan FROM range(3)"
+    )
+    others: list[DeliveryCounts] = []
+
+    def survey_before_the_commit(*arguments: Any, **options: Any) -> Any:
+        run, snapshot, records, ledger_version, staging = arguments
+        return scope_survey.survey_scope(run, snapshot, records, ledger_version - 1, staging, **options)
+
+    def another_run() -> None:
+        # The first two requests are the check of the API and the first record
+        changes.api.script(Fault(status=500, after=2))
+        with monkeypatch.context() as early:
+            early.setattr(pipeline_run, "survey_scope", survey_before_the_commit)
+            others.append(changes.run().books.delivery)
+        changes.api.clear_faults()
+
+    take_over(changes, another_run)
+    with pytest.raises(SyncTakenOverError):
+        changes.run()
+    (other,) = others
+    assert (other.accepted, other.failed, other.not_attempted) == (1, 1, 1)
+    next_run = changes.run()
+    messages = changes.api.received.by_person("p")
+    assert [message["payload"]["traits"]["plan"][-1] for message in messages] == list("012012")
+    assert len({message["message_id"] for message in messages}) == 3
+    assert next_run.books.delivery.accepted == 2
     assert changes.run().books.delivery.persisted == 0

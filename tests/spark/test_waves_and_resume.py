@@ -5,9 +5,12 @@ test_signals.py tests the signals.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from sync_bench import ROWS_OF_WAVES as ROWS
 from sync_bench import SMALL_WAVES, Bench, fail_in_the_second_wave, order_rows, staged, wave_of
@@ -70,6 +73,24 @@ def plans(bench: Bench, person: str) -> list[str]:
     return [message["payload"]["traits"]["plan"] for message in bench.api.received.by_person(person)]
 
 
+def send_and_fail(monkeypatch: pytest.MonkeyPatch, *, dies: bool) -> None:
+    """Let a run send its records and lose what became of them; `dies` says whether its process dies with that."""
+
+    def send(_: Any, statuses: Any, **__: Any) -> None:
+        statuses.write.format("noop").mode("overwrite").save()
+        raise RuntimeError("an executor was lost")
+
+    monkeypatch.setattr(results, "append_record_status", send)
+    if dies:
+        monkeypatch.setattr(pipeline_run, "fail_run", lambda *_: None)
+
+
+def files_of_version(bench: Bench, version: int) -> list[Path]:
+    """Return the files of the rows that a version of the source has; a vacuum deletes them after a week."""
+    rows = bench.spark.read.format("delta").option("versionAsOf", version).load(str(bench.source))
+    return [Path(unquote(urlsplit(file).path)) for file in rows.inputFiles()]
+
+
 @pytest.mark.slow
 def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
     people: Bench, monkeypatch: pytest.MonkeyPatch
@@ -88,19 +109,12 @@ def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
     people.write_sql(source("a"))
     assert people.run().books.delivery.rejected == 1
     people.api.clear_faults()
-
-    def send_and_fail(_: Any, statuses: Any, **__: Any) -> None:
-        statuses.write.format("noop").mode("overwrite").save()
-        raise RuntimeError("an executor was lost")
-
     monkeypatch.setattr(runtime, "owner_is_dead", lambda _: True)
     for the_process_dies_too in (False, True):
         before = plans(people, "p")
         people.write_sql(source("b"))
         with monkeypatch.context() as broken:
-            broken.setattr(results, "append_record_status", send_and_fail)
-            if the_process_dies_too:
-                broken.setattr(pipeline_run, "fail_run", lambda *_: None)
+            send_and_fail(broken, dies=the_process_dies_too)
             with pytest.raises(CioSparkError):
                 people.run()
         assert plans(people, "p") == [*before, "b"]
@@ -111,6 +125,32 @@ def test_a_version_in_doubt_is_overwritten_even_if_the_source_went_back(
         assert again.books.balanced
     settled = people.run()
     assert (settled.books.survey.unchanged, settled.books.survey.held) == (1, 1)
+
+
+@pytest.mark.parametrize("dies", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_version_in_doubt_is_overwritten_even_if_the_source_version_with_it_is_gone(
+    people: Bench, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    """Check that Customer.io ends with A also if the source version with B is vacuumed before the next run."""
+    monkeypatch.setattr(runtime, "owner_is_dead", lambda _: True)
+    first, second = [f"SELECT 'p' AS id, '{plan}' AS plan UNION ALL SELECT 'q', 'a'" for plan in "ab"]
+    people.write_sql(first)
+    people.run()
+    people.write_sql(second)
+    with monkeypatch.context() as broken:
+        send_and_fail(broken, dies=dies)
+        with pytest.raises(CioSparkError):
+            people.run()
+    assert plans(people, "p") == ["a", "b"]
+    people.write_sql(first)
+    for file in files_of_version(people, 1):
+        file.unlink()
+    recovering = people.run()
+    assert recovering.books.balanced
+    assert (recovering.books.survey.again, recovering.books.survey.unchanged) == (1, 1)
+    assert plans(people, "p") == ["a", "b", "a"]
+    assert people.api.received.duplicates() == {}
+    assert people.run().books.survey.unchanged == 2
 
 
 def test_a_wave_that_spark_fails_in_is_in_doubt_and_its_staging_goes_with_the_next_run(
@@ -157,6 +197,7 @@ def test_the_batches_of_a_lost_run_are_filled_in_by_the_settings_that_it_had(
         broken.setattr(results, "end_run", fail)
         with pytest.raises(CioSparkError):
             orders.run(**now)
+    monkeypatch.setattr(runtime, "owner_is_dead", lambda _: True)
     assert orders.run(**now).books.delivery.persisted == 0
     batches = orders.tables.read("batch_operations").where(F.col("metadata")["sync"] == orders.name).collect()
     assert [
@@ -165,23 +206,42 @@ def test_the_batches_of_a_lost_run_are_filled_in_by_the_settings_that_it_had(
     ] == [(20, "completed", "high", "size_based")]
 
 
+def note_staged_records(monkeypatch: pytest.MonkeyPatch) -> list[DataFrame]:
+    """Return a list to which every staging of classified records adds them."""
+    stage, found = Staging.stage_records, []
+
+    def stage_and_note(self: Staging, records: DataFrame) -> DataFrame:
+        found.append(records)
+        return stage(self, records)
+
+    monkeypatch.setattr(Staging, "stage_records", stage_and_note)
+    return found
+
+
 @pytest.mark.parametrize(("share", "times"), [(0.0, 1), (1.0, 0)])
 def test_a_single_wave_is_staged_where_its_records_took_long_to_find(
     orders: Bench, monkeypatch: pytest.MonkeyPatch, share: float, times: int
 ) -> None:
     orders.write_sql(order_rows(20, customers=5))
-    stage, staged_waves = Staging.stage_waves, []
-
-    def stage_and_note(self: Staging, *arguments: Any, **options: Any) -> Any:
-        staged_waves.append(arguments[1])
-        return stage(self, *arguments, **options)
-
-    monkeypatch.setattr(Staging, "stage_waves", stage_and_note)
+    found = note_staged_records(monkeypatch)
     monkeypatch.setattr(pipeline_waves, "MOST_OF_LEASE_UNSTAGED", share)
     result = orders.run()
-    assert staged_waves == [1] * times
+    assert len(found) == times
     assert (result.books.balanced, result.books.delivery.accepted, orders.api.received.count()) == (True, 20, 20)
     assert staged(orders) == []
+
+
+def test_a_single_wave_is_staged_where_it_sends_what_may_have_been_sent_in_another_version(
+    people: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = note_staged_records(monkeypatch)
+    counts = []
+    for rows in ("('p', 'a')", "('p', 'a'), ('q', 'a')", "('p', 'b'), ('q', 'a')", "('p', 'b'), ('q', 'a')"):
+        people.write_sql(f"SELECT * FROM VALUES {rows} AS t(id, plan)")
+        assert people.run().exit_status is ExitStatus.SUCCESS
+        counts.append(len(found))
+    assert counts == [0, 0, 1, 1]
+    assert staged(people) == []
 
 
 @pytest.mark.parametrize(

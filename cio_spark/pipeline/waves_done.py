@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Progression:
+class WavesDone:
     """Counts how many waves of a run were started and committed, and the rows of the others.
 
     Attributes:
