@@ -16,6 +16,7 @@ from cio_spark.config import SyncConfig
 from cio_spark.ids import TIME_CHARACTERS
 from cio_spark.ledger import SENT_COLUMNS
 from cio_spark.pipeline.recovery_of_dead_runs import configuration_of, surveyed
+from cio_spark.pipeline.unfinished_persons import all_is_recorded, unfinished_records
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
 from cio_spark.schemas import RECORD_KEY_SQL, WAS_SENT_SQL
@@ -76,7 +77,7 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
         in_doubt = _under_another_id(later.select("later.*"))
     else:
         other = F.col("later.payload_hash") != F.col("payload_hash")
-        in_doubt = sent.join(later, "key").where(other).select(*SENT_COLUMNS)
+        in_doubt = _under_another_id(sent.join(later, "key").where(other).select(*SENT_COLUMNS))
         if then.call.overwrites_state:
             beside = _sent_beside(then, tables, taken_over, sent)
             newer = later.select("later.*").withColumnRenamed("record_id", "later_id").join(beside, "person_key")
@@ -84,34 +85,17 @@ def _write_in_doubt(then: SyncConfig, tables: Tables, lost: LostRun) -> None:
                 F.col("later_id") != F.col("beside_id")
             )
             overwritten = newer.where(is_newer).withColumnRenamed("later_id", "record_id").select(*SENT_COLUMNS)
-            unfinished = _of_unfinished_persons(written, newer_runs).join(later, "key", "left_anti")
+            recorded = all_is_recorded(tables, sync, since=taken_over)
+            unfinished = unfinished_records(written, newer_runs, later, all_is_recorded=recorded)
             # One row for each record is enough; the row of the version that the wave sent goes first
-            for more in (_under_another_id(overwritten), unfinished.select(*SENT_COLUMNS)):
+            for more in (_under_another_id(overwritten), unfinished):
                 in_doubt = in_doubt.unionByName(more.join(in_doubt, "record_id", "left_anti").distinct())
     results.append_in_doubt(tables, in_doubt, run_id=lost.run_id, sync=sync, operation_type=then.operation_type)
 
 
-def _under_another_id(accepted: DataFrame) -> DataFrame:
-    """Forget the ids of accepted records: under them, Customer.io could take what is sent again for duplicates."""
-    return accepted.withColumn("message_id", F.lit(None).cast("string"))
-
-
-def _of_unfinished_persons(written: DataFrame, newer_runs: DataFrame) -> DataFrame:
-    """Return what the wave had accepted of persons whose records a later run has sent in part only.
-
-    The later run did not know of the acceptances, so it began again with the oldest records of the person, and the
-    next run goes on where it ended. What the wave had accepted would then be older than what it overwrites.
-
-    Args:
-        written: rows of the wave.
-        newer_runs: rows of `record_status` of later runs.
-    """
-    newest = newer_runs.groupBy(F.expr(RECORD_KEY_SQL)).agg(
-        F.max_by(F.struct("person_key", "status"), F.col("run_id")).alias("newest")
-    )
-    unsent = newest.where(F.col("newest.status").isin("failed", "not_attempted"))
-    persons = unsent.select("newest.person_key").distinct()
-    return written.where(F.col("status") == "accepted").join(persons, "person_key", "left_semi")
+def _under_another_id(records: DataFrame) -> DataFrame:
+    """Forget the ids of records: under them, Customer.io could take what is sent again for duplicates."""
+    return records.withColumn("message_id", F.lit(None).cast("string"))
 
 
 def _unwritten(config: SyncConfig, tables: Tables, lost: LostRun, written: DataFrame) -> DataFrame | None:

@@ -116,7 +116,7 @@ def replay_sync(
                 if work.counts.again:
                     run.lease.expect(survey_seconds(work.counts.source_rows, run.slots.count))
                 took = run.clock.monotonic() - began
-                waves = cut_waves(config, work, staging, run.slots, surveyed_seconds=took)
+                waves = cut_waves(config, work, staging, run.slots, surveyed_seconds=took, is_replay=True)
             deliver_waves(run, work, waves)
             delivery = close_books(run, work, waves)
             staging.drop()

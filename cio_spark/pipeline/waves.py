@@ -65,7 +65,13 @@ class Wave:
 
 
 def cut_waves(
-    config: SyncConfig, work: SurveyResult, staging: Staging, slots: Slots, *, surveyed_seconds: float
+    config: SyncConfig,
+    work: SurveyResult,
+    staging: Staging,
+    slots: Slots,
+    *,
+    surveyed_seconds: float,
+    is_replay: bool = False,
 ) -> list[Wave]:
     """Cut the records into one wave, or stage them in several; records that were refused before get their own wave.
 
@@ -82,6 +88,7 @@ def cut_waves(
         staging: table for the staged records.
         slots: task slots of the session.
         surveyed_seconds: seconds that the survey took.
+        is_replay: whether the records are dead letters, which are in a table and of which none can be in doubt.
     """
     counts = work.counts
     delivery = config.delivery
@@ -91,10 +98,9 @@ def cut_waves(
         rows = counts.to_send + (counts.invalid or 0)
         if not rows:
             return []
-        needs_staging = (counts.changed + counts.again > 0 and not staging.has_rows) or (
-            surveyed_seconds > MOST_OF_LEASE_UNSTAGED * delivery.lease_seconds
-        )
-        if work.is_staged or not needs_staging:
+        may_be_in_doubt = counts.changed + counts.again > 0 and config.on_change == "send" and not is_replay
+        takes_long = surveyed_seconds > MOST_OF_LEASE_UNSTAGED * delivery.lease_seconds
+        if work.is_staged or not (takes_long or (may_be_in_doubt and not staging.has_rows)):
             return [Wave(0, work.deliverable, rows, work.plan)]
         return [Wave(0, staging.stage_records(work.deliverable), rows, work.plan)]
     staged = staging.stage_waves(work.deliverable, number, slots=slots.count, retries_apart=counts.retried > 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -21,7 +20,7 @@ from cio_spark.results.old_row_deletion import (
     drop_settled_letters,
 )
 from cio_spark.results.staging import STAGED
-from cio_spark.results.tables import Tables
+from cio_spark.results.tables import Tables, drop_folder
 from cio_spark.schemas import TABLES
 from cio_spark.spark.conf import temporary_settings
 from cio_spark.spark.sql import quoted
@@ -84,7 +83,7 @@ def _sweep_staging(tables: Tables, long_ago: datetime) -> list[str]:
             continue
         folder = tables.folder(name)
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            drop_folder(folder)
         else:
             tables.spark.sql(f"DROP TABLE IF EXISTS {tables.database}.{quoted(name)}")
         swept.append(name)

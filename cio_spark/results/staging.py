@@ -5,7 +5,6 @@ Besides the dead letters, these rows are the only copy of payloads.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from pyspark.sql import functions as F
 
 from cio_spark.results.rows_in_memory import rows_in_memory
 from cio_spark.results.staged_columns import columns_as_they_were, columns_to_stage
-from cio_spark.results.tables import Tables, holds_delta
+from cio_spark.results.tables import Tables, drop_folder, holds_delta
 from cio_spark.spark.helper_thread import HelperThread
 
 STAGED = ("rows", "keys", "hashes", "records", "waves")
@@ -161,8 +160,6 @@ class Staging:
         for what in STAGED:
             folder = self._folder(what)
             if folder is not None:
-                # First the log: a process that is killed here must not leave a table without its files
-                shutil.rmtree(folder / "_delta_log", ignore_errors=True)
-                shutil.rmtree(folder, ignore_errors=True)
+                drop_folder(folder)
             else:
                 self._tables.spark.sql(f"DROP TABLE IF EXISTS {self._tables.name(self._name(what))}")

@@ -6,6 +6,7 @@ The local session's catalog exists only in memory, so every command attaches aga
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,12 @@ def lost_the_race(error: Exception) -> bool:
 def holds_delta(folder: Path) -> bool:
     """Tell whether a folder is a Delta table: a folder with a log is no table before its first commit."""
     return next((folder / "_delta_log").glob("[0-9]*"), None) is not None
+
+
+def drop_folder(folder: Path) -> None:
+    """Delete a table by its folder, the log first: a process that is killed here must not leave a log without files."""
+    shutil.rmtree(folder / "_delta_log", ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sql_text(text: str) -> str:

@@ -96,6 +96,9 @@ def test_a_run_that_nobody_disturbs_reads_the_runs_again_only_after_a_commit(
     first = orders.run(**SMALL_WAVES)
     assert first.books.delivery.accepted == ROWS
     claimed = reads[:]
+    # On a slow machine, the run itself may have renewed its claim
+    mine = orders.tables.read("sync_runs").where((F.col("run_id") == first.run_id) & (F.col("event") == "renewed"))
+    renewals = mine.count()
     append_event = {"run_id": first.run_id, "sync": "another", "event": "settled", "at": SystemClock().now()}
 
     def append_beside(run: RunContext, *rest: Any) -> int:
@@ -106,7 +109,7 @@ def test_a_run_that_nobody_disturbs_reads_the_runs_again_only_after_a_commit(
     monkeypatch.setattr(pipeline_waves, "_append", append_beside)
     orders.write_sql(order_rows(2 * ROWS, customers=60))
     orders.run(**SMALL_WAVES)
-    assert claimed == []
+    assert len(claimed) <= renewals
     assert len(reads) == len(set(reads)) > 1
 
 
@@ -218,21 +221,43 @@ def test_what_is_newer_of_a_person_is_sent_again_where_an_older_record_may_have_
     assert changes.run().books.delivery.persisted == 0
 
 
+@pytest.fixture
+def changes(bench: Callable[..., Bench]) -> Bench:
+    """Return an identify sync of changes of one person, which go one by one and are not tried twice."""
+    payload = {"call": "identify", "record_id": "change", "user_id": "person", "timestamp": "at"}
+    return bench({**payload, "traits": {"include": ["plan"]}}, batch={"max_batch_size": 1, "retry_attempts": 0})
+
+
+def change_rows(count: int) -> str:
+    """Return the SQL of so many changes."""
+    return (
+        "SELECT concat('x', id) AS change, 'p' AS person, timestamp_seconds(1700000000 + id) AS at, "
+        f"concat('plan', id) AS plan FROM range({count})"
+    )
+
+
+def sent_plans(changes: Bench) -> str:
+    """Return the numbers of the plans that have arrived, in order of arrival."""
+    return "".join(message["payload"]["traits"]["plan"][-1] for message in changes.api.received.by_person("p"))
+
+
+def run_with_one_success(changes: Bench) -> DeliveryCounts:
+    """Run the sync while the API takes one record, and answers 500 after it."""
+    # The first two requests are the check of the API and the first record
+    changes.api.script(Fault(status=500, after=2))
+    delivery = changes.run().books.delivery
+    changes.api.clear_faults()
+    return delivery
+
+
 def test_a_person_of_whom_two_runs_have_sent_the_same_records_ends_with_the_newest_one(
-    bench: Callable[..., Bench],
-    take_over: Callable[[Bench, Callable[[], object]], None],
-    monkeypatch: pytest.MonkeyPatch,
+    changes: Bench, take_over: Callable[[Bench, Callable[[], object]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check the order where a run has begun with a person again, and left the person's newest records unsent.
 
     The other run does not know that the wave was accepted: it reads the tables before they say so.
     """
-    payload = {"call": "identify", "record_id": "change", "user_id": "person", "timestamp": "at"}
-    changes = bench({**payload, "traits": {"include": ["plan"]}}, batch={"max_batch_size": 1, "retry_attempts": 0})
-    changes.write_sql(
-        "SELECT concat('x', id) AS change, 'p' AS person, timestamp_seconds(1700000000 + id) AS at, "
-        "concat('plan', id) AS plan FROM range(3)"
-    )
+    changes.write_sql(change_rows(3))
     others: list[DeliveryCounts] = []
 
     def survey_before_the_commit(*arguments: Any, **options: Any) -> Any:
@@ -240,12 +265,9 @@ def test_a_person_of_whom_two_runs_have_sent_the_same_records_ends_with_the_newe
         return scope_survey.survey_scope(run, snapshot, records, ledger_version - 1, staging, **options)
 
     def another_run() -> None:
-        # The first two requests are the check of the API and the first record
-        changes.api.script(Fault(status=500, after=2))
         with monkeypatch.context() as early:
             early.setattr(pipeline_run, "survey_scope", survey_before_the_commit)
-            others.append(changes.run().books.delivery)
-        changes.api.clear_faults()
+            others.append(run_with_one_success(changes))
 
     take_over(changes, another_run)
     with pytest.raises(SyncTakenOverError):
@@ -253,8 +275,44 @@ def test_a_person_of_whom_two_runs_have_sent_the_same_records_ends_with_the_newe
     (other,) = others
     assert (other.accepted, other.failed, other.not_attempted) == (1, 1, 1)
     next_run = changes.run()
-    messages = changes.api.received.by_person("p")
-    assert [message["payload"]["traits"]["plan"][-1] for message in messages] == list("012012")
-    assert len({message["message_id"] for message in messages}) == 3
+    assert sent_plans(changes) == "012" + "0" + "12"
+    assert set(changes.api.received.duplicates().values()) == {2}
     assert next_run.books.delivery.accepted == 2
     assert changes.run().books.delivery.persisted == 0
+
+
+def test_what_a_later_run_knew_to_be_accepted_is_not_sent_over_something_newer(
+    changes: Bench, take_over: Callable[[Bench, Callable[[], object]], None]
+) -> None:
+    changes.write_sql(change_rows(2))
+
+    def another_run() -> None:
+        changes.write_sql(change_rows(4))
+        run_with_one_success(changes)
+
+    take_over(changes, another_run)
+    with pytest.raises(SyncTakenOverError):
+        changes.run()
+    assert sent_plans(changes) == "012"
+    changes.run()
+    assert sent_plans(changes) == "0123"
+
+
+def test_a_version_of_a_taken_over_run_that_comes_back_goes_under_another_id(
+    people: Bench, take_over: Callable[[Bench, Callable[[], object]], None]
+) -> None:
+    """Check that Customer.io cannot take the version for a duplicate of what it got before the newer one."""
+    people.write_sql("SELECT 'p' AS id, 'old' AS plan")
+
+    def another_run() -> None:
+        people.write_sql("SELECT 'p' AS id, 'new' AS plan")
+        people.run()
+
+    take_over(people, another_run)
+    with pytest.raises(SyncTakenOverError):
+        people.run()
+    people.write_sql("SELECT 'p' AS id, 'old' AS plan")
+    people.run()
+    plans = [message["payload"]["traits"]["plan"] for message in people.api.received.by_person("p")]
+    assert plans == ["old", "new", "old"]
+    assert people.api.received.duplicates() == {}
