@@ -30,6 +30,9 @@ RECORD_KEY_SQL = "coalesce(record_id, concat('\\0', CAST(payload_hash AS STRING)
 # divided counts too: the request of the whole batch contained it
 WAS_SENT_SQL = f"status IN {SENT_STATUSES} OR attempts > 0"
 
+# Columns of record_status that say what was sent of a record
+SENT_COLUMNS = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
+
 # Columns by which the source stage ranks duplicates; they pass through the payload stage
 ORDER_PREFIX = "__order_"
 

@@ -1,6 +1,6 @@
 """Finds out what earlier runs did with each record, and what must therefore be sent now; makes `message_id`."""
 
-from cio_spark.ledger.latest_attempts import SENT_COLUMNS, accepted_persons, latest_attempts, newest_accepted
+from cio_spark.ledger.latest_attempts import accepted_persons, latest_attempts, newest_accepted
 from cio_spark.ledger.message_id import add_message_id
 from cio_spark.ledger.pending import pending_keys
 from cio_spark.ledger.source_comparison import ID_HASH, compare_hashes, has_hashes, id_hash
@@ -16,7 +16,6 @@ from cio_spark.ledger.states import STATES_IN_DELIVERY, STATES_TO_SEND, classify
 
 __all__ = [
     "ID_HASH",
-    "SENT_COLUMNS",
     "STATES_IN_DELIVERY",
     "STATES_TO_SEND",
     "accepted_persons",

@@ -7,10 +7,7 @@ from pyspark.sql import functions as F
 
 from cio_spark.fold import ACCEPTED, ALL_ROWS, ATTEMPTED, newest_run_id, newest_value
 from cio_spark.ids import TIME_CHARACTERS
-from cio_spark.schemas import RECORD_KEY_SQL
-
-SENT_COLUMNS = ("record_id", "person_key", "message_id", "payload_hash", "payload_bytes")
-"""Names the columns of `record_status` that say what was sent of a record."""
+from cio_spark.schemas import RECORD_KEY_SQL, SENT_COLUMNS
 
 
 def latest_attempts(record_status: DataFrame, sync: str, dead_letters: DataFrame | None = None) -> DataFrame:
@@ -65,11 +62,9 @@ def newest_accepted(record_status: DataFrame) -> DataFrame:
     Returns:
         `key` and `accepted`: STRUCT<record_id, person_key, message_id, payload_hash, payload_bytes>.
     """
-    return (
-        record_status.where(F.col("status") == "accepted")
-        .groupBy(F.expr(RECORD_KEY_SQL).alias("key"))
-        .agg(F.max_by(F.struct(*SENT_COLUMNS), F.col("run_id")).alias("accepted"))
-    )
+    newest = newest_value(f"struct({', '.join(SENT_COLUMNS)})", ALL_ROWS)
+    accepted = record_status.where(ACCEPTED).groupBy(F.expr(RECORD_KEY_SQL).alias("key"))
+    return accepted.agg(F.expr(newest).alias("accepted"))
 
 
 def accepted_persons(record_status: DataFrame, sync: str) -> DataFrame:

@@ -14,12 +14,11 @@ from cio_spark import ledger, results
 from cio_spark.clock import Clock
 from cio_spark.config import SyncConfig
 from cio_spark.ids import TIME_CHARACTERS
-from cio_spark.ledger import SENT_COLUMNS
 from cio_spark.pipeline.recovery_of_dead_runs import configuration_of, surveyed
 from cio_spark.pipeline.unfinished_persons import all_is_recorded, unfinished_records
 from cio_spark.results import Claim, LostRun, Staging, Tables
 from cio_spark.runtime import owner
-from cio_spark.schemas import RECORD_KEY_SQL, WAS_SENT_SQL
+from cio_spark.schemas import RECORD_KEY_SQL, SENT_COLUMNS, WAS_SENT_SQL
 from cio_spark.spark.fixed_settings import fix_settings
 
 

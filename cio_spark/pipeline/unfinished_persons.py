@@ -10,9 +10,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cio_spark.ledger import SENT_COLUMNS
+from cio_spark.fold import ACCEPTED, ALL_ROWS, ATTEMPTED, newest_value
 from cio_spark.results import Tables
-from cio_spark.schemas import RECORD_KEY_SQL, WAS_SENT_SQL
+from cio_spark.schemas import RECORD_KEY_SQL, SENT_COLUMNS
 
 
 def unfinished_records(
@@ -27,21 +27,21 @@ def unfinished_records(
         all_is_recorded: whether the later runs have recorded all that they sent. If not, every record may be one.
 
     Returns:
-        `ledger.SENT_COLUMNS`. The message id is null for persons of whom a later run had something else accepted: under
-        its old id, Customer.io could take a record for a duplicate, and keep what came in between.
+        `schemas.SENT_COLUMNS`. The message id is null for persons of whom a later run had something else accepted:
+        under its old id, Customer.io could take a record for a duplicate, and keep what came in between.
     """
     others = later.select("later.person_key", "later.message_id").join(
         written.select("message_id"), "message_id", "left_anti"
     )
     others = others.select("person_key").distinct().withColumn("has_others", F.lit(True))
-    accepted = written.where(F.col("status") == "accepted").join(later, "key", "left_anti")
+    accepted = written.where(ACCEPTED).join(later, "key", "left_anti")
     records = accepted.join(others, "person_key", "left")
     if all_is_recorded:
-        begun = newer_runs.where(F.expr(WAS_SENT_SQL)).select("person_key").distinct()
+        begun = newer_runs.where(F.expr(ATTEMPTED)).select("person_key").distinct()
         tried = newer_runs.groupBy(F.expr(RECORD_KEY_SQL).alias("key")).agg(
-            F.max_by("status", "run_id").alias("newest_status"),
-            F.max_by("message_id", "run_id").alias("newest_id"),
-            F.coalesce(F.max(F.expr(WAS_SENT_SQL)), F.lit(False)).alias("was_sent"),
+            F.expr(newest_value("status", ALL_ROWS)).alias("newest_status"),
+            F.expr(newest_value("message_id", ALL_ROWS)).alias("newest_id"),
+            F.coalesce(F.max(F.expr(ATTEMPTED)), F.lit(False)).alias("was_sent"),
         )
         left_out = (F.col("newest_status") == "not_attempted") & ~F.col("was_sent")
         # A failed record goes again in any case; here it only loses its old id

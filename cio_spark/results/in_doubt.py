@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cio_spark.results.tables import Tables, lost_the_race
-from cio_spark.schemas import RECORD_STATUS, struct_of
+from cio_spark.schemas import RECORD_STATUS, SENT_COLUMNS, struct_of
 
 IN_DOUBT = "in_doubt"
 _MESSAGE = "the run ended while this record may have been on its way; whether it arrived is unknown"
@@ -17,7 +17,7 @@ def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: st
 
     Args:
         tables: where the tables are.
-        records: what was sent of the records, see `ledger.SENT_COLUMNS`.
+        records: what was sent of the records, see `schemas.SENT_COLUMNS`.
         run_id, sync, operation_type: id, sync and operation type of the run that died.
     """
     columns = {
@@ -31,9 +31,8 @@ def append_in_doubt(tables: Tables, records: DataFrame, *, run_id: str, sync: st
         "attempts": F.lit(0),
     }
     schema = struct_of(RECORD_STATUS)
-    kept = {"record_id", "person_key", "message_id", "payload_hash", "payload_bytes"}
     values = [
-        (columns.get(field.name, F.lit(None)) if field.name not in kept else F.col(field.name))
+        (columns.get(field.name, F.lit(None)) if field.name not in SENT_COLUMNS else F.col(field.name))
         .cast(field.dataType)
         .alias(field.name)
         for field in schema.fields

@@ -20,10 +20,9 @@ from cio_spark.results.old_row_deletion import (
     drop_settled_letters,
 )
 from cio_spark.results.staging import STAGED
-from cio_spark.results.tables import Tables, drop_folder
+from cio_spark.results.tables import Tables
 from cio_spark.schemas import TABLES
 from cio_spark.spark.conf import temporary_settings
-from cio_spark.spark.sql import quoted
 
 _STAGING = re.compile(rf"^staging_(?P<run>[0-9a-z]{{26}})_({'|'.join(STAGED)})$")
 
@@ -81,11 +80,7 @@ def _sweep_staging(tables: Tables, long_ago: datetime) -> list[str]:
     for name, run in staged:
         if run in needed:
             continue
-        folder = tables.folder(name)
-        if folder is not None:
-            drop_folder(folder)
-        else:
-            tables.spark.sql(f"DROP TABLE IF EXISTS {tables.database}.{quoted(name)}")
+        tables.drop(name)
         swept.append(name)
     return swept
 

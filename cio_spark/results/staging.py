@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from cio_spark.results.rows_in_memory import rows_in_memory
 from cio_spark.results.staged_columns import columns_as_they_were, columns_to_stage
-from cio_spark.results.tables import Tables, drop_folder, holds_delta
+from cio_spark.results.tables import Tables, holds_delta
 from cio_spark.spark.helper_thread import HelperThread
 
 STAGED = ("rows", "keys", "hashes", "records", "waves")
@@ -158,8 +158,4 @@ class Staging:
         if self._writing is not None:
             self._writing.wait()
         for what in STAGED:
-            folder = self._folder(what)
-            if folder is not None:
-                drop_folder(folder)
-            else:
-                self._tables.spark.sql(f"DROP TABLE IF EXISTS {self._tables.name(self._name(what))}")
+            self._tables.drop(self._name(what))

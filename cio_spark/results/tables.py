@@ -70,6 +70,16 @@ class Tables:
             return sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
         return [row["tableName"] for row in self.spark.sql(f"SHOW TABLES IN {self.database}").collect()]
 
+    def drop(self, table: str) -> None:
+        """Delete a table; do nothing if there is none."""
+        folder = self.folder(table)
+        if folder is None:
+            self.spark.sql(f"DROP TABLE IF EXISTS {self.name(table)}")
+            return
+        # First the log: a process that is killed here must not leave a log without its files
+        shutil.rmtree(folder / "_delta_log", ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
     def location_clause(self, table: str) -> str:
         """Return ` LOCATION '…'` for the CREATE TABLE of a local table, else an empty text."""
         folder = self.folder(table)
@@ -215,12 +225,6 @@ def lost_the_race(error: Exception) -> bool:
 def holds_delta(folder: Path) -> bool:
     """Tell whether a folder is a Delta table: a folder with a log is no table before its first commit."""
     return next((folder / "_delta_log").glob("[0-9]*"), None) is not None
-
-
-def drop_folder(folder: Path) -> None:
-    """Delete a table by its folder, the log first: a process that is killed here must not leave a log without files."""
-    shutil.rmtree(folder / "_delta_log", ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sql_text(text: str) -> str:

@@ -32,8 +32,8 @@ def has_session_elsewhere() -> bool:
 
 def warehouse_of_environment() -> Path | None:
     """Return the folder of local tables that `CIO_SPARK_WAREHOUSE` names; None if it is not set."""
-    named = os.environ.get(WAREHOUSE_VARIABLE)
-    return Path(named) if named else None
+    named = read_variable(WAREHOUSE_VARIABLE)
+    return None if named is None else Path(named)
 
 
 def cache_folder() -> Path:
@@ -59,5 +59,5 @@ def prepare_local_spark() -> None:
 
 def environment_overrides() -> list[str]:
     """Return the overrides that come from environment variables, in the form of `--set`."""
-    url = os.environ.get(URL_VARIABLE)
-    return [f"api.base_url={url}"] if url else []
+    url = read_variable(URL_VARIABLE)
+    return [] if url is None else [f"api.base_url={url}"]
